@@ -1,0 +1,52 @@
+"""Auxiliary information: typed attributes, their binary form, clusters of them, and what these tell."""
+
+from weakcl_pipeline.attributes.binarise import binarise
+from weakcl_pipeline.attributes.casting import AttributeKind, cast_column, infer_kind
+from weakcl_pipeline.attributes.clustering import (
+    ClusteringConfig,
+    as_assignment,
+    choose_attributes,
+    choose_granularity,
+    column_of,
+    form_clusters,
+)
+from weakcl_pipeline.attributes.granularity import expected_partner_share, finest_with_partners
+from weakcl_pipeline.attributes.leaks import Leak, find_leaks, refuse_leaks
+from weakcl_pipeline.attributes.measures import (
+    conditional_entropy,
+    count_entropy,
+    entropy,
+    mutual_information,
+    shuffled_mutual_information,
+)
+from weakcl_pipeline.attributes.rules import CLUSTER_RULES, rank_by_entropy, top_entropy
+from weakcl_pipeline.attributes.schema import AttributeSpec, specs_of, type_attributes
+
+__all__ = [
+    "CLUSTER_RULES",
+    "AttributeKind",
+    "AttributeSpec",
+    "ClusteringConfig",
+    "Leak",
+    "as_assignment",
+    "binarise",
+    "cast_column",
+    "choose_attributes",
+    "choose_granularity",
+    "column_of",
+    "conditional_entropy",
+    "count_entropy",
+    "entropy",
+    "expected_partner_share",
+    "find_leaks",
+    "finest_with_partners",
+    "form_clusters",
+    "infer_kind",
+    "mutual_information",
+    "rank_by_entropy",
+    "refuse_leaks",
+    "shuffled_mutual_information",
+    "specs_of",
+    "top_entropy",
+    "type_attributes",
+]

@@ -1,0 +1,31 @@
+"""Contrastive learning on clusters: objectives, encoders, batches, k-means and the trainer."""
+
+from weakcl_pipeline.contrastive.device import DeviceConfig
+from weakcl_pipeline.contrastive.embedding import embed
+from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, load_encoder
+from weakcl_pipeline.contrastive.kmeans import kmeans
+from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCE, ClInfoNCEConfig
+from weakcl_pipeline.contrastive.positives import FixedPositives, IterativeConfig, IterativePositives
+from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share
+from weakcl_pipeline.contrastive.trainer import TrainingConfig, TrainingResult, train
+
+__all__ = [
+    "OBJECTIVES",
+    "ClInfoNCE",
+    "ClInfoNCEConfig",
+    "DeviceConfig",
+    "Encoder",
+    "EncoderConfig",
+    "FixedPositives",
+    "IterativeConfig",
+    "IterativePositives",
+    "SamplerConfig",
+    "TrainingConfig",
+    "TrainingResult",
+    "draw_batches",
+    "embed",
+    "kmeans",
+    "load_encoder",
+    "partner_share",
+    "train",
+]

@@ -1,0 +1,19 @@
+"""Kedro datasets: how artifacts lie on the disk."""
+
+from weakcl_pipeline.datasets.arrow import ArrowTableDataset
+from weakcl_pipeline.datasets.atomic import AtomicDataset, CorruptArtifactError
+from weakcl_pipeline.datasets.checkpoints import CheckpointsDataset
+from weakcl_pipeline.datasets.html import HtmlDataset
+from weakcl_pipeline.datasets.lineage import Lineage, Provenance
+from weakcl_pipeline.datasets.tensors import TensorsDataset
+
+__all__ = [
+    "ArrowTableDataset",
+    "AtomicDataset",
+    "CheckpointsDataset",
+    "CorruptArtifactError",
+    "HtmlDataset",
+    "Lineage",
+    "Provenance",
+    "TensorsDataset",
+]

@@ -1,0 +1,5 @@
+"""Clustering: attributes -> binary attributes -> clusters at every granularity, and their report."""
+
+from weakcl_pipeline.pipelines.clustering.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

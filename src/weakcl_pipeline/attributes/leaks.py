@@ -1,0 +1,178 @@
+"""Attributes that give the label away.
+
+Clusters made of an attribute that determines the label are the label under another name, and what is then
+learnt is no evidence about side information. So H(label | attribute) is measured on the labelled train
+samples, and an attribute that leaves (almost) nothing of H(label) is refused by name.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.attributes.measures import conditional_entropy, entropy
+from weakcl_pipeline.attributes.schema import AttributeSpec
+from weakcl_pipeline.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+_CONTINUOUS_BINS = 32
+"""Quantile bins for a continuous column whose values hardly repeat: so few that each holds many samples."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """An attribute (or one tag of it) that leaves hardly any uncertainty about a label."""
+
+    label: str
+    column: str
+    indicator: str
+    """The column, or `tags=word` for a single tag."""
+    remaining: float
+    """H(label | attribute) in bits."""
+    total: float
+    """H(label) in bits, over the same samples."""
+    identifier: bool
+    """True where more than half the samples have a value of their own: it names samples."""
+
+    def __str__(self) -> str:
+        """The finding in one line, with its figures."""
+        why = " (nearly every sample has a value of its own: an identifier)" if self.identifier else ""
+        return (
+            f"'{self.indicator}' determines the label '{self.label}'{why}:"
+            f" H({self.label} | {self.indicator}) = {self.remaining:.3f} bits"
+            f" of H({self.label}) = {self.total:.3f} bits"
+        )
+
+
+def find_leaks(
+    attributes: pl.DataFrame, labels: pl.DataFrame, specs: Mapping[str, AttributeSpec], tolerance: float
+) -> list[Leak]:
+    """Attributes that leave at most `tolerance` x H(label) bits of a label open.
+
+    A missing cell counts as one more value, since which cells are missing can give the label away too.
+    Where a column has missing cells, the samples that do have it are also looked at by themselves: an
+    attribute that was noted down for a tenth of the samples only, and determines the label of those, leaks
+    as well.
+
+    Args:
+        attributes: Typed columns of the train split, N rows.
+        labels: One String column per label, the same N rows; null = unlabelled, left out.
+        specs: Column -> its specification, with the kind set.
+        tolerance: Share of H(label), in [0, 1].
+    """
+    leaks = []
+    for label in labels:
+        labelled = label.is_not_null()
+        known = label.filter(labelled)
+        for name, spec in specs.items():
+            column = attributes[name].filter(labelled)
+            if spec.kind == AttributeKind.TAGS:
+                leaks += _leaking_tags(column, known, spec, tolerance)
+            else:
+                leaks += _leaking_column(_comparable(column, spec), known, tolerance)
+    return leaks
+
+
+def refuse_leaks(
+    attributes: pl.DataFrame, labels: pl.DataFrame, specs: Mapping[str, AttributeSpec], tolerance: float
+) -> None:
+    """Stop where an attribute determines a label, unless its `allow_leak` is set (then it is a warning).
+
+    Args:
+        attributes: As for `find_leaks`.
+        labels: As for `find_leaks`.
+        specs: As for `find_leaks`.
+        tolerance: As for `find_leaks`.
+
+    Raises:
+        InputError: Naming each such attribute, with H(label | attribute) and H(label).
+    """
+    leaks = find_leaks(attributes, labels, specs, tolerance)
+    for leak in leaks:
+        if specs[leak.column].allow_leak:
+            logger.warning("Accepted by allow_leak: %s", leak)
+    refused = [leak for leak in leaks if not specs[leak.column].allow_leak]
+    if refused:
+        columns = ", ".join(sorted({f"ingestion.attributes.{leak.column}" for leak in refused}))
+        findings = "\n".join(f"  {leak}" for leak in refused)
+        raise InputError(
+            f"attributes that give the label away (at most {tolerance:.0%} of the label's entropy is left):"
+            f"\n{findings}\nRemove {columns} from the attributes (or, under `undeclared: infer`,"
+            f" add the columns to ingestion.ignore; for a single tag, add it to `exclude`), or set"
+            f" `allow_leak: true` there to keep it."
+        )
+
+
+def _leaking_column(column: pl.Series, label: pl.Series, tolerance: float) -> list[Leak]:
+    observed = column.is_not_null()
+    views = [(column.fill_null(_unused_code(column)), label)]
+    if not observed.all():
+        views.append((column.filter(observed), label.filter(observed)))
+    for values, known in views:
+        total, remaining = entropy(known), conditional_entropy(known, given=values)
+        if total > 0 and remaining <= tolerance * total:
+            identifier = values.n_unique() > len(values) / 2
+            return [Leak(label.name, column.name, column.name, remaining, total, identifier)]
+    return []
+
+
+def _comparable(column: pl.Series, spec: AttributeSpec) -> pl.Series:
+    """The column as integer codes, null where missing: its values, or quantile bins for measurements."""
+    if spec.kind == AttributeKind.HIERARCHY:
+        column = column.list.join("\x1f")
+    repeats = column.n_unique() <= len(column) / 2
+    if spec.kind == AttributeKind.CONTINUOUS and not repeats:
+        ranks = column.rank("ordinal")  # null stays null
+        return ((ranks - 1) * _CONTINUOUS_BINS // max(1, column.count())).cast(pl.Int64).alias(column.name)
+    return column.rank("dense").cast(pl.Int64)
+
+
+def _unused_code(codes: pl.Series) -> int:
+    highest = codes.max()
+    return 0 if highest is None else int(highest) + 1  # type: ignore[arg-type]
+
+
+def _leaking_tags(column: pl.Series, label: pl.Series, spec: AttributeSpec, tolerance: float) -> list[Leak]:
+    """Check each tag as the indicator "has it", all at once.
+
+    With g(x) = x log2 x, n_t the samples with tag t, N_l those with label l and n_tl those with both,
+    H(label | t) = [g(n_t) + g(N - n_t) - sum_l g(n_tl) - sum_l g(N_l - n_tl)] / N, and only pairs that
+    occur differ from the last sum without the tag: no table of tags x labels is needed.
+    """
+    table = pl.DataFrame({"tag": column, "label": label}).drop_nulls("tag")
+    total = entropy(table["label"])
+    if total == 0:
+        return []
+    per_label = table.group_by("label").len(name="in_label")
+    pairs = (
+        table.explode("tag")
+        .filter(pl.col("tag").is_not_null() & ~pl.col("tag").is_in(list(spec.exclude)))
+        .group_by("tag", "label")
+        .len(name="both")
+        .join(per_label, on="label")
+    )
+    both, in_label = pairs["both"].to_numpy(), pairs["in_label"].to_numpy()
+    gain = _x_log_x(both) + _x_log_x(in_label - both) - _x_log_x(in_label)
+    tags = (
+        pairs.with_columns(pl.Series("gain", gain))
+        .group_by("tag")
+        .agg(pl.col("both").sum().alias("with"), pl.col("gain").sum())
+        .sort("tag")
+    )
+    with_tag, rows = tags["with"].to_numpy(), table.height
+    untouched = float(_x_log_x(per_label["in_label"].to_numpy()).sum())
+    remaining = (_x_log_x(with_tag) + _x_log_x(rows - with_tag) - tags["gain"].to_numpy() - untouched) / rows
+    return [
+        Leak(label.name, column.name, f"{column.name}={tag}", max(0.0, float(left)), total, identifier=False)
+        for tag, left in zip(tags["tag"], remaining, strict=True)
+        if left <= tolerance * total + 1e-12
+    ]
+
+
+def _x_log_x(counts: np.ndarray) -> np.ndarray:
+    numbers = counts.astype(np.float64)
+    return numbers * np.log2(np.maximum(numbers, 1.0))

@@ -1,0 +1,123 @@
+"""The schema of the attribute columns: declared in parameters, or inferred, and written down.
+
+The schema is the artifact `attribute_schema`: a plain dictionary, column -> kind and settings, that the
+later stages read back with `specs_of`, so that what an attribute means is decided once.
+"""
+
+import logging
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
+
+import polars as pl
+from pydantic import Field
+
+from weakcl_pipeline.attributes.casting import AttributeKind, cast_column, infer_kind
+from weakcl_pipeline.config import Config
+from weakcl_pipeline.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+Schema = dict[str, dict[str, Any]]
+"""Column -> the fields of its `AttributeSpec`, plus `inferred` and the number of `missing` cells."""
+
+
+class AttributeSpec(Config):
+    """How one column is read as an attribute.
+
+    Attributes:
+        kind: What the values mean; left out, it is inferred from the column.
+        min_count: An indicator (a tag, a category, a node of a hierarchy, a value above a quantile) becomes
+            a binary attribute if at least this many train samples have it. Rarer ones cannot bring samples
+            together.
+        exclude: Tags, categories or nodes that never become a binary attribute, e.g. words that repeat the
+            label's.
+        quantiles: For continuous columns: the train quantiles that "is above" indicators are made of.
+        allow_leak: Accept the column although it determines a label. Figures measured against that label
+            are then no evidence.
+    """
+
+    kind: AttributeKind | None = None
+    min_count: int = Field(default=10, ge=1)
+    exclude: tuple[str, ...] = ()
+    quantiles: tuple[float, ...] = (0.5,)
+    allow_leak: bool = False
+
+
+def type_attributes(
+    table: pl.DataFrame,
+    declared: Mapping[str, AttributeSpec],
+    *,
+    undeclared: Literal["ignore", "infer"] = "ignore",
+    reserved: Collection[str] = (),
+) -> tuple[pl.DataFrame, Schema]:
+    """Cast the attribute columns of a raw table to their typed forms.
+
+    Args:
+        table: The raw table, any columns.
+        declared: Attribute column -> how to read it; each must exist in the table.
+        undeclared: What to do with the other columns: leave them, or infer their kind and take them too.
+        reserved: Columns that have another role (or are not wanted) and are never taken as undeclared ones.
+
+    Returns:
+        The typed columns in the order of `declared`, then of the table; and their schema.
+
+    Raises:
+        InputError: A cell or a type does not fit its kind, or no kind can be inferred.
+    """
+    specs = dict(declared)
+    if undeclared == "infer":
+        specs |= {name: AttributeSpec() for name in table.columns if name not in declared and name not in reserved}
+    columns, schema = [], {}
+    for name, spec in specs.items():
+        kind = spec.kind or _inferred(table[name])
+        typed = cast_column(table[name], kind)
+        columns.append(typed)
+        settings = spec.model_copy(update={"kind": kind}).model_dump(mode="json")
+        schema[name] = settings | {"inferred": spec.kind is None, "missing": typed.null_count()}
+        _warn_of_unused_words(typed, spec)
+    logger.info("Attribute schema:\n%s", describe(schema))
+    return pl.DataFrame(columns), schema
+
+
+def specs_of(schema: Schema) -> dict[str, AttributeSpec]:
+    """The schema's columns as `AttributeSpec`s, with the kind always set."""
+    fields = AttributeSpec.model_fields
+    return {
+        name: AttributeSpec.model_validate({key: value for key, value in entry.items() if key in fields})
+        for name, entry in schema.items()
+    }
+
+
+def describe(schema: Schema) -> str:
+    """One line per column for the log: name, kind, how it was found, missing cells."""
+    width = max((len(name) for name in schema), default=0)
+    lines = [
+        f"  {name:<{width}}  {entry['kind']:<11}  {'inferred' if entry['inferred'] else 'declared'}"
+        f"  {entry['missing']} missing"
+        for name, entry in schema.items()
+    ]
+    return "\n".join(lines) if lines else "  (no attribute columns)"
+
+
+def _inferred(column: pl.Series) -> AttributeKind:
+    kind = infer_kind(column)
+    if kind is None:
+        raise InputError(
+            f"column '{column.name}': no attribute kind fits its type {column.dtype}. Declare it under"
+            f" ingestion.attributes with a kind, or add it to ingestion.ignore."
+        )
+    return kind
+
+
+def _warn_of_unused_words(column: pl.Series, spec: AttributeSpec) -> None:
+    """A misspelt word in `exclude` would let through the very tag that it should stop."""
+    if not spec.exclude or column.dtype not in (pl.String, pl.List):
+        return
+    words = column.explode() if column.dtype == pl.List else column
+    unused = sorted(set(spec.exclude) - set(words.drop_nulls().unique().to_list()))
+    if unused:
+        logger.warning(
+            "ingestion.attributes.%s.exclude: the column never holds %s",
+            column.name,
+            ", ".join(map(repr, unused)),
+        )

@@ -1,0 +1,85 @@
+"""The project's commands: Kedro's own, of which `run` reports a user's mistake in one message."""
+
+import logging
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import click
+from kedro.config import BadConfigException, MissingConfigException
+from kedro.framework.cli.project import run as kedro_run
+from kedro.io import DatasetError
+from kedro.validation import ParameterValidationError
+from yaml import YAMLError
+
+from weakcl_pipeline.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+# Where Kedro refuses configuration, or pipelines, nodes, tags, ... that do not exist, and with what.
+_REFUSING = ("kedro.framework.session", "kedro.pipeline.pipeline", "kedro.config")
+_REFUSALS = (ValueError, MissingConfigException, BadConfigException, YAMLError)
+
+
+class RunCommand(click.Command):
+    """Kedro's `run` with all its options, and ``--verbose`` for the traceback of an error."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run; what a user can mend becomes one message and exit code 1, a defect keeps its traceback."""
+        verbose = ctx.params.pop("verbose")
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            message = explain(error)
+            if verbose or message is None:
+                raise
+            logger.debug("The error that stopped the run", exc_info=True)
+            raise click.ClickException(message) from error
+
+
+def explain(error: BaseException) -> str | None:
+    """Return what to tell the user about an error, or None if it is not a user's to mend.
+
+    Kedro wraps what a dataset raises, so the causes are searched for ours first.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, InputError):
+            return str(cause)
+    if isinstance(error, DatasetError | ParameterValidationError) or _is_refusal(error):
+        return str(error).strip()
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _is_refusal(error: BaseException) -> bool:
+    *_, innermost = _frames(error.__traceback__)
+    raised_in = innermost.tb_frame.f_globals.get("__name__", "")
+    return isinstance(error, _REFUSALS) and raised_in.startswith(_REFUSING)
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+@click.group(name="weakcl-pipeline")
+def cli() -> None:
+    """Commands of this project."""
+
+
+run = RunCommand(
+    name="run",
+    params=[
+        *kedro_run.params,
+        click.Option(["--verbose", "-v"], is_flag=True, help="Show the full traceback of an error."),
+    ],
+    callback=kedro_run.callback,
+    help=kedro_run.help,
+)
+cli.add_command(run)

@@ -1,0 +1,107 @@
+"""Checkpoints of a training: atomic, checked when read, and found again by the same command."""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+_KEPT = 2  # the newest, and the one before it in case the newest is damaged
+_TENSORS, _METADATA = "state.safetensors", "state.json"
+
+
+class CheckpointStore:
+    """The checkpoints of one training, a directory each, named after the epochs that are done.
+
+    A training is known by a key, the digest of all that determines its result, so that the same command finds the
+    checkpoints of the run that was killed. The directory is locked while a training uses it: a second training with
+    the same key, at the same time, gets a directory of its own. The lock goes with the process.
+
+    Args:
+        root: Directory of the checkpoints of a method.
+        key: Digest of the training.
+    """
+
+    def __init__(self, root: Path, key: str) -> None:
+        self._root, self._key = root, key
+        self._lock: FileLock | None = None
+        self.directory = root / key
+
+    def __enter__(self) -> Self:
+        """Take the first directory of this key that no other process uses."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            name = self._key if number == 1 else f"{self._key}-{number}"
+            lock = FileLock(self._root / f".{name}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                number += 1
+                continue
+            self._lock, self.directory = lock, self._root / name
+            return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the directory."""
+        if self._lock is not None:
+            self._lock.release()
+
+    def save(self, epochs_done: int, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+        """Write a checkpoint whole or not at all, then remove those that are not kept."""
+        staging = self._root / f".staging-{self.directory.name}-{os.getpid()}"
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, staging / _TENSORS)
+        described = {"sha256": _digest(staging / _TENSORS), **metadata}
+        (staging / _METADATA).write_text(json.dumps(described))
+        for file in (*staging.iterdir(), staging):
+            _fsync(file)
+        self.directory.mkdir(exist_ok=True)
+        target = self.directory / f"epoch-{epochs_done:05d}"
+        shutil.rmtree(target, ignore_errors=True)
+        staging.rename(target)
+        _fsync(self.directory)
+        for old in self._saved()[:-_KEPT]:
+            shutil.rmtree(old)
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Read the newest checkpoint that is whole; none where there is none."""
+        for directory in reversed(self._saved()):
+            try:
+                metadata = json.loads((directory / _METADATA).read_text())
+                if metadata.pop("sha256") != _digest(directory / _TENSORS):
+                    msg = "its content does not match its checksum"
+                    raise ValueError(msg)
+                return load_file(directory / _TENSORS), metadata
+            except (OSError, KeyError, ValueError) as error:
+                logger.warning("Checkpoint %s is damaged (%s); falling back to the one before it", directory, error)
+        return None
+
+    def _saved(self) -> list[Path]:
+        return sorted(self.directory.glob("epoch-*"))
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        digest = sha256()
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,73 @@
+"""Where to compute, and in which precision."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+
+from weakcl_pipeline.config import Config
+from weakcl_pipeline.errors import InputError
+
+Precision = Literal["auto", "bf16", "fp16", "fp32"]
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+class DeviceConfig(Config):
+    """Where and how the encoder computes.
+
+    Attributes:
+        name: ``auto`` (CUDA, else Apple's MPS, else the CPU) or a torch device such as ``cuda:1``.
+        precision: ``auto`` is bf16 where the hardware computes in it, fp32 elsewhere.
+        channels_last: Lay pictures out as NHWC in memory, which convolutions prefer.
+        compile: Let torch.compile fuse the encoder; worth its minute of start-up in long runs.
+    """
+
+    name: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    precision: Precision = "auto"
+    channels_last: bool = True
+    compile: bool = False
+
+
+def resolve_device(name: str) -> torch.device:
+    """Turn a device's name into the device.
+
+    Raises:
+        InputError: If this machine has no such device.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(name)
+    available = {"cpu": 1, "mps": int(torch.backends.mps.is_available()), "cuda": torch.cuda.device_count()}
+    if (device.index or 0) >= available[device.type]:
+        msg = f"training.device.name: {name!r} is not on this machine; use `auto` or `cpu`"
+        raise InputError(msg)
+    return device
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:
+    """Turn a precision into the dtype of autocast; float32 stands for no autocast.
+
+    Raises:
+        InputError: If fp16 is asked for on a CPU, whose convolutions would be slower than in float32.
+    """
+    if precision == "fp16" and device.type == "cpu":
+        msg = "training.device.precision: fp16 needs a GPU; use `auto`, `bf16` or `fp32` on the CPU"
+        raise InputError(msg)
+    if precision == "auto":
+        return torch.bfloat16 if _computes_bf16(device) else torch.float32
+    return _DTYPES[precision]
+
+
+def _computes_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Return the autocast context of a dtype, switched off for float32."""
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)

@@ -1,0 +1,204 @@
+"""The network: a backbone from timm, a stem for small pictures, and the projection head of contrastive training."""
+
+import json
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import timm
+import torch
+import torch.nn.functional as F
+from pydantic import Field, JsonValue, field_validator
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from weakcl_pipeline.config import Config
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.seeding import seeded_torch
+
+WEIGHTS_FILE, METADATA_FILE = "encoder.safetensors", "encoder.json"
+
+
+class HeadConfig(Config):
+    """The projection head: ``hidden_layers`` of Linear and ReLU, then Linear to ``output_dim``.
+
+    Attributes:
+        hidden_layers: 1 in the authors' code; 0 makes the head linear.
+        hidden_dim: Width of the hidden layers; the backbone's feature width where not given, as in the paper's code.
+        output_dim: Width of the embeddings that the objective compares.
+    """
+
+    hidden_layers: int = Field(default=1, ge=0)
+    hidden_dim: int | None = Field(default=None, ge=1)
+    output_dim: int = Field(default=128, ge=2)
+
+
+class EncoderConfig(Config):
+    """The encoder's architecture.
+
+    Attributes:
+        backbone: Any model name of timm (``timm.list_models()``).
+        backbone_kwargs: Passed on to ``timm.create_model``; which keys there are is up to the backbone.
+        stem: ``original`` as timm builds it; ``small`` for pictures of 32 to 64 px: the first convolution becomes
+            3 x 3 with stride 1 and the max-pooling goes, as for CIFAR; ``half``: the same with stride 2, at a quarter
+            of the cost.
+        head: The projection head.
+    """
+
+    backbone: str = "resnet18"
+    backbone_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
+    stem: Literal["original", "small", "half"] = "small"
+    head: HeadConfig = HeadConfig()
+
+    @field_validator("backbone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if not timm.is_model(name):
+            close = get_close_matches(name, timm.list_models(), n=3)
+            msg = f"timm has no model {name!r}" + (f"; did you mean {', '.join(close)}?" if close else "")
+            raise ValueError(msg)
+        return name
+
+
+class Encoder(nn.Module):
+    """Backbone and projection head, with the normalisation of the pictures they were trained on.
+
+    Args:
+        config: The architecture.
+        mean: Mean of each channel over the train split, in [0, 1].
+        std: Standard deviation of each channel over the train split, in [0, 1].
+
+    Attributes:
+        feature_dim: Width of the backbone's features.
+    """
+
+    def __init__(self, config: EncoderConfig, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = _create_backbone(config)
+        self.feature_dim = _feature_dim(self.backbone)
+        self.head = _create_head(self.feature_dim, config.head)
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).clamp(min=1e-6).view(3, 1, 1))
+
+    @classmethod
+    def create(cls, config: EncoderConfig, mean: Sequence[float], std: Sequence[float], seed: int) -> "Encoder":
+        """Build an encoder whose first weights depend on the seed alone."""
+        with seeded_torch(seed, "encoder"):
+            return cls(config, mean, std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute the features that are evaluated and used downstream.
+
+        Args:
+            images: Pictures, float (N, 3, H, W) in [0, 1].
+
+        Returns:
+            Features, float (N, feature_dim).
+        """
+        features: Tensor = self.backbone((images - self.mean) / self.std)
+        return features
+
+    def project(self, features: Tensor) -> Tensor:
+        """Map features to the embeddings that the objective compares: float32 (N, output_dim), L2-normalised."""
+        return F.normalize(self.head(features).float(), dim=1)
+
+    def state(self, **metadata: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the weights and the JSON-able metadata from which :meth:`from_state` rebuilds the encoder."""
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        described = {
+            "class": type(self.backbone).__name__,
+            "feature_dim": self.feature_dim,
+            "encoder": self.config.model_dump(mode="json"),
+            "normalisation": {"mean": self.mean.flatten().tolist(), "std": self.std.flatten().tolist()},
+        }
+        return weights, described | metadata
+
+    @classmethod
+    def from_state(cls, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> "Encoder":
+        """Rebuild an encoder from what :meth:`state` returned, in evaluation mode.
+
+        Raises:
+            InputError: If the weights do not belong to the architecture in the metadata.
+        """
+        try:
+            config = EncoderConfig.model_validate(metadata["encoder"])
+            encoder = cls(config, **metadata["normalisation"])
+            encoder.load_state_dict(dict(weights))
+        except (KeyError, TypeError, RuntimeError) as error:
+            msg = f"the weights do not belong to the encoder that their metadata describes: {error}"
+            raise InputError(msg) from error
+        return encoder.eval()
+
+
+def load_encoder(path: str | Path) -> Encoder:
+    """Load a trained encoder for use anywhere, in evaluation mode.
+
+    Args:
+        path: A version's directory, or the artifact's directory, of which the newest version is taken.
+
+    Raises:
+        InputError: If there is no encoder, or its files are broken.
+    """
+    path = Path(path)
+    found = sorted([*path.glob(METADATA_FILE), *path.glob(f"*/{METADATA_FILE}")])
+    if not found:
+        msg = f"{path}: no encoder here ({METADATA_FILE} is missing); train one with `kedro run --pipeline=training`"
+        raise InputError(msg)
+    directory = found[-1].parent
+    try:
+        metadata = json.loads((directory / METADATA_FILE).read_text())
+        return Encoder.from_state(load_file(directory / WEIGHTS_FILE), metadata)
+    except (OSError, ValueError, SafetensorError) as error:
+        msg = f"{directory}: this encoder cannot be read ({error}); take another version"
+        raise InputError(msg) from error
+
+
+def _create_head(feature_dim: int, config: HeadConfig) -> nn.Sequential:
+    """Build Linear, ReLU, ..., Linear; the authors' head has no batch normalisation."""
+    widths = [feature_dim, *[config.hidden_dim or feature_dim] * config.hidden_layers]
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in pairwise(widths):
+        layers += [nn.Linear(fan_in, fan_out), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], config.output_dim))
+
+
+def _feature_dim(backbone: Any) -> int:
+    """Return the width of what the backbone gives; a few of timm's heads widen ``num_features``."""
+    return int(getattr(backbone, "head_hidden_size", backbone.num_features))
+
+
+def _create_backbone(config: EncoderConfig) -> nn.Module:
+    kwargs: dict[str, Any] = dict(config.backbone_kwargs)
+    try:
+        backbone: nn.Module = timm.create_model(config.backbone, num_classes=0, **kwargs)
+    except (TypeError, ValueError, AttributeError, RuntimeError, AssertionError) as error:
+        msg = f"training.encoder.backbone_kwargs: timm cannot build {config.backbone!r} with them: {error}"
+        raise InputError(msg) from error
+    if config.stem != "original":
+        _shrink_stem(backbone, config)
+    return backbone
+
+
+def _shrink_stem(backbone: Any, config: EncoderConfig) -> None:
+    """Let the first convolution keep the resolution of small pictures (or halve it), and drop the max-pooling."""
+    name = backbone.default_cfg.get("first_conv")
+    conv = backbone.get_submodule(name) if isinstance(name, str) else None
+    if not isinstance(conv, nn.Conv2d) or (conv.kernel_size == conv.stride and conv.stride != (1, 1)):
+        msg = (
+            f"training.encoder.stem: {config.backbone!r} has no convolutional stem to shrink; use `original`, and give "
+            f"training.encoder.backbone_kwargs for small pictures (for instance patch_size, img_size)"
+        )
+        raise InputError(msg)
+    stride = 1 if config.stem == "small" else 2
+    parent, _, child = name.rpartition(".")
+    small = nn.Conv2d(3, conv.out_channels, 3, stride=stride, padding=1, bias=conv.bias is not None)
+    nn.init.kaiming_normal_(small.weight, mode="fan_out", nonlinearity="relu")
+    setattr(backbone.get_submodule(parent), child, small)
+    if hasattr(backbone, "maxpool"):
+        backbone.maxpool = nn.Identity()

@@ -1,0 +1,25 @@
+"""An optimiser's state as named tensors, since artifacts hold no pickles."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+_PREFIX = "optimiser."
+
+
+def pack_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the state of every parameter as ``optimiser.<parameter>.<name>``; all of it must be tensors."""
+    state = optimiser.state_dict()["state"]
+    return {f"{_PREFIX}{index}.{name}": tensor for index, own in state.items() for name, tensor in own.items()}
+
+
+def unpack_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`pack_optimiser` returned; other names are passed over."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith(_PREFIX):
+            index, name = key.removeprefix(_PREFIX).split(".", 1)
+            state.setdefault(int(index), {})[name] = tensor
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,297 @@
+"""The trainer that all methods share: what differs between them is only who is a positive of whom."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+from pydantic import Field
+from rich.progress import Progress
+from torch import Tensor
+
+from weakcl_pipeline.config import Config
+from weakcl_pipeline.contrastive.checkpoint import CheckpointStore
+from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_device, resolve_precision
+from weakcl_pipeline.contrastive.embedding import embed
+from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig
+from weakcl_pipeline.contrastive.metrics import alignment, uniformity
+from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCEConfig, ObjectiveConfig
+from weakcl_pipeline.contrastive.optimiser import OptimiserConfig, create_optimiser, learning_rate_at
+from weakcl_pipeline.contrastive.positives import Positives
+from weakcl_pipeline.contrastive.progress import training_progress
+from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share
+from weakcl_pipeline.contrastive.state import pack_optimiser, unpack_optimiser
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.images import Augmentation, AugmentationConfig, PackedImages
+from weakcl_pipeline.seeding import numpy_generator, seeded_torch, torch_generator
+
+logger = logging.getLogger(__name__)
+
+Rows = npt.NDArray[np.int64]
+
+_VIEWS = 2
+_REFRESH_SECONDS = 1.0  # reading the loss waits for the device, so the bar asks for it seldom
+
+
+class TrainingConfig(Config):
+    """Everything the methods share, so that a comparison of methods compares one thing.
+
+    Attributes:
+        epochs: Passes over the train split.
+        batch_size: Pictures in a batch; each gives two views.
+        encoder: The architecture.
+        augmentation: How views are made.
+        objective: What is minimised.
+        sampler: How batches are drawn.
+        optimiser: The optimiser and its schedule.
+        device: Where and in which precision to compute.
+    """
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=2)
+    encoder: EncoderConfig = EncoderConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    objective: ObjectiveConfig = ClInfoNCEConfig()
+    sampler: SamplerConfig = SamplerConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    device: DeviceConfig = DeviceConfig()
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training leaves.
+
+    Attributes:
+        encoder: In evaluation mode, on the CPU.
+        history: A row an epoch: ``epoch`` (from 1), ``loss`` (nats), ``learning_rate``, ``images_per_second``,
+            ``seconds``, ``alignment`` and ``uniformity`` (Wang and Isola 2020), ``partner_share``, and what the
+            positives add.
+        clusters: The clusters of the last epoch, int64 (N,), negative for none.
+        checkpoint: Name of the directory of its checkpoints; none where there were none.
+    """
+
+    encoder: Encoder
+    history: pl.DataFrame
+    clusters: Rows
+    checkpoint: str | None
+
+
+def train(
+    images: PackedImages,
+    rows: Rows,
+    positives: Positives,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    name: str,
+    checkpoints: Path | None = None,
+) -> TrainingResult:
+    """Train an encoder, going on from the last checkpoint of the same training where there is one.
+
+    Args:
+        images: The store.
+        rows: Rows of the train split in the store, int64 (N,).
+        positives: Who is a positive of whom.
+        config: The shared parameters.
+        seed: Of the initialisation, the batches and the augmentation.
+        name: The method, for the log.
+        checkpoints: Directory of the method's checkpoints; none means no checkpoints.
+
+    Raises:
+        InputError: If the batch is larger than the train split, or the loss stops being finite.
+    """
+    trainer = _Trainer(images, rows, positives, config, seed, name)
+    if checkpoints is None:
+        return trainer.run(None)
+    with CheckpointStore(checkpoints, trainer.fingerprint()) as store:
+        return trainer.run(store)
+
+
+class _Trainer:
+    """One training: the encoder, its optimiser, and the epochs done so far."""
+
+    def __init__(
+        self,
+        images: PackedImages,
+        rows: Rows,
+        positives: Positives,
+        config: TrainingConfig,
+        seed: int,
+        name: str,
+    ) -> None:
+        if config.batch_size > len(rows):
+            msg = f"training.batch_size: {config.batch_size} is more than the {len(rows)} samples of the train split"
+            raise InputError(msg)
+        self._images, self._rows, self._positives = images, rows, positives
+        self._config, self._seed, self._name = config, seed, name
+        self._device = resolve_device(config.device.name)
+        self._dtype = resolve_precision(config.device.precision, self._device)
+        mean, std = images.channel_statistics(rows)
+        encoder = Encoder.create(config.encoder, mean, std, seed).to(self._device)
+        if config.device.channels_last:
+            encoder = encoder.to(memory_format=torch.channels_last)
+        self._encoder = encoder
+        self._embed_views: Callable[[Tensor], Tensor] = (
+            torch.compile(self._project) if config.device.compile else self._project
+        )
+        self._augmentation = Augmentation(config.augmentation)
+        self._objective = OBJECTIVES[config.objective.name](config.objective)
+        self._optimiser = create_optimiser(self._encoder, config.optimiser)
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._dtype == torch.float16)
+        self._clusters = positives.initial()
+        self._history: list[dict[str, float]] = []
+        self._steps_per_epoch = len(rows) // config.batch_size
+
+    def fingerprint(self) -> str:
+        """Digest all that determines the result: parameters, seed, pictures and positives."""
+        digest = sha256(repr((self._config.model_dump_json(), self._seed, self._positives.describe())).encode())
+        for start in range(0, len(self._rows), 4096):
+            digest.update(self._images.read(self._rows[start : start + 4096]).permute(0, 2, 3, 1).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def run(self, store: CheckpointStore | None) -> TrainingResult:
+        """Train the epochs that are not done yet."""
+        if store is not None:
+            self._resume(store)
+        with training_progress() as progress:
+            for epoch in range(len(self._history), self._config.epochs):
+                self._run_epoch(epoch, progress)
+                if store is not None:
+                    store.save(epoch + 1, *self._state())
+        return TrainingResult(
+            encoder=self._encoder.cpu().to(memory_format=torch.contiguous_format).eval(),
+            history=pl.DataFrame(self._history, infer_schema_length=None),
+            clusters=self._clusters,
+            checkpoint=store.directory.name if store is not None else None,
+        )
+
+    def _resume(self, store: CheckpointStore) -> None:
+        saved = store.load()
+        if saved is None:
+            return
+        tensors, metadata = saved
+        prefix = "encoder."
+        self._encoder.load_state_dict(
+            {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        )
+        unpack_optimiser(self._optimiser, tensors)
+        self._scaler.load_state_dict(metadata["scaler"])
+        self._clusters = tensors["clusters"].numpy()
+        self._history = metadata["history"]
+        logger.info("%s: going on after epoch %d of %d", self._name, len(self._history), self._config.epochs)
+
+    def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        weights = {f"encoder.{name}": tensor for name, tensor in self._encoder.state_dict().items()}
+        tensors = weights | pack_optimiser(self._optimiser) | {"clusters": torch.from_numpy(self._clusters)}
+        return tensors, {"history": self._history, "scaler": self._scaler.state_dict()}
+
+    def _run_epoch(self, epoch: int, progress: Progress) -> None:
+        self._clusters, figures = self._positives.update(epoch, self._clusters, self._embed_train_split)
+        generator = numpy_generator(self._seed, "batches", epoch)
+        batches = draw_batches(self._clusters, self._config.batch_size, self._config.sampler, generator)
+        started = time.perf_counter()
+        with seeded_torch(self._seed, "epoch", epoch):
+            measured = self._run_batches(epoch, batches, progress)
+        seconds = time.perf_counter() - started
+        row = {
+            "epoch": epoch + 1,
+            "loss": measured[0],
+            "learning_rate": self._optimiser.param_groups[0]["lr"],
+            "images_per_second": sum(map(len, batches)) / seconds,
+            "seconds": seconds,
+            "alignment": measured[1],
+            "uniformity": measured[2],
+            "partner_share": partner_share(batches, self._clusters),
+        }
+        self._history.append(row | figures)
+        logger.info(
+            "%s: epoch %d of %d, loss %.3f, %.0f images/s, %s left",
+            self._name,
+            epoch + 1,
+            self._config.epochs,
+            row["loss"],
+            row["images_per_second"],
+            _clock(seconds * (self._config.epochs - epoch - 1)),
+        )
+
+    def _run_batches(self, epoch: int, batches: list[Rows], progress: Progress) -> list[float]:
+        """Train on each batch; return the means of loss, alignment and uniformity."""
+        self._encoder.train()
+        ids = torch.from_numpy(_separate(self._clusters)).to(self._device)
+        generator = torch_generator(self._seed, "augmentation", epoch)
+        measured = torch.zeros(len(batches), 3, device=self._device)
+        bar = progress.add_task(
+            f"{self._name} {epoch + 1}/{self._config.epochs}", total=len(batches), loss=0, images_per_second=0
+        )
+        started = refreshed = time.perf_counter()
+        for step, batch in enumerate(batches):
+            self._set_learning_rate(epoch * self._steps_per_epoch + step)
+            measured[step] = self._step(batch, ids[torch.from_numpy(batch)], generator)
+            now = time.perf_counter()
+            if now - refreshed > _REFRESH_SECONDS:
+                refreshed = now
+                rate = (step + 1) * self._config.batch_size / (now - started)
+                progress.update(bar, completed=step + 1, loss=float(measured[step, 0]), images_per_second=rate)
+        progress.remove_task(bar)
+        self._refuse_non_finite(epoch, measured[:, 0])
+        return measured.mean(dim=0).tolist()
+
+    def _step(self, batch: Rows, clusters: Tensor, generator: torch.Generator) -> Tensor:
+        """Take one optimiser step; return loss, alignment and uniformity, float32 (3,)."""
+        pictures = self._images.read(self._rows[batch]).to(self._device, non_blocking=True)
+        views = self._augmentation(torch.cat([pictures] * _VIEWS), generator)
+        with autocast(self._device, self._dtype):
+            z = self._embed_views(views)
+        loss = self._objective(z, clusters.repeat(_VIEWS))
+        self._optimiser.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()
+        if self._config.optimiser.clip_norm is not None:
+            self._scaler.unscale_(self._optimiser)
+            torch.nn.utils.clip_grad_norm_(self._encoder.parameters(), self._config.optimiser.clip_norm)
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        first, second = z.detach().chunk(_VIEWS)
+        return torch.stack([loss.detach(), alignment(first, second), uniformity(first)])
+
+    def _project(self, views: Tensor) -> Tensor:
+        return self._encoder.project(self._encoder(views))
+
+    def _set_learning_rate(self, step: int) -> None:
+        total = self._steps_per_epoch * self._config.epochs
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate_at(step, total, self._config.optimiser)
+
+    def _refuse_non_finite(self, epoch: int, losses: Tensor) -> None:
+        finite = losses.isfinite()
+        if finite.all():
+            return
+        step = int((~finite).nonzero()[0])
+        kept = f"the checkpoint of epoch {epoch} is kept" if epoch else "no epoch was finished"
+        msg = (
+            f"{self._name}: the loss is {float(losses[step])} at batch {step + 1} of epoch {epoch + 1}; {kept}. Lower "
+            "training.optimiser.learning_rate, set training.optimiser.clip_norm, or raise "
+            "training.objective.temperature"
+        )
+        raise InputError(msg)
+
+    def _embed_train_split(self, features: Literal["backbone", "projection"]) -> npt.NDArray[np.float32]:
+        projection = features == "projection"
+        return embed(self._encoder, self._images, self._config.device, rows=self._rows, projection=projection)
+
+
+def _separate(clusters: Rows) -> Rows:
+    """Give every sample without a cluster an id of its own."""
+    alone = clusters.max(initial=-1) + 1 + np.arange(len(clusters))
+    return np.where(clusters < 0, alone, clusters)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

@@ -1,0 +1,179 @@
+"""What is recorded beside every artifact: what made it, from what, with which parameters, code, libraries."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
+
+LINEAGE_FILE = "lineage.json"
+
+
+class Record(BaseModel):
+    """The base of what a lineage file is made of; fields that a later release adds are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class FileRecord(Record):
+    """One file of an artifact.
+
+    Attributes:
+        name: Path relative to the version directory.
+        bytes: Size.
+        sha256: Hexadecimal digest of the content.
+    """
+
+    name: str
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path, root: Path) -> Self:
+        """Describe the file ``path`` of the version directory ``root``."""
+        return cls(name=path.relative_to(root).as_posix(), bytes=path.stat().st_size, sha256=sha256_of(path))
+
+
+class InputRecord(Record):
+    """What a node read.
+
+    Attributes:
+        version: Version of the artifact; of unversioned raw data, its content hash.
+        hash: Content hash, ``sha256:...``; None where the content was never written to a disk.
+    """
+
+    version: str
+    hash: str | None = None
+
+
+class CodeRecord(Record):
+    """The code that ran.
+
+    Attributes:
+        package: Version of this package.
+        revision: Commit of the repository that holds the code; None outside a repository.
+        dirty: Whether the code differed from that commit.
+    """
+
+    package: str
+    revision: str | None = None
+    dirty: bool | None = None
+
+
+class Provenance(Record):
+    """Where an artifact comes from: known before it is written.
+
+    Attributes:
+        dataset: Name in the catalog.
+        node: The node that made it; None for what was saved by hand.
+        siblings: All outputs of that node, which share its version.
+        run_id: The run (session) that made it.
+        pipelines: The pipelines that run was asked for.
+        parameters: The parameters the node was given, by name.
+        parameters_hash: Hash of `parameters`.
+        seed: The seed the node was given, if any.
+        code: The code that ran.
+        libraries: Versions of Python and of the libraries that shape the numbers.
+        inputs: What the node read, parameters aside.
+        ancestry: Version of every artifact, and of the raw data, this one was made from, directly or not.
+    """
+
+    dataset: str
+    node: str | None = None
+    siblings: tuple[str, ...] = ()
+    run_id: str | None = None
+    pipelines: tuple[str, ...] = ()
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters_hash: str | None = None
+    seed: int | None = None
+    code: CodeRecord | None = None
+    libraries: dict[str, str] = Field(default_factory=dict)
+    inputs: dict[str, InputRecord] = Field(default_factory=dict)
+    ancestry: dict[str, str] = Field(default_factory=dict)
+
+
+class Lineage(Provenance):
+    """The content of an artifact's ``lineage.json``.
+
+    Attributes:
+        version: The artifact's version.
+        created: When it was written, UTC.
+        files: Its files, lineage.json aside, by name.
+    """
+
+    version: str
+    created: AwareDatetime
+    files: tuple[FileRecord, ...]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def hash(self) -> str:
+        """Content hash over all files, ``sha256:...``."""
+        return hash_of([file.name, file.sha256] for file in self.files)
+
+    @classmethod
+    def describe(cls, directory: Path, provenance: Provenance, version: str) -> Self:
+        """Describe the finished content of a version directory, which is not yet in its place."""
+        paths = sorted(path for path in directory.rglob("*") if path.is_file())
+        return cls(
+            **provenance.model_dump(),
+            version=version,
+            created=datetime.now(tz=UTC),
+            files=tuple(FileRecord.of(path, directory) for path in paths),
+        )
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Read the lineage of a version directory.
+
+        Raises:
+            OSError: The file is missing or cannot be read.
+            ValueError: The file is not a lineage.
+        """
+        return cls.model_validate_json((directory / LINEAGE_FILE).read_bytes())
+
+    def write(self, directory: Path) -> None:
+        """Write the lineage into a version directory."""
+        text = self.model_dump_json(indent=2)
+        (directory / LINEAGE_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_of(value: Any) -> str:
+    """Return ``sha256:...`` of a JSON-able value; the order of a mapping's keys does not matter."""
+    value = list(value) if not isinstance(value, Mapping) and isinstance(value, Iterable) else value
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def hash_of_path(path: Path) -> str:
+    """Return the content hash of raw data: of one file, or of all files below a folder.
+
+    A file that has not changed since it was last hashed by this process is not read again.
+
+    Raises:
+        FileNotFoundError: There is nothing at ``path``.
+    """
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return hash_of([file.relative_to(path).as_posix(), _hash_of_file(file)] for file in files)
+    return _hash_of_file(path)
+
+
+def _hash_of_file(path: Path) -> str:
+    stat = path.stat()
+    return _hash_of_unchanged_file(path, stat.st_mtime_ns, stat.st_size)
+
+
+@cache
+def _hash_of_unchanged_file(path: Path, _modified: int, _size: int) -> str:
+    return f"sha256:{sha256_of(path)}"

@@ -1,0 +1,56 @@
+"""The hook that removes a training's checkpoints once its encoder is safe."""
+
+import logging
+import shutil
+import threading
+from pathlib import PurePath
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
+from kedro.pipeline.node import Node
+
+from weakcl_pipeline.datasets import CheckpointsDataset
+
+logger = logging.getLogger(__name__)
+
+
+class CheckpointsHook:
+    """Removes ``<checkpoints>/<run key>`` when all outputs of the node that trained there have been saved.
+
+    A node trains there if a `CheckpointsDataset` is among its inputs and one of its outputs is a pair whose
+    second part, a mapping, names the directory as ``checkpoint``. Until the last output is saved a killed run
+    needs it.
+    """
+
+    def __init__(self) -> None:
+        self._running = threading.local()
+
+    @hook_impl
+    def before_node_run(self, node: Node, catalog: DataCatalog, inputs: dict[str, Any]) -> None:
+        """Note where the node keeps its checkpoints."""
+        self._running.folders = [
+            inputs[name] for name in node.inputs if isinstance(catalog.get(name), CheckpointsDataset)
+        ]
+        self._running.unsaved = set(node.outputs)
+        self._running.keys = []
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Remove the checkpoints with the node's last output."""
+        running = self._running
+        running.unsaved.discard(dataset_name)
+        running.keys += _checkpoint_of(data)
+        if running.unsaved:
+            return
+        for folder in running.folders:
+            for key in running.keys:
+                shutil.rmtree(folder / key, ignore_errors=True)
+                logger.debug("Removed the checkpoints in %s", folder / key)
+
+
+def _checkpoint_of(data: Any) -> list[str]:
+    match data:
+        case (_, {"checkpoint": str(key)}) if PurePath(key).name == key:  # a plain name stays inside the folder
+            return [key]
+    return []

@@ -1,0 +1,121 @@
+"""Whether artifacts belong together, and which of their versions do.
+
+Two artifacts belong together when they mean the same version of everything they both come from. Only those
+that meet matter: those that some node of the run combines, directly or through what is made from them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from typing import Self
+
+from weakcl_pipeline.datasets import Lineage
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A version of something that a node reads, and what it comes from.
+
+    Attributes:
+        name: Name in the catalog.
+        version: Its version; of unversioned raw data, its content hash.
+        hash: Its content hash, where it lies on a disk.
+        siblings: What the same node made with it.
+        ancestry: Version of everything it was made from.
+    """
+
+    name: str
+    version: str
+    hash: str | None = None
+    siblings: tuple[str, ...] = ()
+    ancestry: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, lineage: Lineage) -> Self:
+        """Take the origin of the artifact ``name`` from its lineage file."""
+        return cls(name, lineage.version, lineage.hash, lineage.siblings, lineage.ancestry)
+
+    @cached_property
+    def claims(self) -> dict[str, str]:
+        """Version of itself, its siblings and ancestors: what all that is combined with it must agree on."""
+        return {**self.ancestry, **dict.fromkeys((*self.siblings, self.name), self.version)}
+
+    def agrees_with(self, other: "Origin") -> bool:
+        """Whether both mean the same version of everything they both know."""
+        return not self.disputes(other)
+
+    def disputes(self, other: "Origin") -> set[str]:
+        """Names of which the two mean different versions."""
+        mine, theirs = self.claims, other.claims
+        return {name for name in mine.keys() & theirs.keys() if mine[name] != theirs[name]}
+
+
+@dataclass(frozen=True)
+class Meetings:
+    """Which artifacts a run combines.
+
+    Attributes:
+        reach: For each artifact, the nodes that use it or something made from it.
+    """
+
+    reach: Mapping[str, frozenset[str]]
+
+    def between(self, first: Origin, second: Origin) -> bool:
+        """Whether some node combines the two, directly or not."""
+        return not self.reach[first.name].isdisjoint(self.reach[second.name])
+
+    def conflict(self, first: Origin, second: Origin) -> bool:
+        """Whether the two meet and disagree."""
+        return self.between(first, second) and not first.agrees_with(second)
+
+
+def conflicts(origins: Sequence[Origin], meetings: Meetings) -> list[tuple[Origin, Origin]]:
+    """Return all pairs that meet and disagree."""
+    return [pair for pair in combinations(origins, 2) if meetings.conflict(*pair)]
+
+
+def describe(pairs: Iterable[tuple[Origin, Origin]]) -> str:
+    """Say what disagrees: one line per version of a disputed artifact, with the artifacts that mean it."""
+    pairs = list(pairs)
+    involved = {origin.name for pair in pairs for origin in pair}
+    disputed = {name for first, second in pairs for name in first.disputes(second)}
+    shown = disputed & involved or disputed  # the inputs themselves say more than their ancestors
+    sides: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for pair in pairs:
+        for origin in pair:
+            for name in pair[0].disputes(pair[1]) & shown:
+                sides[name, origin.claims[name]].add(origin.name)
+    lines = [f"  {name} {version}: {', '.join(sorted(users))}" for (name, version), users in sorted(sides.items())]
+    return "\n".join(lines)
+
+
+def find_agreeing(options: Mapping[str, Sequence[Origin]], meetings: Meetings) -> dict[str, Origin] | None:
+    """Choose a version of every artifact such that all that meet agree.
+
+    Newer versions are tried first, beginning with the artifacts that come from the most others. After each
+    choice the versions that it rules out are dropped, so a hopeless choice is given up at once.
+
+    Args:
+        options: For each artifact its eligible versions, the most wanted first.
+        meetings: Which artifacts are combined.
+
+    Returns:
+        The chosen version of each artifact, or None if no choice agrees.
+    """
+    if any(not versions for versions in options.values()):
+        return None
+    if not options:
+        return {}
+    name = max(options, key=lambda key: (max(len(origin.claims) for origin in options[key]), key))
+    for choice in options[name]:
+        left = {
+            other: [origin for origin in versions if not meetings.conflict(choice, origin)]
+            for other, versions in options.items()
+            if other != name
+        }
+        rest = find_agreeing(left, meetings)
+        if rest is not None:
+            return {name: choice, **rest}
+    return None

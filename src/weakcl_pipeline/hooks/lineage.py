@@ -1,0 +1,167 @@
+"""The hook that writes every artifact's lineage and refuses to mix artifacts that do not belong together."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.io import AbstractDataset, DataCatalog
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from pydantic import BaseModel
+
+from weakcl_pipeline.datasets import AtomicDataset, CheckpointsDataset, Provenance
+from weakcl_pipeline.datasets.lineage import InputRecord, hash_of, hash_of_path
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.hooks.consistency import Meetings, Origin, conflicts, describe
+from weakcl_pipeline.hooks.environment import code_revision, library_versions
+from weakcl_pipeline.hooks.versions import artifacts_of, pin_versions, require_agreement
+
+_MIXED = "would mix artifacts that do not belong together. Versions, and the inputs that mean them:"
+
+
+class LineageHook:
+    """Fixes before a run which versions it reads, checks that they agree, and describes what it makes.
+
+    What concerns a run is kept by the run's id, and what concerns the running node by thread, so that sessions
+    of one process and Kedro's runners with threads do not get into each other's way.
+    """
+
+    def __init__(self) -> None:
+        self._requested: dict[str | None, tuple[str, ...]] = {}
+        self._made: dict[tuple[str | None, str], Origin] = {}
+        self._running = threading.local()
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Sweep what killed runs left, fix all versions, and refuse artifacts that do not belong together.
+
+        Raises:
+            InputError: An input is missing, or inputs disagree; the message says which and what to type.
+        """
+        self._requested[run_params["run_id"]] = tuple(run_params.get("pipeline_names") or ("__default__",))
+        artifacts = artifacts_of(pipeline, catalog)
+        for artifact in artifacts.values():
+            artifact.sweep()
+        pin_versions(artifacts, pipeline, run_params)
+        if not run_params.get("only_missing_outputs"):  # else the runner is yet to say what is read; nodes check
+            raw = [self._origin(name, catalog, None) for name in _raw_inputs(pipeline, catalog)]
+            require_agreement(artifacts, raw, pipeline, run_params)
+
+    @hook_impl
+    def before_node_run(self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], run_id: str) -> None:
+        """Check what the node was given, and note it for the lineage of what it will make.
+
+        Raises:
+            InputError: Inputs disagree.
+        """
+        names = [name for name in node.inputs if _is_material(name, catalog)]
+        origins = [self._origin(name, catalog, run_id) for name in names]
+        together = Meetings({origin.name: frozenset({node.name}) for origin in origins})
+        if pairs := conflicts(origins, together):
+            raise InputError(f"Node {node.name} {_MIXED}\n{describe(pairs)}\nMake them anew in one run.")
+        ancestry = merge_ancestry(origins)
+        for name in node.outputs:
+            self._made[run_id, name] = Origin(name, run_id, None, tuple(node.outputs), ancestry)
+        self._running.catalog = catalog
+        self._running.provenance = self._describe(node, inputs, origins, ancestry, run_id)
+
+    @hook_impl
+    def before_dataset_saved(self, dataset_name: str) -> None:
+        """Hand the artifact what its lineage file is to say."""
+        dataset = self._running.catalog.get(dataset_name)
+        if isinstance(dataset, AtomicDataset):
+            dataset.provenance = self._running.provenance.model_copy(update={"dataset": dataset_name})
+
+    @hook_impl
+    def after_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        """Forget the run."""
+        self._forget(run_params["run_id"])
+
+    @hook_impl
+    def on_pipeline_error(self, run_params: dict[str, Any]) -> None:
+        """Forget the run."""
+        self._forget(run_params["run_id"])
+
+    def _forget(self, run_id: str) -> None:
+        self._requested.pop(run_id, None)
+        self._made = {key: origin for key, origin in self._made.items() if key[0] != run_id}
+
+    def _origin(self, name: str, catalog: DataCatalog, run_id: str | None) -> Origin:
+        dataset = catalog.get(name)
+        if isinstance(dataset, AtomicDataset):
+            return Origin.of(name, dataset.lineage())
+        if made := self._made.get((run_id, name)):
+            return made
+        return _raw_origin(name, dataset)
+
+    def _describe(
+        self,
+        node: Node,
+        inputs: Mapping[str, Any],
+        origins: Iterable[Origin],
+        ancestry: dict[str, str],
+        run_id: str,
+    ) -> Provenance:
+        parameters = {name: _plain(value) for name, value in inputs.items() if _is_parameter(name)}
+        seeds = [value for name, value in parameters.items() if name.split(":")[-1].split(".")[-1] == "seed"]
+        return Provenance(
+            dataset="",
+            node=node.name,
+            siblings=tuple(node.outputs),
+            run_id=run_id,
+            pipelines=self._requested.get(run_id, ()),
+            parameters=parameters,
+            parameters_hash=hash_of(parameters),
+            seed=seeds[0] if seeds else None,
+            code=code_revision(),
+            libraries=library_versions(),
+            inputs={origin.name: InputRecord(version=origin.version, hash=origin.hash) for origin in origins},
+            ancestry=ancestry,
+        )
+
+
+def merge_ancestry(origins: Iterable[Origin]) -> dict[str, str]:
+    """Return the versions of all inputs and of everything they come from."""
+    merged: dict[str, str] = {}
+    for origin in origins:
+        merged |= {**origin.ancestry, origin.name: origin.version}
+    return dict(sorted(merged.items()))
+
+
+def _raw_inputs(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
+    material = (name for name in pipeline.inputs() if _is_material(name, catalog))
+    return sorted(name for name in material if not isinstance(catalog.get(name), AtomicDataset))
+
+
+def _is_parameter(name: str) -> bool:
+    return name == "parameters" or name.startswith("params:")
+
+
+def _is_material(name: str, catalog: DataCatalog) -> bool:
+    """Whether it is data: parameters are recorded apart, and scratch space leaves no trace in results."""
+    return not (_is_parameter(name) or isinstance(catalog.get(name), CheckpointsDataset))
+
+
+def _raw_origin(name: str, dataset: AbstractDataset[Any, Any] | None) -> Origin:
+    described = dataset._describe() if dataset is not None else {}
+    location = described.get("filepath") or described.get("path")
+    if not location or described.get("protocol", "file") != "file":
+        return Origin(name, "unversioned")
+    try:
+        content = hash_of_path(Path(location))
+    except FileNotFoundError as error:
+        raise InputError(f"{name}: there is no {location}. Put the data there, or correct the catalog.") from error
+    return Origin(name, content, content)
+
+
+def _plain(value: Any) -> Any:
+    """Return a parameter as JSON has it."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

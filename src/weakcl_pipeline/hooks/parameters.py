@@ -1,0 +1,94 @@
+"""The hook that refuses misspelt parameters and values out of range before anything runs."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from kedro.config import MissingConfigException
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.pipeline import Pipeline
+from kedro.validation import TypeExtractor
+from pydantic import BaseModel, ValidationError
+
+from weakcl_pipeline.errors import InputError
+
+
+class ParametersHook:
+    """Checks all parameters, those that no node asks for included.
+
+    Kedro itself checks the typed ones, later and less legibly, and lets an unknown group pass.
+    """
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check the parameters of the project's files and of the command line.
+
+        Raises:
+            InputError: Names every key that is unknown, with what may have been meant, or has a wrong value.
+        """
+        try:
+            parameters = context.config_loader["parameters"]
+        except MissingConfigException:
+            return
+        registered = dict(pipelines)
+        problems = [*_unknown_groups(parameters, registered), *_wrong_values(parameters, registered)]
+        if problems:
+            lines = "\n".join(f"  {problem}" for problem in problems)
+            raise InputError(
+                f"The parameters cannot be used:\n{lines}\n"
+                "Correct them in conf/base/parameters*.yml, conf/local/parameters*.yml or --params."
+            )
+
+
+def _unknown_groups(parameters: Mapping[str, Any], registered: Mapping[str, Pipeline]) -> Iterator[str]:
+    asked = {name for pipeline in registered.values() for name in pipeline.all_inputs()}
+    if "parameters" in asked:  # a node that takes all of them
+        return
+    known = sorted({name.removeprefix("params:").split(".")[0] for name in asked if name.startswith("params:")})
+    for key in parameters:
+        if key not in known:
+            yield f"{key}: there is no such parameter{_suggestion(key, known)}"
+
+
+def _wrong_values(parameters: Mapping[str, Any], registered: Mapping[str, Pipeline]) -> Iterator[str]:
+    for key, model in TypeExtractor(dict(registered)).extract_types_from_pipelines().items():
+        value = _at(parameters, key.split("."))
+        if value is None or not (isinstance(model, type) and issubclass(model, BaseModel)):
+            continue
+        try:
+            model.model_validate(value)
+        except ValidationError as error:
+            yield from (_explain(key, model, detail) for detail in error.errors())
+
+
+def _explain(key: str, model: type[BaseModel], detail: Mapping[str, Any]) -> str:
+    location = detail["loc"]
+    name = ".".join([key, *map(str, location)])
+    if detail["type"] != "extra_forbidden":
+        return f"{name}: {detail['msg']} (it is {detail['input']!r})"
+    known = [".".join([*name.split(".")[:-1], field]) for field in _fields(model, location[:-1])]
+    return f"{name}: there is no such parameter{_suggestion(name, known)}"
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    matches = get_close_matches(name, known, n=1)
+    return f". Did you mean {matches[0]}?" if matches else f"; there are {', '.join(known)}" if known else ""
+
+
+def _fields(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Return the fields of the model that lies at a location inside another."""
+    for part in location:
+        field = model.model_fields.get(part)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        model = field.annotation
+    return list(model.model_fields)
+
+
+def _at(parameters: Mapping[str, Any], path: list[str]) -> Any:
+    value: Any = parameters
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

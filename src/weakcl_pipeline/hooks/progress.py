@@ -1,0 +1,61 @@
+"""The hook that says how far a run is, and at its end where its results are."""
+
+import logging
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from weakcl_pipeline.datasets import AtomicDataset
+
+logger = logging.getLogger(__name__)
+
+_RESULTS = ("metrics", "comparison", "report")  # in the order in which they are announced
+
+
+class ProgressHook:
+    """One line when a node starts, one when it ends, and the paths of what people look for at the end."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, float] = {}
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        """Announce the node."""
+        self._started[node.name] = perf_counter()
+        logger.info("%s ...", node.name)
+
+    @hook_impl
+    def after_node_run(self, node: Node) -> None:
+        """Say how long it took."""
+        logger.info("%s took %s", node.name, _duration(perf_counter() - self._started.pop(node.name)))
+
+    @hook_impl
+    def on_node_error(self, node: Node) -> None:
+        """Name the node that failed; the error itself is reported once, by the command."""
+        self._started.pop(node.name, None)
+        logger.error("%s failed", node.name)
+
+    @hook_impl
+    def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Say where the report and the figures are, if this run wrote them."""
+        for kind in _RESULTS:
+            for name in sorted(pipeline.all_outputs()):
+                dataset = catalog.get(name)
+                if name.split(".")[-1] != kind or not isinstance(dataset, AtomicDataset):
+                    continue
+                if dataset.resolve_load_version() == run_params["run_id"]:
+                    logger.info("%s: %s", name, _relative(dataset.path))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes:.0f} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,156 @@
+"""One encoded picture -> checked uint8 RGB pixels at the training size."""
+
+import io
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from pydantic import Field
+
+from weakcl_pipeline.config import Config
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+"""The formats that are read. Pillow knows more, but its rarer parsers are attack surface nobody needs."""
+
+_PILLOW_BOMB_LIMIT = 89_478_485
+_EXIF_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+Byte = Annotated[int, Field(ge=0, le=255)]
+
+
+class ImagesConfig(Config):
+    """How pictures are read, checked and packed.
+
+    Attributes:
+        size: Side of the packed square pictures, in pixels.
+        max_pixels: Largest width x height that is decoded; read from the header, before any decoding. It
+            cannot exceed 89,478,485, where Pillow itself begins to suspect a decompression bomb.
+        max_bad_fraction: Share of the pictures that may be rejected before packing stops with an error.
+        background: RGB colour under transparent pixels.
+        root: Directory that path references are relative to; None if the table embeds the pictures.
+    """
+
+    size: int = Field(32, ge=8, le=1024)
+    max_pixels: int = Field(50_000_000, ge=1, le=_PILLOW_BOMB_LIMIT)
+    max_bad_fraction: float = Field(0.01, ge=0.0, le=1.0)
+    background: tuple[Byte, Byte, Byte] = (255, 255, 255)
+    root: str | None = None
+
+
+class DecodeError(ValueError):
+    """A picture that cannot be used.
+
+    Attributes:
+        reason: What is wrong, in words for the quarantine table.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def decode(encoded: bytes | Path, config: ImagesConfig) -> NDArray[np.uint8]:
+    """Decode one picture and bring it to the training size.
+
+    The size bound is checked from the header before pixels are allocated; PNG checksums are verified, and
+    incomplete data is refused. Of an animation, the first frame is taken; EXIF rotation is applied;
+    transparent pixels are put on the background. The short side is resized to `config.size` (bicubic,
+    antialiased) and the centre is cropped in the same step; a picture of the right size is not resampled.
+
+    Args:
+        encoded: The file's bytes, or a file to read them from (only as far as needed).
+        config: Size, bounds and background.
+
+    Returns:
+        Pixels, uint8 of shape (size, size, 3), RGB.
+
+    Raises:
+        DecodeError: If the picture cannot be used; `reason` says why.
+    """
+    if encoded == b"":
+        raise DecodeError("empty: zero bytes")
+    try:
+        with _open(encoded) as header:
+            _check_bound(header, config.max_pixels)
+            header.verify()  # checks a PNG's checksums, and uses the object up
+        with _open(encoded) as image:
+            _reduce_while_decoding(image, config.size)
+            image.load()
+            upright = _apply_orientation(image)
+            square = _resize(_to_rgb(upright, config.background), config.size)
+    except DecodeError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DecodeError(f"too large: more than images.max_pixels = {config.max_pixels:,} pixels") from error
+    except UnidentifiedImageError as error:
+        raise DecodeError(f"not a picture in one of the formats {', '.join(FORMATS)}") from error
+    except Exception as error:  # Pillow's parsers raise nearly anything on damaged bytes
+        raise DecodeError(f"damaged or truncated: {type(error).__name__}: {error}") from error
+    return np.asarray(square, dtype=np.uint8)
+
+
+def _open(encoded: bytes | Path) -> Image.Image:
+    source = encoded if isinstance(encoded, Path) else io.BytesIO(encoded)
+    return Image.open(source, formats=FORMATS)
+
+
+def _check_bound(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise DecodeError(
+            f"too large: {image.width}x{image.height} = {image.width * image.height:,} pixels, "
+            f"more than images.max_pixels = {max_pixels:,}"
+        )
+
+
+def _reduce_while_decoding(image: Image.Image, size: int) -> None:
+    """Let a JPEG's decoder scale down by a power of two, to no less than twice the training size.
+
+    The remaining factor of two is left to the antialiased resize, which hides the coarser filter.
+    """
+    image.draft("RGB", (2 * size, 2 * size))
+
+
+def _apply_orientation(image: Image.Image) -> Image.Image:
+    """Turn the picture as its EXIF tag says; with unreadable EXIF it stays as stored, for its pixels are whole."""
+    try:
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:
+        return image
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    if image.mode == "F":
+        raise DecodeError("floating-point pixels have no defined range of brightness")
+    if image.mode.startswith("I"):
+        return _sixteen_to_eight_bits(image).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        canvas = Image.new("RGBA", image.size, (*background, 255))
+        return Image.alpha_composite(canvas, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _sixteen_to_eight_bits(image: Image.Image) -> Image.Image:
+    """Map 0..65535 to 0..255 with rounding (Pillow's own conversion clips at 255 in some modes)."""
+    values = np.asarray(image).astype(np.int64)
+    return Image.fromarray(((values.clip(0, 65535) * 255 + 32767) // 65535).astype(np.uint8), mode="L")
+
+
+def _resize(image: Image.Image, size: int) -> Image.Image:
+    if image.size == (size, size):
+        return image
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    return image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))

@@ -1,0 +1,123 @@
+"""Nodes of the stage `clustering`: attributes -> binary attributes -> clusters -> report."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from matplotlib.figure import Figure
+
+from weakcl_pipeline import attributes as rules
+from weakcl_pipeline.attributes.clustering import (
+    ClusteringConfig,
+    as_assignment,
+    choose_attributes,
+    column_of,
+)
+from weakcl_pipeline.attributes.plot import plot_granularities
+from weakcl_pipeline.attributes.report import assemble_report, describe_granularity, describe_largest
+from weakcl_pipeline.attributes.schema import Schema, specs_of
+from weakcl_pipeline.contrastive.sampler import cluster_aware_batches, partner_share
+from weakcl_pipeline.contrastive.trainer import TrainingConfig
+from weakcl_pipeline.seeding import numpy_generator
+
+
+def binarise_attributes(
+    samples: pl.DataFrame, attributes: pl.DataFrame, attribute_schema: Schema, clustering: ClusteringConfig
+) -> pl.DataFrame:
+    """Turn the attribute columns that take part into binary attributes, chosen on the train split.
+
+    Args:
+        samples: Tells the train split.
+        attributes: Typed columns of the same rows.
+        attribute_schema: How each column is read.
+        clustering: Which columns take part.
+
+    Returns:
+        `binary_attributes`: `sample_id` and nullable Boolean columns.
+    """
+    specs = specs_of(attribute_schema)
+    chosen = {name: specs[name] for name in choose_attributes(specs, clustering)}
+    binary = rules.binarise(attributes, chosen, samples["split"] == "train")
+    return samples.select("sample_id").hstack(binary)
+
+
+def form_clusters(
+    samples: pl.DataFrame,
+    binary_attributes: pl.DataFrame,
+    clustering: ClusteringConfig,
+    training: TrainingConfig,
+) -> pl.DataFrame:
+    """Cluster every sample at every granularity and choose the one for training; no label is looked at.
+
+    Args:
+        samples: Tells the train split, which the rule is fitted on.
+        binary_attributes: Of the same rows.
+        clustering: Rule, granularities and criterion.
+        training: Its batch size decides which granularity leaves anchors with partners.
+
+    Returns:
+        `clusters`: `sample_id`, `top_<k>` for every k, and `cluster`, the chosen one.
+    """
+    binary, train = binary_attributes.drop("sample_id"), _train_mask(samples)
+    clusters, _ = rules.form_clusters(binary, train, clustering, batch_size=training.batch_size)
+    return samples.select("sample_id").hstack(clusters)
+
+
+def report_clusters(
+    samples: pl.DataFrame,
+    binary_attributes: pl.DataFrame,
+    clusters: pl.DataFrame,
+    *,
+    clustering: ClusteringConfig,
+    training: TrainingConfig,
+    seed: int,
+) -> tuple[dict[str, Any], Figure]:
+    """Measure the clusters of the train split, alone and against the labels.
+
+    Args:
+        samples: Splits and labels.
+        binary_attributes: To say what the members of a cluster have in common.
+        clusters: Of the same rows.
+        clustering: Granularities and criterion.
+        training: Batch size and sampler, for the share of anchors that have a partner.
+        seed: For the shuffles and the simulated batches.
+
+    Returns:
+        `cluster_report` and `cluster_plot`.
+    """
+    train = samples["split"] == "train"
+    labels = {
+        name.removeprefix("label_"): samples[name].filter(train)
+        for name in samples.columns
+        if name.startswith("label_")
+    }
+    figures = {}
+    for k in clustering.granularities:
+        assigned = as_assignment(clusters[column_of(k)].filter(train))
+        figures[k] = describe_granularity(
+            assigned,
+            labels,
+            batch_size=training.batch_size,
+            shuffles=clustering.shuffles,
+            rng=numpy_generator(seed, "shuffled information", k),
+        )
+        # One epoch, simulated: the formula for uniform batches has no counterpart here.
+        batches = cluster_aware_batches(
+            assigned, training.batch_size, training.sampler, numpy_generator(seed, "simulated epoch", k)
+        )
+        figures[k]["partner_share_cluster_aware"] = partner_share(batches, assigned)
+    report = assemble_report(figures, clustering, batch_size=training.batch_size)
+    binary = binary_attributes.drop("sample_id")
+    report["attributes"] = [
+        {"name": name, "entropy": bits}
+        for name, bits in rules.rank_by_entropy(binary, train.to_numpy())[: max(clustering.granularities)]
+    ]
+    report["largest_clusters"] = describe_largest(
+        as_assignment(clusters["cluster"].filter(train)), binary.filter(train)
+    )
+    return report, plot_granularities(report)
+
+
+def _train_mask(samples: pl.DataFrame) -> npt.NDArray[np.bool_]:
+    return (samples["split"] == "train").to_numpy()

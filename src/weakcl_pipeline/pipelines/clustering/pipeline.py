@@ -1,0 +1,39 @@
+"""Wiring of the stage `clustering`."""
+
+from kedro.pipeline import Node, Pipeline
+
+from weakcl_pipeline.pipelines.clustering.nodes import binarise_attributes, form_clusters, report_clusters
+
+
+def create_pipeline() -> Pipeline:
+    """Attributes -> binary attributes, clusters at every granularity, and their report."""
+    return Pipeline(
+        [
+            Node(
+                func=binarise_attributes,
+                inputs=["samples", "attributes", "attribute_schema", "params:clustering"],
+                outputs="binary_attributes",
+                name="binarise_attributes",
+            ),
+            Node(
+                func=form_clusters,
+                inputs=["samples", "binary_attributes", "params:clustering", "params:training"],
+                outputs="clusters",
+                name="form_clusters",
+            ),
+            Node(
+                func=report_clusters,
+                inputs={
+                    "samples": "samples",
+                    "binary_attributes": "binary_attributes",
+                    "clusters": "clusters",
+                    "clustering": "params:clustering",
+                    "training": "params:training",
+                    "seed": "params:seed",
+                },
+                outputs=["cluster_report", "cluster_plot"],
+                name="report_clusters",
+            ),
+        ],
+        tags="clustering",
+    )

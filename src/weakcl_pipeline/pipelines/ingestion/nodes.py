@@ -1,0 +1,62 @@
+"""Nodes of the stage `ingestion`: raw table and pictures -> samples, attributes and the picture store."""
+
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from weakcl_pipeline.attributes.schema import Schema
+from weakcl_pipeline.images.decode import ImagesConfig
+from weakcl_pipeline.images.pack import pack_images as pack
+from weakcl_pipeline.sources import IngestionConfig, accept, read_samples
+
+
+def type_samples(raw_samples: pl.DataFrame, ingestion: IngestionConfig) -> tuple[pl.DataFrame, Schema]:
+    """Give the raw columns their roles and types, and check them before any picture is decoded.
+
+    Args:
+        raw_samples: The table as the source has it.
+        ingestion: The roles of its columns.
+
+    Returns:
+        `sample_table` and `attribute_schema`.
+    """
+    return read_samples(raw_samples, ingestion)
+
+
+def pack_images(
+    raw_samples: pl.DataFrame, sample_table: pl.DataFrame, ingestion: IngestionConfig, images: ImagesConfig
+) -> tuple[pa.Table, pl.DataFrame]:
+    """Decode, check and resize every picture once.
+
+    Args:
+        raw_samples: Holds the encoded pictures, or their paths.
+        sample_table: The same rows, typed.
+        ingestion: Names the picture column.
+        images: Size and bounds.
+
+    Returns:
+        `image_store` and `image_rejects`.
+    """
+    encoded = zip(sample_table["sample_id"], raw_samples[ingestion.image_column], strict=True)
+    return pack(encoded, images)
+
+
+def accept_samples(
+    sample_table: pl.DataFrame,
+    image_rejects: pl.DataFrame,
+    attribute_schema: Schema,
+    ingestion: IngestionConfig,
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, dict[str, Any]]:
+    """Send the rows without a usable picture to quarantine.
+
+    Args:
+        sample_table: Every row of the source, typed.
+        image_rejects: The pictures that failed, with reasons.
+        attribute_schema: The schema of the attribute columns.
+        ingestion: The roles of the columns.
+
+    Returns:
+        `samples`, `attributes`, `quarantine` and `ingestion_summary`.
+    """
+    return accept(sample_table, image_rejects, attribute_schema, ingestion)

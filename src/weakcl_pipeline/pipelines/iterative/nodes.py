@@ -1,0 +1,32 @@
+"""The node of the iterative variant, which finds its clusters by k-means while it trains."""
+
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+from matplotlib.figure import Figure
+
+from weakcl_pipeline.contrastive import IterativeConfig, IterativePositives, TrainingConfig
+from weakcl_pipeline.pipelines.training.nodes import EncoderState, describe, label_ids, run, train_rows
+
+
+def train_iterative(
+    image_store: pa.Table,
+    samples: pl.DataFrame,
+    training: TrainingConfig,
+    iterative: IterativeConfig,
+    seed: int,
+    checkpoints: Path,
+) -> tuple[EncoderState, pl.DataFrame, Figure, pl.DataFrame]:
+    """Train on k-means clusters of the embeddings, found again and again, without attributes or labels.
+
+    Returns:
+        The encoder, its history and its figure, and the last clusters of the train split.
+    """
+    rows = train_rows(samples)
+    positives = IterativePositives(iterative, len(rows), label_ids(samples), seed)
+    result, metadata = run("iterative", positives, image_store, samples, training, seed, checkpoints)
+    clusters = pl.DataFrame({"sample_id": samples["sample_id"][rows], "cluster": result.clusters})
+    known = pl.when(pl.col("cluster") >= 0).then(pl.col("cluster")).cast(pl.Int32)
+    described = describe(result, metadata | {"iterative": iterative.model_dump(mode="json")})
+    return *described, clusters.with_columns(cluster=known)

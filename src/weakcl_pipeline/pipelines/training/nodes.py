@@ -1,0 +1,97 @@
+"""Nodes that train an encoder with fixed positives; they differ in who is a positive of whom, and in nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from weakcl_pipeline.contrastive import FixedPositives, TrainingConfig, TrainingResult, train
+from weakcl_pipeline.contrastive.positives import NO_CLUSTER, Positives, Rows
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.evaluation import history_figure
+from weakcl_pipeline.images import PackedImages
+
+EncoderState = tuple[dict[str, Tensor], dict[str, Any]]
+Trained = tuple[EncoderState, pl.DataFrame, Figure]
+
+
+def train_self_supervised(
+    image_store: pa.Table, samples: pl.DataFrame, training: TrainingConfig, seed: int, checkpoints: Path
+) -> Trained:
+    """Train with every picture for itself, which makes Cl-InfoNCE SimCLR."""
+    alone = np.full(len(train_rows(samples)), NO_CLUSTER)
+    return describe(*run("self_supervised", FixedPositives(alone), image_store, samples, training, seed, checkpoints))
+
+
+def train_attribute(
+    image_store: pa.Table,
+    samples: pl.DataFrame,
+    clusters: pl.DataFrame,
+    training: TrainingConfig,
+    seed: int,
+    checkpoints: Path,
+) -> Trained:
+    """Train on attribute clusters, the method of the paper; a sample without a cluster stands for itself."""
+    ids = samples.select("sample_id").join(clusters, on="sample_id", how="left", maintain_order="left")["cluster"]
+    positives = FixedPositives(ids.fill_null(NO_CLUSTER).cast(pl.Int64).to_numpy()[train_rows(samples)])
+    return describe(*run("attribute", positives, image_store, samples, training, seed, checkpoints))
+
+
+def train_supervised(
+    image_store: pa.Table, samples: pl.DataFrame, training: TrainingConfig, seed: int, checkpoints: Path
+) -> Trained:
+    """Train on the classes of the first label, which makes Cl-InfoNCE SupCon; an unlabelled sample stands for itself.
+
+    Raises:
+        InputError: If there is no label.
+    """
+    labels = label_ids(samples)
+    if not labels:
+        msg = "ingestion.labels: `supervised` needs a label column; name one, or leave this method out"
+        raise InputError(msg)
+    positives = FixedPositives(next(iter(labels.values())))
+    return describe(*run("supervised", positives, image_store, samples, training, seed, checkpoints))
+
+
+def train_rows(samples: pl.DataFrame) -> Rows:
+    """Return the rows of the train split, int64 (N,); the store has the same rows in the same order."""
+    return np.flatnonzero((samples["split"] == "train").to_numpy())
+
+
+def label_ids(samples: pl.DataFrame) -> dict[str, Rows]:
+    """Return the class of each sample of the train split by label, int64 (N,), in the order the labels are declared."""
+    columns = [name for name in samples.columns if name.startswith("label_")]
+    rows = train_rows(samples)
+    ranked = samples.select(pl.col(columns).rank("dense").cast(pl.Int64).fill_null(NO_CLUSTER))
+    return {name.removeprefix("label_"): ranked[name].to_numpy()[rows] for name in columns}
+
+
+def run(
+    name: str,
+    positives: Positives,
+    image_store: pa.Table,
+    samples: pl.DataFrame,
+    training: TrainingConfig,
+    seed: int,
+    checkpoints: Path,
+) -> tuple[TrainingResult, dict[str, Any]]:
+    """Train a method on the train split; return the result and what the encoder's metadata tells beside its form."""
+    images = PackedImages.from_table(image_store)
+    result = train(images, train_rows(samples), positives, training, seed=seed, name=name, checkpoints=checkpoints)
+    metadata = {
+        "method": name,
+        "seed": seed,
+        "image_size": images.size,
+        "training": training.model_dump(mode="json"),
+        "checkpoint": result.checkpoint,
+    }
+    return result, metadata
+
+
+def describe(result: TrainingResult, metadata: dict[str, Any]) -> Trained:
+    """Return a training's encoder, its history and the history's figure, as artifacts."""
+    return result.encoder.state(**metadata), result.history, history_figure(result.history)

@@ -1,0 +1,86 @@
+"""The second half of ingestion: rejected rows go to quarantine with their reason, the others go on."""
+
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from weakcl_pipeline.attributes.schema import Schema
+from weakcl_pipeline.sources.checks import check_samples
+from weakcl_pipeline.sources.roles import SPLITS, IngestionConfig
+
+
+class Accepted(NamedTuple):
+    """What ingestion yields beside the pictures."""
+
+    samples: pl.DataFrame
+    """`sample_id`, `split`, `group`, `image`, `label_<name>` of the accepted rows, in their order."""
+    attributes: pl.DataFrame
+    """`sample_id` and the typed attribute columns of the same rows."""
+    quarantine: pl.DataFrame
+    """`sample_id`, `stage`, `reason` of every rejected row."""
+    summary: dict[str, Any]
+    """Counts by split, label and reason, and what each attribute column holds."""
+
+
+def accept(
+    sample_table: pl.DataFrame, image_rejects: pl.DataFrame, schema: Schema, config: IngestionConfig
+) -> Accepted:
+    """Part the sample table into accepted and rejected rows; none is lost.
+
+    Args:
+        sample_table: As a source yields it.
+        image_rejects: `sample_id` and `reason` of the pictures that cannot be used.
+        schema: Of the attribute columns.
+        config: The roles of the columns.
+
+    Raises:
+        InputError: Without the rejected rows a split is empty or a label has a single value.
+    """
+    quarantine = image_rejects.select("sample_id", pl.lit("images").alias("stage"), "reason")
+    kept = sample_table.join(quarantine, on="sample_id", how="anti", maintain_order="left")
+    check_samples(kept, config.labels, f"after {quarantine.height} rows went to quarantine")
+    samples = kept.drop(list(schema))
+    attributes = kept.select("sample_id", *schema)
+    return Accepted(
+        samples, attributes, quarantine, _summary(samples, attributes, quarantine, schema, config)
+    )
+
+
+def _summary(
+    samples: pl.DataFrame,
+    attributes: pl.DataFrame,
+    quarantine: pl.DataFrame,
+    schema: Schema,
+    config: IngestionConfig,
+) -> dict[str, Any]:
+    return {
+        "rows": samples.height + quarantine.height,
+        "accepted": samples.height,
+        "quarantined": quarantine.height,
+        "quarantine_reasons": _counts(quarantine["reason"]),
+        "splits": {split: samples.filter(pl.col("split") == split).height for split in SPLITS},
+        "groups": samples["group"].drop_nulls().n_unique(),
+        "labels": {name: _counts(samples[f"label_{name}"].drop_nulls()) for name in config.labels},
+        "unlabelled": {name: samples[f"label_{name}"].null_count() for name in config.labels},
+        "attributes": {
+            name: {
+                "kind": entry["kind"],
+                "inferred": entry["inferred"],
+                "missing": attributes[name].null_count(),
+                "distinct": _distinct(attributes[name]),
+            }
+            for name, entry in schema.items()
+        },
+    }
+
+
+def _distinct(column: pl.Series) -> int:
+    """Distinct values; for lists, distinct words."""
+    values = column.explode() if column.dtype == pl.List else column
+    return values.drop_nulls().n_unique()
+
+
+def _counts(column: pl.Series) -> dict[str, int]:
+    """Value -> count, the most frequent first, equal counts by value."""
+    counted = column.value_counts().sort("count", column.name, descending=[True, False])
+    return dict(counted.iter_rows())

@@ -1,0 +1,174 @@
+"""Checks of a table before any picture is decoded: what is wrong, where, and what to do."""
+
+import logging
+from difflib import get_close_matches
+from typing import Any
+
+import polars as pl
+
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.sources.roles import SPLITS, IngestionConfig
+
+logger = logging.getLogger(__name__)
+
+_SHOWN = 5
+"""How many offending values an error lists."""
+
+
+def check_raw_table(raw: pl.DataFrame, config: IngestionConfig) -> None:
+    """Check that the table has rows, and the columns that the parameters name, with usable types.
+
+    Raises:
+        InputError: Naming the key and the column.
+    """
+    if raw.height == 0:
+        raise InputError(
+            "raw_samples: the table is empty (0 rows). Check the file that the catalog points to."
+        )
+    for column, key in config.columns().items():
+        if column not in raw.columns:
+            close = get_close_matches(column, raw.columns, n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            raise InputError(
+                f"raw_samples: there is no column '{column}', which {key} names.{hint}"
+                f" The table has: {', '.join(raw.columns)}."
+            )
+    for column, key in config.scalar_columns().items():
+        if raw[column].dtype.is_nested() or raw[column].dtype in (pl.Binary, pl.Object):
+            raise InputError(
+                f"raw_samples: column '{column}' ({key}) has type {raw[column].dtype}; it must"
+                " hold one word or number in each cell."
+            )
+    dtype = raw[config.image_column].dtype
+    if dtype not in (pl.Binary, pl.String):
+        raise InputError(
+            f"raw_samples: column '{config.image_column}' (ingestion.image_column) has type {dtype}; it must"
+            " hold encoded pictures (binary) or paths (text)."
+        )
+
+
+def check_ids(ids: pl.Series, column: str) -> None:
+    """Check that every row has an id of its own.
+
+    Raises:
+        InputError: Listing the rows without an id, or the repeated ids with their rows.
+    """
+    if ids.null_count():
+        raise InputError(
+            f"raw_samples: column '{column}' (ingestion.id_column) is null in {_rows(ids.is_null())}."
+            " Every sample needs an id; fill it in or remove the row."
+        )
+    repeated = ids.is_duplicated()
+    if repeated.any():
+        rows = (
+            pl.DataFrame({"id": ids, "row": pl.int_range(len(ids), eager=True)})
+            .filter(repeated)
+            .group_by("id", maintain_order=True)
+            .agg("row")
+        )
+        found = [f"'{name}' in rows {_shortened(at)}" for name, at in rows.head(_SHOWN).iter_rows()]
+        raise InputError(
+            f"raw_samples: column '{column}' (ingestion.id_column) repeats {rows.height} ids:"
+            f" {'; '.join(found)}{_more(rows.height)}. Ids must be unique; rename or remove the copies."
+        )
+
+
+def check_split_values(raw_splits: pl.Series, config: IngestionConfig) -> None:
+    """Check that every row belongs to a split.
+
+    Raises:
+        InputError: Listing the unknown values with their rows, and the allowed values.
+    """
+    unknown = ~raw_splits.is_in(list(config.split_values)).fill_null(value=False)
+    if unknown.any():
+        values = raw_splits.filter(unknown).unique(maintain_order=True)
+        raise InputError(
+            f"raw_samples: column '{config.split_column}' (ingestion.split_column) holds"
+            f" {_shortened([repr(value) for value in values])} in {_rows(unknown)}; allowed:"
+            f" {', '.join(config.split_values)}. Correct the rows, or map the value in"
+            " ingestion.split_values."
+        )
+
+
+def check_samples(samples: pl.DataFrame, labels: tuple[str, ...], when: str) -> None:
+    """Check that the splits can be trained on and compared, with the samples at hand.
+
+    Args:
+        samples: Columns `split` and `label_<name>` for every label.
+        labels: Names of the labels.
+        when: For the message: which samples these are, e.g. "raw_samples".
+
+    Raises:
+        InputError: Train is empty; or there are labels and val or test is empty; or a label has a single
+            value.
+    """
+    sizes: dict[str, int] = {split: samples.filter(pl.col("split") == split).height for split in SPLITS}
+    counts = ", ".join(f"{split} {size}" for split, size in sizes.items())
+    if sizes["train"] == 0:
+        raise InputError(
+            f"{when}: the train split has no samples ({counts}). Clusters and encoders learn from it."
+        )
+    for split, purpose in (("val", "settings are chosen on it"), ("test", "figures are measured on it")):
+        if labels and sizes[split] == 0:
+            raise InputError(
+                f"{when}: the {split} split has no samples ({counts}), but there are labels to evaluate with:"
+                f" {purpose}. Assign samples to it in the split column, or remove ingestion.labels."
+            )
+    for label in labels:
+        _check_label(samples, label, when)
+
+
+def check_groups(samples: pl.DataFrame, column: str) -> None:
+    """Check that no group of samples is spread over several splits.
+
+    Args:
+        samples: Columns `group` and `split`.
+        column: The raw column that the groups come from, for the message.
+
+    Raises:
+        InputError: Listing the groups and their splits.
+    """
+    spread = (
+        samples.drop_nulls("group")
+        .group_by("group", maintain_order=True)
+        .agg(pl.col("split").unique(maintain_order=True))
+        .filter(pl.col("split").list.len() > 1)
+    )
+    if spread.height:
+        found = [f"'{group}' in {' and '.join(splits)}" for group, splits in spread.head(_SHOWN).iter_rows()]
+        raise InputError(
+            f"raw_samples: {spread.height} groups of column '{column}' (ingestion.group_column) are spread"
+            f" over several splits: {'; '.join(found)}{_more(spread.height)}."
+            " What is learnt from one part would be tested on the other; move each group into one split."
+        )
+
+
+def _check_label(samples: pl.DataFrame, label: str, when: str) -> None:
+    column = f"label_{label}"
+    train = samples.filter(pl.col("split") == "train")[column].drop_nulls()
+    values = train.unique().sort()
+    if len(values) < 2:
+        held = f"only the value '{values[0]}'" if len(values) else "no value at all"
+        raise InputError(
+            f"{when}: label column '{label}' (ingestion.labels) holds {held} in the {len(train)} labelled"
+            " train samples; at least two are needed. Remove it from ingestion.labels, or correct the column."
+        )
+    elsewhere = samples.filter(pl.col("split") != "train")[column].drop_nulls()
+    unseen = sorted(set(elsewhere.unique()) - set(values))
+    if unseen:
+        logger.warning(
+            "label '%s': no train sample has %s; a probe cannot predict it", label, _shortened(unseen)
+        )
+
+
+def _rows(where: pl.Series) -> str:
+    rows = where.arg_true().to_list()
+    return f"row{'s' if len(rows) > 1 else ''} {_shortened(rows)} (counted from 0)"
+
+
+def _shortened(values: list[Any]) -> str:
+    return ", ".join(map(str, values[:_SHOWN])) + _more(len(values))
+
+
+def _more(total: int) -> str:
+    return f" and {total - _SHOWN} more" if total > _SHOWN else ""

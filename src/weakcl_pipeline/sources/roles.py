@@ -1,0 +1,64 @@
+"""What the columns of a raw table are: id, picture, split, labels, group and attributes."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from weakcl_pipeline.attributes.schema import AttributeSpec
+from weakcl_pipeline.config import Config
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+_AS_THEY_ARE: dict[str, Split] = {split: split for split in SPLITS}
+
+
+class IngestionConfig(Config):
+    """The roles of the columns of `raw_samples`.
+
+    Attributes:
+        source: The kind of raw data, a name in `SOURCES`.
+        id_column: Unique name of each sample; becomes `sample_id`.
+        image_column: The encoded picture (binary), or its path below `images.root` (text).
+        split_column: Which split a sample belongs to.
+        split_values: Raw value -> train, val or test. By default the raw values are these names themselves.
+        labels: Label columns, the main one first; used for evaluation and the `supervised` reference, never
+            for clustering. May be empty.
+        group_column: Samples with the same value must share a split (e.g. several photos of one object).
+        attributes: Attribute column -> how to read it.
+        undeclared: Whether the other columns are ignored, or taken as attributes of an inferred kind.
+        ignore: Columns that are not taken as attributes under `undeclared: infer`.
+        leak_tolerance: An attribute is refused if it leaves at most this share of a label's entropy.
+    """
+
+    source: str = "table"
+    id_column: str
+    image_column: str
+    split_column: str
+    split_values: dict[str, Split] = Field(default_factory=lambda: _AS_THEY_ARE)
+    labels: tuple[str, ...] = ()
+    group_column: str | None = None
+    attributes: dict[str, AttributeSpec] = Field(default_factory=dict)
+    undeclared: Literal["ignore", "infer"] = "ignore"
+    ignore: tuple[str, ...] = ()
+    leak_tolerance: float = Field(default=0.05, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _labels_once(self) -> Self:
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"labels: a column is listed twice: {', '.join(self.labels)}")
+        return self
+
+    def scalar_columns(self) -> dict[str, str]:
+        """Columns that hold one word or number per row -> the key that names them."""
+        keyed = {self.id_column: "ingestion.id_column", self.split_column: "ingestion.split_column"}
+        if self.group_column is not None:
+            keyed[self.group_column] = "ingestion.group_column"
+        return keyed | dict.fromkeys(self.labels, "ingestion.labels")
+
+    def role_columns(self) -> dict[str, str]:
+        """Columns that are no attribute unless declared as one -> the key that names them."""
+        return self.scalar_columns() | {self.image_column: "ingestion.image_column"}
+
+    def columns(self) -> dict[str, str]:
+        """Every column that the table must have -> the key that names it."""
+        return {name: f"ingestion.attributes.{name}" for name in self.attributes} | self.role_columns()

@@ -1,0 +1,107 @@
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weakcl_pipeline.attributes.binarise import binarise
+from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.attributes.schema import AttributeSpec
+
+
+def binary_of(values, kind, train=None, dtype=None, **spec):
+    column = pl.Series("c", values, dtype=dtype)
+    train = pl.Series([True] * len(column) if train is None else train)
+    spec = {"min_count": 1} | spec
+    specs = {"c": AttributeSpec(kind=kind, **spec)}
+    return binarise(column.to_frame(), specs, train).to_dict(as_series=False)
+
+
+def test_a_bool_column_is_taken_as_it_is():
+    assert binary_of([True, None, False], AttributeKind.BOOL) == {"c": [True, None, False]}
+
+
+def test_one_indicator_per_category():
+    assert binary_of(["b", "a", None, "b"], AttributeKind.CATEGORICAL) == {
+        "c=a": [False, True, None, False],
+        "c=b": [True, False, None, True],
+    }
+
+
+def test_one_indicator_per_tag_and_no_tags_is_not_missing():
+    assert binary_of([["x", "y"], [], None, ["y"]], AttributeKind.TAGS) == {
+        "c=x": [True, False, None, False],
+        "c=y": [True, False, None, True],
+    }
+
+
+def test_rare_and_excluded_indicators_are_left_out_and_only_train_counts():
+    values = [["x", "y"], ["x"], ["x", "z"], ["y", "z"], ["z"]]
+    train = [True, True, True, False, False]
+    assert list(binary_of(values, AttributeKind.TAGS, train, min_count=2)) == ["c=x"]
+    assert list(binary_of(values, AttributeKind.TAGS, train, min_count=1)) == ["c=x", "c=y", "c=z"]
+    assert list(binary_of(values, AttributeKind.TAGS, min_count=2, exclude=("x",))) == ["c=y", "c=z"]
+    assert binary_of(values, AttributeKind.TAGS, min_count=9) == {}
+
+
+def test_one_indicator_per_node_of_a_hierarchy():
+    paths = [["animal", "bird"], ["animal", "fish"], ["plant"], None, []]
+    assert binary_of(paths, AttributeKind.HIERARCHY) == {
+        "c>=animal": [True, True, False, None, False],
+        "c>=animal/bird": [True, False, False, None, False],
+        "c>=animal/fish": [False, True, False, None, False],
+        "c>=plant": [False, False, True, None, False],
+    }
+
+
+def test_a_slash_in_a_node_cannot_be_taken_for_a_level():
+    found = binary_of([["a/b"], ["a", "b"]], AttributeKind.HIERARCHY)
+    assert found == {"c>=a": [False, True], "c>=a%2Fb": [True, False], "c>=a/b": [False, True]}
+
+
+def test_quantiles_of_the_train_split_make_thresholds():
+    values = [1.0, 2.0, 3.0, 4.0, None, 100.0]
+    train = [True, True, True, True, True, False]
+    median = binary_of(values, AttributeKind.CONTINUOUS, train)
+    assert median == {"c>2.0": [False, False, True, True, None, True]}
+    found = binary_of(values, AttributeKind.CONTINUOUS, train, quantiles=(0.0, 0.5, 1.0))
+    assert list(found) == ["c>1.0", "c>2.0"]  # no train sample is above the maximum
+
+
+def test_a_column_without_any_value_yields_nothing():
+    assert binary_of([None, None], AttributeKind.CONTINUOUS, dtype=pl.Float64) == {}
+    assert binary_of([None, None], AttributeKind.TAGS, dtype=pl.List(pl.String)) == {}
+
+
+def test_columns_keep_the_order_of_the_specifications():
+    table = pl.DataFrame({"b": ["x", "y"], "a": [True, False]})
+    specs = {
+        "b": AttributeSpec(kind=AttributeKind.CATEGORICAL, min_count=1),
+        "a": AttributeSpec(kind=AttributeKind.BOOL),
+    }
+    assert binarise(table, specs, pl.Series([True, True])).columns == ["b=x", "b=y", "a"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.none() | st.sets(st.sampled_from("uvwxyz")).map(sorted), st.booleans()), min_size=1, max_size=25
+    ),
+    st.integers(1, 4),
+)
+def test_tags_equal_a_loop_over_rows(rows, min_count):
+    values, train = [words for words, _ in rows], [in_train for _, in_train in rows]
+    expected = {}
+    for word in "uvwxyz":
+        if sum(in_train and word in (words or []) for words, in_train in rows) >= min_count:
+            expected[f"c={word}"] = [None if words is None else word in words for words in values]
+    found = binary_of(values, AttributeKind.TAGS, train, dtype=pl.List(pl.String), min_count=min_count)
+    assert found == expected
+
+
+def test_thousands_of_tags_take_no_dense_table():
+    words = [[f"t{i * j % 4000}" for j in range(1, 6)] for i in range(8000)]
+    tags = pl.Series("c", words).list.unique(maintain_order=True)
+    binary = binarise(
+        tags.to_frame(), {"c": AttributeSpec(kind=AttributeKind.TAGS, min_count=1)}, pl.Series([True] * 8000)
+    )
+    assert binary.width == 4000
+    assert binary.select(pl.sum_horizontal(pl.all().sum())).item() == pytest.approx(tags.list.len().sum())

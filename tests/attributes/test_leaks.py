@@ -1,0 +1,137 @@
+import logging
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.attributes.leaks import find_leaks, refuse_leaks
+from weakcl_pipeline.attributes.measures import conditional_entropy, entropy
+from weakcl_pipeline.attributes.schema import AttributeSpec
+from weakcl_pipeline.errors import InputError
+
+RNG = np.random.default_rng(0)
+LABEL = pl.Series("class", [f"c{i}" for i in RNG.integers(0, 4, 400)])
+LABELS = LABEL.to_frame()
+
+
+def leaks_of(column, kind, labels=LABELS, tolerance=0.05, **spec):
+    specs = {column.name: AttributeSpec(kind=kind, **spec)}
+    return find_leaks(column.to_frame(), labels, specs, tolerance)
+
+
+def test_a_finer_category_that_determines_the_label_leaks_with_its_figures():
+    finer = pl.Series("breed", [f"{c}-{i % 3}" for i, c in enumerate(LABEL)])
+    (leak,) = leaks_of(finer, AttributeKind.CATEGORICAL)
+    assert leak.remaining == 0
+    assert leak.total == pytest.approx(entropy(LABEL))
+    assert not leak.identifier
+    assert f"H(class | breed) = 0.000 bits of H(class) = {entropy(LABEL):.3f} bits" in str(leak)
+
+
+def test_an_unrelated_category_and_a_weak_hint_do_not_leak():
+    noise = pl.Series("noise", RNG.integers(0, 9, 400).astype(str))
+    hint = pl.Series("hint", [c if i % 2 else "c0" for i, c in enumerate(LABEL)])
+    assert leaks_of(noise, AttributeKind.CATEGORICAL) == []
+    assert leaks_of(hint, AttributeKind.CATEGORICAL) == []
+
+
+def test_the_tolerance_is_a_share_of_the_labels_entropy():
+    nearly = pl.Series("nearly", [c if i % 10 else "c0" for i, c in enumerate(LABEL)])
+    share = conditional_entropy(LABEL, given=nearly) / entropy(LABEL)
+    assert leaks_of(nearly, AttributeKind.CATEGORICAL, tolerance=share - 0.001) == []
+    assert len(leaks_of(nearly, AttributeKind.CATEGORICAL, tolerance=share + 0.001)) == 1
+
+
+def test_an_identifier_leaks_and_is_called_one():
+    (leak,) = leaks_of(pl.Series("file", [f"{i}.png" for i in range(400)]), AttributeKind.CATEGORICAL)
+    assert leak.identifier
+    assert "identifier" in str(leak)
+
+
+def test_a_boolean_a_path_and_a_measurement_can_leak():
+    two = pl.Series("class", ["a" if c in ("c0", "c1") else "b" for c in LABEL]).to_frame()
+    assert len(leaks_of((two["class"] == "a").alias("is_a"), AttributeKind.BOOL, two)) == 1
+    path = pl.Series("path", [["animal", c, str(i % 3)] for i, c in enumerate(LABEL)])
+    assert len(leaks_of(path, AttributeKind.HIERARCHY)) == 1
+    # A measurement with as many values as samples: only bins can be compared.
+    score = pl.Series("score", [int(c[1]) + RNG.random() * 0.9 for c in LABEL])
+    assert score.n_unique() == 400
+    assert len(leaks_of(score, AttributeKind.CONTINUOUS, tolerance=0.1)) == 1
+    assert leaks_of(pl.Series("noise", RNG.random(400)), AttributeKind.CONTINUOUS, tolerance=0.1) == []
+    code = pl.Series("code", [float(c[1]) for c in LABEL])
+    assert len(leaks_of(code, AttributeKind.CONTINUOUS)) == 1
+
+
+def test_missing_cells_can_give_the_label_away_and_so_can_the_few_that_are_there():
+    two = pl.Series("class", ["a", "b"] * 50).to_frame()
+    only_for_a = pl.Series("weight", [1.0, None] * 50)
+    assert len(leaks_of(only_for_a, AttributeKind.CONTINUOUS, two)) == 1
+    noted_for_some = pl.Series("note", ["is a", "is b"] * 10 + [None] * 80)
+    assert len(leaks_of(noted_for_some, AttributeKind.CATEGORICAL, two)) == 1
+    # Known for a few of one class only: neither its values nor where it is missing tell much.
+    gender = pl.Series("gender", ["m", None, "f", None] * 5 + [None] * 80)
+    assert leaks_of(gender, AttributeKind.CATEGORICAL, two) == []
+
+
+def test_unlabelled_samples_are_left_out():
+    label = pl.Series("class", ["a", "b", None, None] * 20).to_frame()
+    column = pl.Series("c", ["x", "y", "x", "x"] * 20)
+    assert len(leaks_of(column, AttributeKind.CATEGORICAL, label)) == 1
+    none = pl.Series("class", [None] * 80, dtype=pl.String).to_frame()
+    assert leaks_of(column, AttributeKind.CATEGORICAL, none) == []
+    assert leaks_of(pl.Series("t", [["x"]] * 80), AttributeKind.TAGS, none) == []
+
+
+@given(
+    st.lists(st.tuples(st.sets(st.sampled_from("uvwxyz"), max_size=4), st.sampled_from("abc")), min_size=2, max_size=30)
+)
+def test_single_tags_are_measured_as_indicators(rows):
+    tags = pl.Series("tags", [sorted(words) for words, _ in rows], dtype=pl.List(pl.String))
+    label = pl.Series("class", [label for _, label in rows])
+    leaks = leaks_of(tags, AttributeKind.TAGS, label.to_frame(), tolerance=1.0)
+    found = {leak.indicator: leak.remaining for leak in leaks}
+    if entropy(label) == 0:
+        assert found == {}
+        return
+    expected = {}
+    for word in "uvwxyz":
+        has = [word in words for words, _ in rows]
+        if any(has):
+            expected[f"tags={word}"] = conditional_entropy(label, given=has)
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_tag_that_is_the_label_leaks_unless_it_is_excluded():
+    two = pl.Series("class", ["cat", "dog"] * 20)
+    tags = pl.Series("tags", [[c, "pet"] for c in two])
+    found = leaks_of(tags, AttributeKind.TAGS, two.to_frame())
+    assert [leak.indicator for leak in found] == ["tags=cat", "tags=dog"]
+    assert leaks_of(tags, AttributeKind.TAGS, two.to_frame(), exclude=("cat", "dog")) == []
+
+
+def test_refusal_names_every_column_and_what_to_do():
+    rows = range(400)
+    table = pl.DataFrame({"copy": LABEL, "file": [str(i) for i in rows], "odd": [i % 2 == 1 for i in rows]})
+    specs = {
+        "copy": AttributeSpec(kind=AttributeKind.CATEGORICAL),
+        "file": AttributeSpec(kind=AttributeKind.CATEGORICAL),
+        "odd": AttributeSpec(kind=AttributeKind.BOOL),
+    }
+    with pytest.raises(InputError) as error:
+        refuse_leaks(table, LABELS, specs, 0.05)
+    message = str(error.value)
+    assert "ingestion.attributes.copy, ingestion.attributes.file" in message
+    assert "H(class | copy)" in message
+    assert "allow_leak: true" in message
+    assert "odd" not in message
+
+
+def test_allow_leak_turns_the_refusal_into_a_warning(caplog):
+    specs = {"class": AttributeSpec(kind=AttributeKind.CATEGORICAL, allow_leak=True)}
+    with caplog.at_level(logging.WARNING):
+        refuse_leaks(LABELS, LABELS, specs, 0.05)
+    assert "allow_leak" in caplog.text
+    assert "H(class | class)" in caplog.text

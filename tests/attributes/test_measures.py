@@ -1,0 +1,170 @@
+import json
+from collections import Counter
+from itertools import pairwise
+from math import log2
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weakcl_pipeline.attributes.granularity import expected_partner_share
+from weakcl_pipeline.attributes.measures import (
+    conditional_entropy,
+    count_entropy,
+    entropy,
+    mutual_information,
+    shuffled_mutual_information,
+)
+
+pairs = st.integers(1, 40).flatmap(
+    lambda n: st.tuples(
+        st.lists(st.integers(0, 4), min_size=n, max_size=n),
+        st.lists(st.sampled_from("abc"), min_size=n, max_size=n),
+    )
+)
+
+
+def slow_entropy(values):
+    """By the definition, one value at a time."""
+    return -sum(count / len(values) * log2(count / len(values)) for count in Counter(values).values())
+
+
+def slow_mutual_information(a, b):
+    """By the definition, over a dense table."""
+    n = len(a)
+    total = 0.0
+    for x in set(a):
+        for y in set(b):
+            joint = sum(p == x and q == y for p, q in zip(a, b, strict=True)) / n
+            if joint:
+                total += joint * log2(joint / (a.count(x) / n * (b.count(y) / n)))
+    return total
+
+
+@given(pairs)
+def test_measures_equal_their_definitions(pair):
+    a, b = pair
+    assert entropy(a) == pytest.approx(slow_entropy(a), abs=1e-12)
+    assert entropy(a, b) == pytest.approx(slow_entropy(list(zip(a, b, strict=True))), abs=1e-12)
+    assert mutual_information(a, b) == pytest.approx(slow_mutual_information(a, b), abs=1e-12)
+    assert conditional_entropy(a, given=b) == pytest.approx(
+        slow_entropy(list(zip(a, b, strict=True))) - slow_entropy(b), abs=1e-12
+    )
+
+
+@given(pairs)
+def test_measures_keep_the_laws_of_information(pair):
+    a, b = pair
+    shared = mutual_information(a, b)
+    assert 0 <= shared <= min(entropy(a), entropy(b)) + 1e-12
+    assert shared == pytest.approx(mutual_information(b, a), abs=1e-12)
+    assert conditional_entropy(a, given=b) + shared == pytest.approx(entropy(a), abs=1e-12)
+    assert max(entropy(a), entropy(b)) - 1e-12 <= entropy(a, b) <= entropy(a) + entropy(b) + 1e-12
+    assert mutual_information(a, a) == pytest.approx(entropy(a), abs=1e-12)
+
+
+@given(pairs, st.randoms(use_true_random=False))
+def test_order_of_samples_and_names_of_values_do_not_matter_to_the_last_bit(pair, random):
+    a, b = pair
+    order = list(range(len(a)))
+    random.shuffle(order)
+    renamed = np.array([17 - 5 * a[i] for i in order])
+    reordered = pl.Series([b[i] * 3 for i in order])
+    assert entropy(renamed, reordered) == entropy(a, b)
+
+
+def test_a_coin_has_one_bit_and_a_constant_none():
+    assert entropy([0, 1, 0, 1]) == 1.0
+    assert entropy(["x"] * 5) == 0.0
+    assert count_entropy([]) == count_entropy([0, 0]) == 0.0
+    assert count_entropy([3, 0, 3, 3, 3]) == 2.0
+
+
+def test_missing_values_and_different_lengths_are_refused():
+    with pytest.raises(ValueError, match="missing"):
+        entropy(pl.Series([1, None]))
+    with pytest.raises(ValueError, match="at least one"):
+        entropy()
+    with pytest.raises(pl.exceptions.ShapeError):
+        entropy([1, 2], [1])
+
+
+def test_shuffled_information_is_what_chance_gives():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 2000)
+    fine = np.arange(2000) // 2  # 1000 clusters of two samples
+    shuffled = shuffled_mutual_information(fine, label, shuffles=20, rng=np.random.default_rng(1))
+    # Two independent fair labels per cluster: H(T|Z) = P(they differ) * 1 bit = 1/2.
+    assert shuffled == pytest.approx(0.5, abs=0.02)
+    again = shuffled_mutual_information(fine, label, shuffles=20, rng=np.random.default_rng(1))
+    assert shuffled == again
+    assert shuffled_mutual_information(label, label, shuffles=20, rng=rng) < 0.01
+    with pytest.raises(ValueError, match="shuffles"):
+        shuffled_mutual_information(fine, label, shuffles=0, rng=rng)
+
+
+def test_a_million_samples_and_as_many_clusters_need_no_table():
+    clusters = np.arange(1_000_000)
+    label = clusters % 1000
+    assert mutual_information(clusters, label) == pytest.approx(log2(1000), abs=1e-9)
+    assert conditional_entropy(clusters, given=label) == pytest.approx(log2(1000), abs=1e-9)
+
+
+# --- The figures published with the Cl-InfoNCE cluster tables ---
+
+
+def load_tables(name):
+    return json.loads((Path(__file__).parent / "data" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def rebuild(tables, column):
+    """The cluster and the class of every sample, up to their order and the names of the clusters."""
+    sizes = np.array(tables["class_sizes"]).reshape(-1, 2)
+    classes = np.repeat(sizes[:, 0], sizes[:, 1])
+    if column == "class":
+        return classes, classes
+    if column == "instance_id":
+        return np.arange(len(classes)), classes
+    clusters, of_class, number = [], [], 0
+    for repeats, *make_up in tables["clusters"][column]:
+        for _ in range(repeats):
+            for class_id, size in zip(make_up[::2], make_up[1::2], strict=True):
+                clusters += [number] * size
+                of_class += [class_id] * size
+            number += 1
+    assert sorted(of_class) == list(classes)
+    return np.array(clusters), np.array(of_class)
+
+
+TABLES = ("ut_zappos50k", "cub_200_2011")
+PUBLISHED = [(name, column) for name in TABLES for column in load_tables(name)["published"]]
+
+
+def test_every_row_of_both_published_tables_is_checked():
+    assert Counter(name for name, _ in PUBLISHED) == {"ut_zappos50k": 14, "cub_200_2011": 16}
+
+
+@pytest.mark.parametrize(("name", "column"), PUBLISHED)
+def test_published_figures(name, column):
+    tables = load_tables(name)
+    clusters, classes = rebuild(tables, column)
+    measured = [
+        conditional_entropy(clusters, given=classes),
+        conditional_entropy(classes, given=clusters),
+        mutual_information(clusters, classes),
+        entropy(clusters),
+    ]
+    assert measured == pytest.approx(tables["published"][column], abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["ut_zappos50k", "cub_200_2011"])
+def test_finer_released_clusters_tell_more_and_leave_fewer_partners(name):
+    tables = load_tables(name)
+    rebuilt = [rebuild(tables, column) for column in tables["clusters"]]
+    information = [mutual_information(clusters, classes) for clusters, classes in rebuilt]
+    partners = [expected_partner_share(clusters, 128) for clusters, _ in rebuilt]
+    assert all(coarse <= fine + 1e-12 for coarse, fine in pairwise(information))
+    assert all(coarse >= fine - 1e-12 for coarse, fine in pairwise(partners))

@@ -1,0 +1,69 @@
+import json
+import logging
+
+import polars as pl
+import pytest
+
+from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.attributes.schema import AttributeSpec, specs_of, type_attributes
+from weakcl_pipeline.errors import InputError
+
+TABLE = pl.DataFrame(
+    {
+        "id": ["a", "b", "c"],
+        "tags": [["x", "y"], None, []],
+        "size": [1.0, 2.0, None],
+        "blob": [b"1", b"2", b"3"],
+    }
+)
+
+
+def test_declared_columns_come_first_and_undeclared_ones_only_if_asked_for():
+    declared = {"size": AttributeSpec()}
+    typed, _ = type_attributes(TABLE, declared)
+    assert typed.columns == ["size"]
+    typed, schema = type_attributes(TABLE, declared, undeclared="infer", reserved=["id", "blob"])
+    assert typed.columns == ["size", "tags"]
+    assert [entry["kind"] for entry in schema.values()] == ["continuous", "tags"]
+
+
+def test_the_schema_is_json_and_gives_the_specifications_back():
+    declared = {
+        "tags": AttributeSpec(kind=AttributeKind.TAGS, min_count=2, exclude=("x",)),
+        "size": AttributeSpec(quantiles=(0.25, 0.75), allow_leak=True),
+    }
+    _, schema = type_attributes(TABLE, declared)
+    schema = json.loads(json.dumps(schema))
+    assert schema["tags"]["inferred"] is False
+    assert schema["size"]["inferred"] is True
+    assert schema["size"]["missing"] == 1
+    assert specs_of(schema) == {
+        "tags": declared["tags"],
+        "size": declared["size"].model_copy(update={"kind": AttributeKind.CONTINUOUS}),
+    }
+
+
+def test_the_schema_is_shown_in_the_log(caplog):
+    caplog.set_level(logging.INFO)
+    type_attributes(TABLE, {"size": AttributeSpec()})
+    assert "size  continuous   inferred  1 missing" in caplog.text
+    type_attributes(TABLE, {})
+    assert "no attribute columns" in caplog.text
+
+
+def test_a_column_that_fits_no_kind_is_refused():
+    with pytest.raises(InputError, match=r"'blob'.*Binary.*ingestion\.ignore"):
+        type_attributes(TABLE, {}, undeclared="infer", reserved=["id"])
+
+
+def test_a_misspelt_exclusion_is_told(caplog):
+    type_attributes(TABLE, {"tags": AttributeSpec(exclude=("y", "flga"))})
+    assert "'flga'" in caplog.text
+    assert "'y'" not in caplog.text
+
+
+def test_a_misspelt_key_is_refused():
+    with pytest.raises(ValueError, match="min_cuont"):
+        AttributeSpec.model_validate({"min_cuont": 3})
+    with pytest.raises(ValueError, match="kind"):
+        AttributeSpec.model_validate({"kind": "hashtags"})

@@ -1,0 +1,151 @@
+"""Projects to run: temporary copies of this one, with little data and small parameters."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from kedro.io import DataCatalog
+from kedro.runner import SequentialRunner
+
+from weakcl_pipeline.datasets import AtomicDataset, Lineage
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+
+# What makes a run of the real pipelines take seconds. Keys are those of conf/base/parameters*.yml.
+TINY: dict[str, Any] = {}
+
+STANDIN = {"seed": 3, "clustering": {"count": 4}, "training": {"epochs": 2}}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A temporary Kedro project."""
+
+    path: Path
+
+    def run(self, *pipelines: str, **options: Any) -> str:
+        """Run in this process and return the run's version; options are those of `KedroSession.run`."""
+        params, env = options.pop("params", None), options.pop("env", None)
+        with self._entered(), KedroSession.create(self.path, runtime_params=params, env=env) as session:
+            session.run(pipeline_names=list(pipelines) or None, runner=SequentialRunner(), **options)
+            return session.session_id
+
+    def kedro(self, *words: str, command: tuple[str, ...] = ("kedro", "run")) -> subprocess.CompletedProcess[str]:
+        """Run ``python -m kedro run ...`` and wait for it."""
+        process = self.start(*words, command=command)
+        out, err = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def start(self, *words: str, command: tuple[str, ...] = ("kedro", "run")) -> subprocess.Popen[str]:
+        """Start ``python -m kedro run ...``."""
+        environment = {**os.environ, "PYTHONPATH": str(TESTS), "COLUMNS": "200"}
+        return subprocess.Popen(
+            [sys.executable, "-m", *command, *words],
+            cwd=self.path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def catalog(self) -> DataCatalog:
+        """Return the catalog as a notebook has it."""
+        with self._entered(), KedroSession.create(self.path) as session:
+            return session.load_context().catalog
+
+    def artifact(self, name: str) -> AtomicDataset:
+        """Return an artifact's dataset."""
+        dataset = self.catalog().get(name)
+        assert isinstance(dataset, AtomicDataset)
+        return dataset
+
+    def versions(self, name: str) -> list[str]:
+        """Return an artifact's versions, newest first."""
+        return self.artifact(name).list_versions(full_path=False)
+
+    def lineage(self, name: str, version: str | None = None) -> Lineage:
+        """Return an artifact's lineage, by default of the newest version."""
+        return self.artifact(name).lineage(version)
+
+    def configure(self, parameters: dict[str, Any]) -> None:
+        """Override parameters of conf/base."""
+        (self.path / "conf/local/parameters.yml").write_text(yaml.safe_dump(parameters))
+
+    def copy(self, path: Path) -> "Project":
+        """Return a copy that may be changed."""
+        shutil.copytree(self.path, path)
+        return Project(path)
+
+    @contextlib.contextmanager
+    def _entered(self) -> Iterator[None]:
+        """Be in the project, as `kedro` would be, and leave the process as it was."""
+        with contextlib.chdir(self.path), pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+            patch.setattr(sys, "path", [str(TESTS), *sys.path])  # where `standin` is
+            bootstrap_project(self.path)
+            yield
+
+
+def sample_rows(table: pl.DataFrame, rows: int) -> pl.DataFrame:
+    """Take whole groups of pictures, spread evenly over the label and the splits, always the same."""
+    groups = (
+        table.group_by("codepoints", maintain_order=True)
+        .agg(pl.len(), pl.first("split", "group"))
+        .sort("split", "group", "codepoints")
+    )
+    every = max(1, round(len(table) / rows))
+    return table.join(groups.gather_every(every), on="codepoints", how="semi")
+
+
+def build_project(path: Path, package: str = "weakcl_pipeline", rows: int = 160) -> Project:
+    """Make a temporary project from this one's configuration and a few of its pictures."""
+    shutil.copytree(ROOT / "conf", path / "conf", ignore=shutil.ignore_patterns("local"))
+    (path / "conf/local").mkdir()
+    (path / "src").mkdir()  # Kedro wants one; the package itself is installed
+    settings = (ROOT / "pyproject.toml").read_text().replace('name = "weakcl_pipeline"', f'name = "{package}"')
+    (path / "pyproject.toml").write_text(settings)
+    (path / ".telemetry").write_text("consent: false\n")
+    raw = path / "data/01_raw/emoji/emoji.parquet"
+    raw.parent.mkdir(parents=True)
+    sample_rows(pl.read_parquet(ROOT / raw.relative_to(path)), rows).write_parquet(raw)
+    project = Project(path)
+    if package == "standin":
+        for parameters in (path / "conf/base").glob("parameters*.yml"):
+            parameters.unlink()
+        (path / "conf/base/parameters.yml").write_text(yaml.safe_dump(STANDIN))
+    else:
+        project.configure(TINY)
+    return project
+
+
+@pytest.fixture
+def project_factory(tmp_path: Path) -> Callable[..., Project]:
+    """Return a function that makes a temporary copy of the project, ``project_factory(rows=160)``."""
+    made = iter(range(1000))
+    return lambda **options: build_project(tmp_path / f"project{next(made)}", **options)
+
+
+@pytest.fixture
+def standin(tmp_path: Path) -> Project:
+    """Return a project with the real catalog and hooks, whose nodes take no time (tests/standin)."""
+    return build_project(tmp_path / "standin", package="standin")
+
+
+@pytest.fixture(scope="session")
+def full_run(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a temporary copy of the project that has finished `full` once. Do not change it: copy it."""
+    project = build_project(tmp_path_factory.mktemp("full") / "project")
+    project.run("full")
+    return project

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from weakcl_pipeline.contrastive.sampler import SamplerConfig, cluster_aware_batches, draw_batches, partner_share
+
+clusters = st.lists(st.integers(-1, 12), min_size=4, max_size=120).map(lambda ids: np.array(ids, dtype=np.int64))
+
+
+@given(
+    clusters,
+    st.sampled_from(["uniform", "cluster_aware"]),
+    st.integers(2, 40),
+    st.integers(1, 5),
+    st.floats(0, 1),
+    st.integers(0, 2**31),
+)
+@settings(deadline=None, max_examples=200)
+def test_every_sample_is_visited_once_up_to_the_last_partial_batch(ids, name, batch_size, partners, share, seed):
+    batch_size = min(batch_size, len(ids))
+    config = SamplerConfig(name=name, partners=partners, share=share)
+    batches = draw_batches(ids, batch_size, config, np.random.default_rng(seed))
+    visited = np.concatenate(batches)
+    assert [len(batch) for batch in batches] == [batch_size] * (len(ids) // batch_size)
+    assert len(np.unique(visited)) == len(visited)
+    assert visited.min() >= 0
+    assert visited.max() < len(ids)
+
+
+@given(clusters, st.integers(2, 40), st.integers(0, 2**31))
+@settings(deadline=None, max_examples=100)
+def test_partner_share_equals_counting_by_hand(ids, batch_size, seed):
+    batch_size = min(batch_size, len(ids))
+    batches = draw_batches(ids, batch_size, SamplerConfig(name="uniform"), np.random.default_rng(seed))
+    with_partner = [
+        any(ids[other] == ids[anchor] and ids[anchor] >= 0 for other in batch if other != anchor)
+        for batch in batches
+        for anchor in batch
+    ]
+    assert partner_share(batches, ids) == pytest.approx(np.mean(with_partner))
+
+
+@pytest.mark.parametrize("partners", [1, 3])
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+def test_the_configured_share_of_anchors_has_its_partners(partners, share):
+    ids = np.repeat(np.arange(500), 8)  # by chance an anchor meets a partner in a batch of 64 with probability 0.11
+    config = SamplerConfig(name="cluster_aware", partners=partners, share=share)
+    batches = cluster_aware_batches(ids, 64, config, np.random.default_rng(0))
+    enough = np.concatenate([np.bincount(ids[batch], minlength=500)[ids[batch]] >= partners + 1 for batch in batches])
+    assert enough.mean() >= share - 0.02
+    assert enough.mean() <= share + 0.15
+
+
+def test_each_sample_is_visited_as_often_as_under_uniform_sampling():
+    ids = np.concatenate([np.repeat(np.arange(10), 9), np.full(17, -1)])  # 107 samples: 7 are left out of each epoch
+    visits = np.zeros(len(ids))
+    epochs = 3000
+    for seed in range(epochs):
+        batches = cluster_aware_batches(ids, 20, SamplerConfig(partners=2, share=1.0), np.random.default_rng(seed))
+        visits[np.concatenate(batches)] += 1
+    expected = 100 / 107
+    deviation = np.sqrt(expected * (1 - expected) / epochs)
+    assert np.abs(visits / epochs - expected).max() < 4.5 * deviation
+
+
+def test_without_clusters_there_is_no_partner():
+    ids = np.full(50, -1)
+    batches = cluster_aware_batches(ids, 10, SamplerConfig(), np.random.default_rng(0))
+    assert partner_share(batches, ids) == 0
+
+
+def test_batches_depend_on_the_generator_alone():
+    ids = np.random.default_rng(3).integers(0, 9, 100)
+    first, again, other = (
+        np.concatenate(cluster_aware_batches(ids, 16, SamplerConfig(), np.random.default_rng(seed)))
+        for seed in (1, 1, 2)
+    )
+    assert (first == again).all()
+    assert (first != other).any()

@@ -1,0 +1,125 @@
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from weakcl_pipeline.attributes import ClusteringConfig
+from weakcl_pipeline.contrastive.trainer import TrainingConfig
+from weakcl_pipeline.pipelines.clustering import create_pipeline
+
+ROOT = Path(__file__).parents[3]
+ROWS = 120
+
+
+def inputs():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 3, ROWS)
+    words = [[f"l{c}"] * (rng.random() < 0.8) + [f"n{i}" for i in range(4) if rng.random() < 0.3] for c in label]
+    ids = [f"s{i}" for i in range(ROWS)]
+    return {
+        "samples": pl.DataFrame(
+            {
+                "sample_id": ids,
+                "split": ["train"] * 80 + ["val"] * 20 + ["test"] * 20,
+                "label_class": [None if i == 3 else f"c{c}" for i, c in enumerate(label)],
+            }
+        ),
+        "attributes": pl.DataFrame({"sample_id": ids, "words": words, "flag": [i % 2 == 0 for i in range(ROWS)]}),
+        "attribute_schema": {
+            "words": {"kind": "tags", "min_count": 2, "inferred": True, "missing": 0},
+            "flag": {"kind": "bool", "inferred": True, "missing": 0},
+        },
+        "params:clustering": ClusteringConfig(attributes=("words",), granularities=(2, 4, 7), min_partner_share=0.7),
+        "params:training": TrainingConfig(epochs=1, batch_size=16),
+        "params:seed": 5,
+    }
+
+
+def run(given):
+    catalog = DataCatalog({name: MemoryDataset(data) for name, data in given.items()})
+    pipeline = create_pipeline()
+    for name in pipeline.all_outputs():
+        catalog[name] = MemoryDataset()
+    SequentialRunner().run(pipeline, catalog)
+    return {name: catalog.load(name) for name in pipeline.all_outputs()}
+
+
+@pytest.fixture(scope="module")
+def out():
+    return run(inputs())
+
+
+def test_rows_stay_in_the_order_of_the_samples(out):
+    ids = [f"s{i}" for i in range(ROWS)]
+    assert out["binary_attributes"]["sample_id"].to_list() == ids
+    assert out["clusters"]["sample_id"].to_list() == ids
+
+
+def test_only_the_configured_attributes_take_part(out):
+    assert out["binary_attributes"].columns[1:] == [
+        "words=l0", "words=l1", "words=l2", "words=n0", "words=n1", "words=n2", "words=n3",
+    ]  # fmt: skip
+
+
+def test_every_split_gets_a_cluster(out):
+    assert out["clusters"].columns == ["sample_id", "top_2", "top_4", "top_7", "cluster"]
+    assert out["clusters"].null_count().sum_horizontal().item() == 0
+
+
+def test_the_report_holds_every_figure(out):
+    report = out["cluster_report"]
+    assert report["chosen"] in ("top_2", "top_4", "top_7")
+    assert out["clusters"]["cluster"].equals(out["clusters"][report["chosen"]])
+    for entry in report["granularities"]:
+        train = out["clusters"][entry["column"]][:80]
+        assert entry["clusters"] == train.n_unique()
+        assert 0 <= entry["partner_share_uniform"] <= 1
+        assert 0 < entry["partner_share_cluster_aware"] <= 1
+        figures = entry["labels"]["class"]
+        assert figures["samples"] == 79
+        assert figures["I(Z;T) shuffled"] < figures["I(Z;T)"]
+    assert report["granularities"][-1]["labels"]["class"]["I(Z;T)"] > 1
+    fine = report["granularities"][-1]
+    assert fine["partner_share_cluster_aware"] > fine["partner_share_uniform"]
+    assert [item["name"] for item in report["attributes"]][:3] != []
+    assert sum(item["size"] for item in report["largest_clusters"]) <= 80
+    assert len(out["cluster_plot"].axes) == 3
+
+
+def test_the_same_data_parameters_and_seed_give_the_same_artifacts(out):
+    again = run(inputs())
+    assert again["cluster_report"] == out["cluster_report"]
+    assert again["clusters"].equals(out["clusters"])
+    other_seed = run(inputs() | {"params:seed": 6})
+    assert other_seed["clusters"].equals(out["clusters"])
+    assert other_seed["cluster_report"] != out["cluster_report"]
+
+
+def test_no_label_is_looked_at():
+    unlabelled = inputs()
+    labelled = run(inputs())
+    unlabelled["samples"] = unlabelled["samples"].drop("label_class")
+    found = run(unlabelled)
+    assert found["clusters"].equals(labelled["clusters"])
+    assert found["cluster_report"]["labels"] == []
+
+
+def test_nodes_and_artifacts_have_their_names():
+    pipeline = create_pipeline()
+    assert {node.name for node in pipeline.nodes} == {"binarise_attributes", "form_clusters", "report_clusters"}
+    assert pipeline.inputs() == {
+        "samples", "attributes", "attribute_schema", "params:clustering", "params:training", "params:seed",
+    }  # fmt: skip
+    assert pipeline.outputs() == {"cluster_report", "cluster_plot"}
+    assert all(node.tags == {"clustering"} for node in pipeline.nodes)
+
+
+def test_the_emoji_parameters_are_valid():
+    text = (ROOT / "conf/base/parameters_clustering.yml").read_text(encoding="utf-8")
+    config = ClusteringConfig.model_validate(yaml.safe_load(text)["clustering"])
+    assert config.attributes == ("tags",)
+    assert config.granularity == "auto"

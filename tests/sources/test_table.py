@@ -1,0 +1,209 @@
+import polars as pl
+import pytest
+
+from weakcl_pipeline.attributes.schema import AttributeSpec
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.sources import IngestionConfig, read_samples
+from weakcl_pipeline.sources.table import image_references
+
+CONFIG = IngestionConfig(
+    id_column="name",
+    image_column="file",
+    split_column="part",
+    labels=("class",),
+    group_column="object",
+    attributes={"words": AttributeSpec(kind="tags")},
+)
+
+
+def raw_table(**columns):
+    table = {
+        "name": [f"s{i}" for i in range(8)],
+        "file": [f"{i}.png" for i in range(8)],
+        "part": ["train"] * 4 + ["val"] * 2 + ["test"] * 2,
+        "class": ["cat", "dog", "cat", "dog", "cat", None, "dog", "cat"],
+        "object": ["o0", "o0", None, None, "o4", "o4", "o6", "o7"],
+        "words": [["a"], ["a", "b"], ["b"], None, [], ["c"], ["a"], ["b"]],
+        "weight": [1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5],
+    }
+    return pl.DataFrame(table | columns)
+
+
+def config_with(**changes):
+    return IngestionConfig.model_validate(CONFIG.model_dump() | changes)
+
+
+def refused(raw, config=CONFIG):
+    with pytest.raises(InputError) as error:
+        read_samples(raw, config)
+    return str(error.value)
+
+
+def test_roles_become_columns_and_every_row_is_kept_in_order():
+    samples, schema = read_samples(raw_table(), CONFIG)
+    assert samples.columns == ["sample_id", "split", "group", "image", "label_class", "words"]
+    assert samples["sample_id"].to_list() == [f"s{i}" for i in range(8)]
+    assert samples["image"].to_list() == [f"{i}.png" for i in range(8)]
+    assert samples["group"].to_list() == ["o0", "o0", None, None, "o4", "o4", "o6", "o7"]
+    assert samples["label_class"].null_count() == 1
+    assert samples["words"].to_list()[3:5] == [None, []]
+    assert list(schema) == ["words"]
+
+
+def test_numbers_become_names_and_split_values_are_mapped():
+    raw = raw_table(name=list(range(8)), **{"part": [0] * 4 + [1] * 2 + [2] * 2, "class": [1, 2, 1, 2, 1, 2, 1, 2]})
+    samples, _ = read_samples(raw, config_with(split_values={"0": "train", "1": "val", "2": "test"}))
+    assert samples["sample_id"].to_list() == [str(i) for i in range(8)]
+    assert samples["split"].to_list() == ["train"] * 4 + ["val"] * 2 + ["test"] * 2
+    assert samples["label_class"].to_list() == ["1", "2"] * 4
+
+
+def test_pictures_inside_the_table_are_referred_to_by_row():
+    images = pl.Series("picture", [b"x", None, b"y"])
+    assert image_references(images).to_list() == ["picture[0]", None, "picture[2]"]
+
+
+def test_no_group_and_no_label_are_fine_and_then_no_test_split_is_needed():
+    raw = raw_table(part=["train"] * 8)
+    samples, _ = read_samples(raw, config_with(labels=(), group_column=None))
+    assert samples["group"].to_list() == [None] * 8
+    assert samples["group"].dtype == pl.String
+
+
+def test_undeclared_columns_are_inferred_but_never_those_with_a_role():
+    config = config_with(undeclared="infer", labels=(), ignore=("class",))
+    samples, schema = read_samples(raw_table(), config)
+    assert list(schema) == ["words", "weight"]
+    assert samples["weight"].dtype == pl.Float64
+
+
+def test_an_empty_table():
+    assert "empty (0 rows)" in refused(raw_table().clear())
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "hint"),
+    [
+        ({"id_column": "nane"}, "ingestion.id_column", "'name'"),
+        ({"image_column": "fil"}, "ingestion.image_column", "'file'"),
+        ({"split_column": "parts"}, "ingestion.split_column", "'part'"),
+        ({"labels": ["clas"]}, "ingestion.labels", "'class'"),
+        ({"group_column": "objekt"}, "ingestion.group_column", "'object'"),
+        ({"attributes": {"word": {}}}, "ingestion.attributes.word", "'words'"),
+    ],
+)
+def test_a_missing_column(change, key, hint):
+    message = refused(raw_table(), config_with(**change))
+    assert key in message
+    assert f"Did you mean {hint}?" in message
+    assert "name, file, part, class, object, words, weight" in message
+
+
+def test_a_missing_column_like_no_other_gets_no_suggestion():
+    message = refused(raw_table(), config_with(id_column="zzz"))
+    assert "Did you mean" not in message
+
+
+def test_repeated_ids():
+    message = refused(raw_table(name=["s0", "s1", "s0", "s3", "s1", "s0", "s6", "s7"]))
+    assert "'name'" in message
+    assert "repeats 2 ids: 's0' in rows 0, 2, 5; 's1' in rows 1, 4" in message
+
+
+def test_a_missing_id():
+    assert "null in rows 1, 7" in refused(raw_table(name=["s0", None, "s2", "s3", "s4", "s5", "s6", None]))
+
+
+def test_an_unknown_split_and_a_missing_one():
+    message = refused(raw_table(part=["train"] * 4 + ["val", "dev"] + ["test", None]))
+    assert "'dev', None in rows 5, 7" in message
+    assert "allowed: train, val, test" in message
+    assert "ingestion.split_values" in message
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (["val"] * 4 + ["test"] * 4, "the train split has no samples (train 0, val 4, test 4)"),
+        (["train"] * 6 + ["test"] * 2, "the val split has no samples (train 6, val 0, test 2)"),
+        (["train"] * 4 + ["val"] * 4, "the test split has no samples (train 4, val 4, test 0)"),
+    ],
+)
+def test_an_empty_split(part, message):
+    assert message in refused(raw_table(part=part), config_with(group_column=None))
+
+
+def test_an_empty_train_split_is_refused_even_without_labels():
+    assert "train split" in refused(raw_table(part=["val"] * 8), config_with(labels=(), group_column=None))
+
+
+@pytest.mark.parametrize(
+    ("values", "held"),
+    [
+        (["cat"] * 4 + ["dog"] * 4, "only the value 'cat' in the 4 labelled train samples"),
+        ([None] * 4 + ["cat", "dog"] * 2, "no value at all in the 0 labelled train samples"),
+    ],
+)
+def test_a_label_with_one_value(values, held):
+    message = refused(raw_table(**{"class": values}))
+    assert "label column 'class'" in message
+    assert held in message
+
+
+def test_a_label_that_train_never_shows_is_told(caplog):
+    read_samples(raw_table(**{"class": ["cat", "dog", "cat", "dog", "cat", None, "owl", "cat"]}), CONFIG)
+    assert "no train sample has owl" in caplog.text
+
+
+def test_a_group_in_two_splits():
+    message = refused(raw_table(object=["o0", "o0", None, None, "o0", "o4", "o6", "o6"]))
+    assert "1 groups of column 'object'" in message
+    assert "'o0' in train and val" in message
+
+
+def test_a_tags_column_of_the_wrong_type():
+    message = refused(raw_table(words=["a b"] * 8))
+    assert "'words'" in message
+    assert "row 0" in message
+    assert "'a b'" in message
+
+
+def test_roles_need_single_cells_and_pictures_bytes_or_paths():
+    assert "ingestion.labels" in refused(raw_table(**{"class": [["cat"]] * 8}))
+    assert "ingestion.image_column" in refused(raw_table(file=list(range(8))))
+
+
+def test_an_attribute_that_determines_the_label_is_refused_unless_allowed():
+    raw = raw_table(weight=["x", "y", "x", "y", "x", "x", "y", "x"])
+    message = refused(raw, config_with(attributes={"weight": {}}))
+    assert "H(class | weight) = 0.000 bits of H(class) = 1.000 bits" in message
+    _, schema = read_samples(raw, config_with(attributes={"weight": {"allow_leak": True}}))
+    assert schema["weight"]["allow_leak"] is True
+
+
+def test_leaks_are_looked_for_in_train_only():
+    hint = ["x", "x", "y", "y", "z", "z", "u", "z"]  # separates the classes of test, tells nothing in train
+    read_samples(raw_table(weight=hint), config_with(attributes={"weight": {}}))
+
+
+def test_an_attribute_named_like_a_role_is_refused():
+    raw = raw_table().rename({"words": "split"})
+    assert "'split'" in refused(raw, config_with(attributes={"split": {"kind": "tags"}}))
+
+
+def test_an_unknown_source_is_refused_with_the_known_ones():
+    assert "there are: table" in refused(raw_table(), config_with(source="tabel"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lables": ["class"]}, "lables"),
+        ({"labels": ["class", "class"]}, "twice"),
+        ({"leak_tolerance": 2}, "leak_tolerance"),
+        ({"split_values": {"a": "training"}}, "split_values"),
+    ],
+)
+def test_wrong_parameters_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        config_with(**change)

@@ -1,0 +1,1 @@
+from weakcl_pipeline.cli import cli, run  # noqa: F401
