@@ -24,7 +24,16 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 
 # What makes a run of the real pipelines take seconds. Keys are those of conf/base/parameters*.yml.
-TINY: dict[str, Any] = {}
+TINY: dict[str, Any] = {
+    "ingestion": {"attributes": {"tags": {"min_count": 2}}},
+    "images": {"size": 16},
+    "clustering": {"granularities": [2, 5, 10], "granularity": 5, "shuffles": 2},
+    "training": {
+        "epochs": 2,
+        "batch_size": 32,
+        "encoder": {"backbone_kwargs": {"stem_width": 4, "channels": [4, 8, 8, 16]}, "head": {"output_dim": 16}},
+    },
+}
 
 STANDIN = {"seed": 3, "clustering": {"count": 4}, "training": {"epochs": 2}}
 
@@ -38,7 +47,7 @@ class Project:
     def run(self, *pipelines: str, **options: Any) -> str:
         """Run in this process and return the run's version; options are those of `KedroSession.run`."""
         params, env = options.pop("params", None), options.pop("env", None)
-        with self._entered(), KedroSession.create(self.path, runtime_params=params, env=env) as session:
+        with self.entered(), KedroSession.create(self.path, runtime_params=params, env=env) as session:
             session.run(pipeline_names=list(pipelines) or None, runner=SequentialRunner(), **options)
             return session.session_id
 
@@ -62,7 +71,7 @@ class Project:
 
     def catalog(self) -> DataCatalog:
         """Return the catalog as a notebook has it."""
-        with self._entered(), KedroSession.create(self.path) as session:
+        with self.entered(), KedroSession.create(self.path) as session:
             return session.load_context().catalog
 
     def artifact(self, name: str) -> AtomicDataset:
@@ -80,8 +89,12 @@ class Project:
         return self.artifact(name).lineage(version)
 
     def configure(self, parameters: dict[str, Any]) -> None:
-        """Override parameters of conf/base."""
-        (self.path / "conf/local/parameters.yml").write_text(yaml.safe_dump(parameters))
+        """Override single parameters of conf/base: of a file in conf/local Kedro takes whole groups."""
+        base: dict[str, Any] = {}
+        for file in sorted((self.path / "conf/base").glob("parameters*.yml")):
+            base |= yaml.safe_load(file.read_text()) or {}
+        changed = {key: merge(base.get(key), value) for key, value in parameters.items()}
+        (self.path / "conf/local/parameters.yml").write_text(yaml.safe_dump(changed))
 
     def copy(self, path: Path) -> "Project":
         """Return a copy that may be changed."""
@@ -89,13 +102,20 @@ class Project:
         return Project(path)
 
     @contextlib.contextmanager
-    def _entered(self) -> Iterator[None]:
+    def entered(self) -> Iterator[None]:
         """Be in the project, as `kedro` would be, and leave the process as it was."""
         with contextlib.chdir(self.path), pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
             patch.setattr(sys, "path", [str(TESTS), *sys.path])  # where `standin` is
             bootstrap_project(self.path)
             yield
+
+
+def merge(base: Any, changes: Any) -> Any:
+    """Return a mapping with changes at any depth."""
+    if not (isinstance(base, dict) and isinstance(changes, dict)):
+        return changes
+    return {**base, **{key: merge(base.get(key), value) for key, value in changes.items()}}
 
 
 def sample_rows(table: pl.DataFrame, rows: int) -> pl.DataFrame:

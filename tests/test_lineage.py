@@ -1,13 +1,232 @@
-"""Real runs: what they record, and what they refuse."""
+"""Runs, and what they record, read and refuse. Most are of the stand-in project, whose nodes take no time."""
+
+import re
+import shlex
+import shutil
+from importlib.metadata import version
+
+import polars as pl
 import pytest
+
+import weakcl_pipeline
+from weakcl_pipeline.datasets.lineage import hash_of, hash_of_path
 from weakcl_pipeline.errors import InputError
 
-def test_full(standin):
-    v = standin.run("full")
-    print(standin.lineage("report").model_dump_json(indent=1))
-    print(standin.lineage("attribute.encoder").model_dump_json(indent=1))
+ARTIFACTS = ("sample_table", "attribute_schema", "samples", "clusters", "attribute.encoder", "attribute.history")
 
-def test_refused(standin):
+
+def recluster(project, count=5) -> str:
+    return project.run("clustering", params={"clustering": {"count": count}})
+
+
+def refusal(project, *pipelines, **options) -> str:
+    with pytest.raises(InputError) as error:
+        project.run(*pipelines, **options)
+    return str(error.value)
+
+
+def suggested(message: str) -> tuple[list[str], dict[str, str]]:
+    """Return the pipelines and the versions of the command in a message."""
+    (command,) = re.findall(r"^  (kedro run .*)$", message, re.MULTILINE)
+    options = dict(word.removeprefix("--").split("=", 1) for word in shlex.split(command)[2:])
+    versions = options.get("load-versions", "")
+    pairs = dict(pair.split(":", 1) for pair in versions.split(",")) if versions else {}
+    return options["pipelines"].split(","), pairs
+
+
+def test_lineage_says_what_made_an_artifact_from_what(standin):
+    run = standin.run("full", params={"training": {"epochs": 3}})
+    raw = hash_of_path(standin.path / "data/01_raw/emoji/emoji.parquet")
+    lineage = standin.lineage("attribute.encoder")
+    assert (lineage.dataset, lineage.version, lineage.run_id) == ("attribute.encoder", run, run)
+    assert (lineage.node, lineage.pipelines, lineage.seed) == ("attribute.train", ("full",), 3)
+    assert lineage.siblings == ("attribute.encoder", "attribute.history")
+    assert lineage.parameters["params:training"] == {
+        "epochs": 3,
+        "wait_for": None,
+        "fail": None,
+        "optimiser": {"learning_rate": 0.1},
+    }
+    assert lineage.parameters_hash == hash_of(lineage.parameters)
+    assert {name: record.version for name, record in lineage.inputs.items()} == {"samples": run, "clusters": run}
+    assert lineage.inputs["clusters"].hash == standin.lineage("clusters").hash
+    assert lineage.ancestry == {
+        "raw_samples": raw,
+        **dict.fromkeys(("sample_table", "attribute_schema", "samples", "clusters"), run),
+    }
+    assert {file.name for file in lineage.files} == {"encoder.safetensors", "encoder.json"}
+    assert lineage.libraries["polars"] == version("polars")
+    assert lineage.code.package == weakcl_pipeline.__version__
+    table = standin.lineage("sample_table")
+    assert (table.ancestry, table.inputs["raw_samples"].hash, table.seed) == ({"raw_samples": raw}, raw, None)
+
+
+def test_a_run_of_default_is_recorded_as_such(standin):
+    standin.run()
+    assert standin.lineage("report").pipelines == ("__default__",)
+
+
+def test_the_same_run_again_gives_the_same_content(standin):
+    runs = [standin.run("full"), standin.run("full")]
+    for name in (*ARTIFACTS, "attribute.metrics", "report"):
+        first, second = (standin.lineage(name, run) for run in runs)
+        assert first.hash == second.hash
+
+
+def test_stages_run_one_by_one_agree(standin):
+    runs = {stage: standin.run(stage) for stage in ("ingestion", "clustering", "training", "evaluation")}
+    ancestry = standin.lineage("report").ancestry
+    assert ancestry["samples"] == runs["ingestion"]
+    assert ancestry["clusters"] == runs["clustering"]
+    assert ancestry["attribute.encoder"] == runs["training"]
+    assert ancestry["attribute.metrics"] == runs["evaluation"]
+
+
+def test_train_recluster_evaluate_is_refused_and_the_suggested_versions_work(standin):
+    full = standin.run("full")
+    newer = recluster(standin)
+    message = refusal(standin, "evaluation")
+    assert f"  clusters {full}: attribute.encoder\n  clusters {newer}: clusters\n" in message
+    assert suggested(message) == (["evaluation"], {"clusters": full})
+    assert standin.versions("report") == [full]  # nothing was computed
+    run = standin.run("evaluation", load_versions={"clusters": full})
+    assert standin.lineage("report").ancestry["clusters"] == full
+    assert standin.versions("report") == [run, full]
+
+
+def test_after_training_anew_the_new_clusters_can_be_evaluated(standin):
     standin.run("full")
-    standin.run("clustering", params={"clustering": {"count": 5}})
+    newer = recluster(standin)
+    standin.run("training")
     standin.run("evaluation")
+    assert standin.lineage("report").ancestry["clusters"] == newer
+
+
+def test_old_encoders_do_not_stop_a_stage_that_does_not_use_them(standin):
+    standin.run("full")
+    standin.run("ingestion")
+    recluster(standin)
+    standin.run("training")
+
+
+def test_versions_are_searched_for_newest_first(standin):
+    runs = []
+    for count in (2, 3):
+        runs.append(recluster(standin, count) if runs else standin.run("ingestion", "clustering"))
+        standin.run("training")
+    recluster(standin, 4)
+    recluster(standin, 5)
+    assert suggested(refusal(standin, "evaluation"))[1] == {"clusters": runs[1]}
+
+
+def test_a_version_that_was_asked_for_is_kept(standin):
+    first = standin.run("full")
+    newer = recluster(standin)
+    second = standin.run("training")
+    message = refusal(standin, "evaluation", load_versions={"clusters": first})
+    assert suggested(message)[1] == {"clusters": first, "attribute.encoder": first}
+    contradictory = {"clusters": first, "attribute.encoder": second}
+    message = refusal(standin, "evaluation", load_versions=contradictory)
+    assert suggested(message)[1] == {"clusters": newer, "attribute.encoder": second}
+
+
+def test_without_versions_that_agree_the_stage_to_repeat_is_named(standin):
+    full = standin.run("full")
+    recluster(standin)
+    shutil.rmtree(standin.artifact("clusters").directory / full)
+    message = refusal(standin, "evaluation")
+    assert "No versions on the disk belong together. Make attribute.encoder anew, then repeat this command" in message
+    assert suggested(message) == (["training"], {})
+
+
+def test_a_run_that_makes_what_an_input_contradicts_is_refused_before_it_computes(standin):
+    full = standin.run("full")
+    message = refusal(standin, "clustering", "evaluation")
+    assert f"  clusters {full}: attribute.encoder\n" in message
+    assert suggested(message) == (["clustering", "evaluation", "training"], {})
+    assert standin.versions("clusters") == [full]
+
+
+def test_outputs_of_one_node_are_used_together(standin):
+    # A run that was killed between the two saves of `type_samples` leaves a new table beside an old schema.
+    old = standin.run("ingestion")
+    new = standin.run("ingestion")
+    shutil.rmtree(standin.artifact("attribute_schema").directory / new)
+    message = refusal(standin, node_names=["accept_samples"])
+    assert f"--load-versions=sample_table:{old}" in message
+
+
+def test_changed_raw_data_does_not_mix_with_what_was_made_before(standin):
+    standin.run("full")
+    raw = standin.path / "data/01_raw/emoji/emoji.parquet"
+    pl.read_parquet(raw).head(50).write_parquet(raw)
+    standin.run("clustering")  # reads nothing raw
+    message = refusal(standin, node_names=["count_pictures"])
+    assert f"raw_samples {hash_of_path(raw)}: raw_samples\n" in message
+    assert "Make sample_table anew, then repeat this command:\n  kedro run --pipelines=ingestion" in message
+    standin.run("ingestion")
+    assert standin.lineage("samples").ancestry["raw_samples"] == hash_of_path(raw)
+
+
+def test_a_missing_input_is_named_with_the_stage_that_makes_it(standin):
+    assert "samples has not been made yet" in (message := refusal(standin, "clustering"))
+    assert message.endswith("Make it first: kedro run --pipelines=ingestion")
+
+
+def test_missing_raw_data_is_named(standin):
+    raw = standin.path / "data/01_raw/emoji/emoji.parquet"
+    raw.unlink()
+    assert f"raw_samples: there is no {raw}" in refusal(standin, "ingestion")
+
+
+def test_an_unknown_version_is_refused_with_those_there_are(standin):
+    run = standin.run("ingestion")
+    message = refusal(standin, "clustering", load_versions={"samples": "2000"})
+    assert "samples has no version 2000" in message
+    assert message.endswith(f"  {run}")
+
+
+def test_a_version_of_what_the_run_makes_cannot_be_asked_for(standin):
+    run = standin.run("full")
+    message = refusal(standin, "full", load_versions={"samples": run})
+    assert message == f"--load-versions=samples:{run} cannot be met: the run makes samples anew."
+
+
+def test_a_damaged_artifact_is_named_with_the_way_back(standin):
+    old, new = standin.run("full"), standin.run("full")
+    damaged = standin.artifact("attribute.encoder").directory / new / "encoder.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(
+        Exception, match=r"encoder.safetensors is damaged: \d+ bytes were written, \d+ are there"
+    ) as error:
+        standin.run("evaluation")
+    assert str(damaged) in str(error.value)
+    assert f"--load-versions=attribute.encoder:{old}" in str(error.value)
+
+
+def test_missing_outputs_are_made_from_what_is_there(standin):
+    full = standin.run("full")
+    shutil.rmtree(standin.artifact("report").directory)
+    run = standin.run("full", only_missing_outputs=True)
+    assert (standin.versions("report"), standin.versions("samples")) == ([run], [full])
+    assert standin.lineage("report").ancestry["clusters"] == full
+
+
+def test_missing_outputs_are_not_made_from_what_does_not_belong_together(standin):
+    full = standin.run("full")
+    newer = recluster(standin)
+    shutil.rmtree(standin.artifact("report").directory)
+    message = refusal(standin, "full", only_missing_outputs=True)
+    assert message.startswith("Node write_report would mix")
+    assert f"  clusters {full}: attribute.metrics\n  clusters {newer}: clusters" in message
+
+
+def test_checkpoints_are_removed_when_the_training_is_saved(standin):
+    standin.run("full")
+    folder = standin.path / "data/06_models/attribute/checkpoints"
+    assert folder.is_dir()
+    assert list(folder.iterdir()) == []
+    with pytest.raises(InputError, match="no luck"):
+        standin.run("training", params={"training": {"fail": "no luck"}})
+    assert [path.name for path in folder.iterdir()] == ["key"]
+    assert "attribute.checkpoints" not in standin.lineage("attribute.encoder").inputs

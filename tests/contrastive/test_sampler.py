@@ -48,7 +48,7 @@ def test_the_configured_share_of_anchors_has_its_partners(partners, share):
     config = SamplerConfig(name="cluster_aware", partners=partners, share=share)
     batches = cluster_aware_batches(ids, 64, config, np.random.default_rng(0))
     enough = np.concatenate([np.bincount(ids[batch], minlength=500)[ids[batch]] >= partners + 1 for batch in batches])
-    assert enough.mean() >= share - 0.02
+    assert enough.mean() >= share - 0.03  # clusters that a sample is left out of do not divide into packs
     assert enough.mean() <= share + 0.15
 
 

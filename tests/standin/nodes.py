@@ -28,6 +28,10 @@ def accept_samples(sample_table: pl.DataFrame, attribute_schema: dict[str, Any])
     return sample_table.with_columns(columns=pl.lit(len(attribute_schema["columns"])))
 
 
+def count_pictures(raw_samples: pl.DataFrame, sample_table: pl.DataFrame) -> dict[str, int]:
+    return {"pictures": raw_samples["image"].len(), "samples": len(sample_table)}
+
+
 def form_clusters(samples: pl.DataFrame, clusters: int) -> pl.DataFrame:
     return samples.select("sample_id", cluster=pl.int_range(pl.len()) % clusters)
 

@@ -8,6 +8,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         [
             Node(nodes.type_samples, "raw_samples", ["sample_table", "attribute_schema"], name="type_samples"),
             Node(nodes.accept_samples, ["sample_table", "attribute_schema"], "samples", name="accept_samples"),
+            Node(nodes.count_pictures, ["raw_samples", "sample_table"], "ingestion_summary", name="count_pictures"),
         ]
     )
     clustering = Pipeline(

@@ -35,7 +35,7 @@ def plot_granularities(report: dict[str, Any]) -> Figure:
         axes.axvline(report["chosen_granularity"], color=_GREY, linewidth=1, linestyle=":", label="chosen")
         axes.grid(visible=True, alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(framealpha=0.85, edgecolor="none", fontsize=8)
     return figure
 
 

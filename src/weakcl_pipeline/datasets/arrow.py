@@ -34,13 +34,16 @@ class ArrowTableDataset(AbstractDataset[pa.Table, pa.Table]):
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows for Kedro-Viz, with the size of a binary value in its place."""
-        rows = self.load().slice(0, nrows).to_pylist()
-        shown = [[f"{len(v)} bytes" if isinstance(v, bytes) else v for v in row.values()] for row in rows]
-        columns = list(rows[0]) if rows else []
-        return TablePreview({"index": list(range(len(rows))), "columns": columns, "data": shown})
+        head = self.load().slice(0, nrows)
+        rows = [[_shown(value) for value in row.values()] for row in head.to_pylist()]
+        return TablePreview({"index": list(range(len(rows))), "columns": head.column_names, "data": rows})
 
     def _exists(self) -> bool:
         return self._filepath.exists()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath}
+
+
+def _shown(value: Any) -> Any:
+    return f"{len(value)} bytes" if isinstance(value, bytes) else value

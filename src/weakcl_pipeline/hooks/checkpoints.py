@@ -3,7 +3,6 @@
 import logging
 import shutil
 import threading
-from pathlib import PurePath
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
@@ -43,14 +42,14 @@ class CheckpointsHook:
         running.keys += _checkpoint_of(data)
         if running.unsaved:
             return
-        for folder in running.folders:
-            for key in running.keys:
-                shutil.rmtree(folder / key, ignore_errors=True)
-                logger.debug("Removed the checkpoints in %s", folder / key)
+        for directory in (path for folder in running.folders for path in folder.iterdir()):
+            if directory.name in running.keys:
+                shutil.rmtree(directory, ignore_errors=True)
+                logger.debug("Removed the checkpoints in %s", directory)
 
 
 def _checkpoint_of(data: Any) -> list[str]:
     match data:
-        case (_, {"checkpoint": str(key)}) if PurePath(key).name == key:  # a plain name stays inside the folder
+        case (_, {"checkpoint": str(key)}):
             return [key]
     return []

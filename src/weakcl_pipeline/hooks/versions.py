@@ -83,9 +83,11 @@ def require_agreement(
     pairs = conflicts([*fixed, *chosen], meetings)
     if not pairs:
         return
-    wanted = dict(run_params.get("load_versions") or {})
-    options = {name: _options(name, artifact, wanted.get(name)) for name, artifact in read.items()}
-    agreeing = find_agreeing({**options, **{origin.name: [origin] for origin in fixed}}, meetings)
+    certain = {origin.name: [origin] for origin in fixed}
+    agreeing = None
+    for wanted in (run_params.get("load_versions") or {}, {}):  # give up what was asked for only if it is in vain
+        options = {name: _options(name, artifact, wanted.get(name)) for name, artifact in read.items()}
+        agreeing = agreeing or find_agreeing({**options, **certain}, meetings)
     head = "The run would mix artifacts that do not belong together. Versions, and the inputs that mean them:"
     raise InputError(f"{head}\n{describe(pairs)}\n{_advice(agreeing, chosen, pairs, run_params)}")
 

@@ -1,4 +1,4 @@
-"""The packed image store: all pictures at one size in an Arrow table, read without decoding and without waste."""
+"""The packed image store: all pictures at one size in an Arrow table, read without decoding."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -100,7 +100,7 @@ class PackedImages:
     def channel_statistics(self, indices: Indices) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and population standard deviation of each channel over all pixels of some pictures.
 
-        They come from exact counts of the 256 values, so neither the chunks nor the order change them by a bit.
+        They come from exact counts of the 256 values: neither chunks nor order change them by a bit.
 
         Args:
             indices: Row numbers of the pictures, usually those of the train split.

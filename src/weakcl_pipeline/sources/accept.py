@@ -41,9 +41,7 @@ def accept(
     check_samples(kept, config.labels, f"after {quarantine.height} rows went to quarantine")
     samples = kept.drop(list(schema))
     attributes = kept.select("sample_id", *schema)
-    return Accepted(
-        samples, attributes, quarantine, _summary(samples, attributes, quarantine, schema, config)
-    )
+    return Accepted(samples, attributes, quarantine, _summary(samples, attributes, quarantine, schema, config))
 
 
 def _summary(

@@ -22,9 +22,7 @@ def check_raw_table(raw: pl.DataFrame, config: IngestionConfig) -> None:
         InputError: Naming the key and the column.
     """
     if raw.height == 0:
-        raise InputError(
-            "raw_samples: the table is empty (0 rows). Check the file that the catalog points to."
-        )
+        raise InputError("raw_samples: the table is empty (0 rows). Check the file that the catalog points to.")
     for column, key in config.columns().items():
         if column not in raw.columns:
             close = get_close_matches(column, raw.columns, n=1)
@@ -105,9 +103,7 @@ def check_samples(samples: pl.DataFrame, labels: tuple[str, ...], when: str) -> 
     sizes: dict[str, int] = {split: samples.filter(pl.col("split") == split).height for split in SPLITS}
     counts = ", ".join(f"{split} {size}" for split, size in sizes.items())
     if sizes["train"] == 0:
-        raise InputError(
-            f"{when}: the train split has no samples ({counts}). Clusters and encoders learn from it."
-        )
+        raise InputError(f"{when}: the train split has no samples ({counts}). Clusters and encoders learn from it.")
     for split, purpose in (("val", "settings are chosen on it"), ("test", "figures are measured on it")):
         if labels and sizes[split] == 0:
             raise InputError(
@@ -156,9 +152,7 @@ def _check_label(samples: pl.DataFrame, label: str, when: str) -> None:
     elsewhere = samples.filter(pl.col("split") != "train")[column].drop_nulls()
     unseen = sorted(set(elsewhere.unique()) - set(values))
     if unseen:
-        logger.warning(
-            "label '%s': no train sample has %s; a probe cannot predict it", label, _shortened(unseen)
-        )
+        logger.warning("label '%s': no train sample has %s; a probe cannot predict it", label, _shortened(unseen))
 
 
 def _rows(where: pl.Series) -> str:

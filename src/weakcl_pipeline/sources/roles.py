@@ -34,7 +34,7 @@ class IngestionConfig(Config):
     id_column: str
     image_column: str
     split_column: str
-    split_values: dict[str, Split] = Field(default_factory=lambda: _AS_THEY_ARE)
+    split_values: dict[str, Split] = Field(default_factory=lambda: dict(_AS_THEY_ARE))
     labels: tuple[str, ...] = ()
     group_column: str | None = None
     attributes: dict[str, AttributeSpec] = Field(default_factory=dict)

@@ -4,8 +4,6 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
-from kedro.io import DataCatalog, MemoryDataset
-from kedro.runner import SequentialRunner
 
 from weakcl_pipeline.attributes import ClusteringConfig
 from weakcl_pipeline.contrastive.trainer import TrainingConfig
@@ -40,12 +38,11 @@ def inputs():
 
 
 def run(given):
-    catalog = DataCatalog({name: MemoryDataset(data) for name, data in given.items()})
-    pipeline = create_pipeline()
-    for name in pipeline.all_outputs():
-        catalog[name] = MemoryDataset()
-    SequentialRunner().run(pipeline, catalog)
-    return {name: catalog.load(name) for name in pipeline.all_outputs()}
+    """Every artifact of the stage, its nodes run in order."""
+    artifacts = dict(given)
+    for node in create_pipeline().nodes:
+        artifacts |= node.run({name: artifacts[name] for name in node.inputs})
+    return artifacts
 
 
 @pytest.fixture(scope="module")

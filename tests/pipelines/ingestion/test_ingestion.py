@@ -4,8 +4,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from kedro.io import DataCatalog, MemoryDataset
-from kedro.runner import SequentialRunner
 from PIL import Image
 
 from weakcl_pipeline.attributes.schema import AttributeSpec
@@ -43,21 +41,21 @@ def raw_samples():
             "picture": pictures,
             "split": ["train"] * 8 + ["val"] * 2 + ["test"] * 2,
             "colour": ["red" if i % 2 else "blue" for i in range(12)],
-            "tags": [["even"], ["odd"], [], None] * 3,
+            "tags": [["x"], ["x"], ["x", "y"], []] * 2 + [["y"], ["y"], None, None],
         }
     )
 
 
 def run(max_bad_fraction):
-    catalog = DataCatalog(
-        {
-            "raw_samples": MemoryDataset(raw_samples()),
-            "params:ingestion": MemoryDataset(CONFIG),
-            "params:images": MemoryDataset(ImagesConfig(size=8, max_bad_fraction=max_bad_fraction)),
-        }
-    )
-    outputs = SequentialRunner().run(create_pipeline(), catalog)
-    return {name: dataset.load() for name, dataset in outputs.items()}
+    """Every artifact of the stage, its nodes run in order."""
+    artifacts = {
+        "raw_samples": raw_samples(),
+        "params:ingestion": CONFIG,
+        "params:images": ImagesConfig(size=8, max_bad_fraction=max_bad_fraction),
+    }
+    for node in create_pipeline().nodes:
+        artifacts |= node.run({name: artifacts[name] for name in node.inputs})
+    return artifacts
 
 
 def test_the_stage_keeps_what_is_good_and_explains_what_is_not():

@@ -1,0 +1,79 @@
+import multiprocessing
+import os
+import signal
+
+import pytest
+import torch
+
+from weakcl_pipeline.contrastive import checkpoint
+from weakcl_pipeline.contrastive.checkpoint import CheckpointStore
+
+
+def tensors(value):
+    return {"weight": torch.full((3, 2), float(value)), "step": torch.tensor(value)}
+
+
+def test_the_newest_is_read_and_two_are_kept(tmp_path):
+    with CheckpointStore(tmp_path, "key") as store:
+        assert store.load() is None
+        for epoch in (1, 2, 3):
+            store.save(epoch, tensors(epoch), {"history": [{"epoch": epoch}]})
+        loaded, metadata = store.load()
+        assert torch.equal(loaded["weight"], torch.full((3, 2), 3.0))
+        assert metadata == {"history": [{"epoch": 3}]}
+        assert sorted(path.name for path in store.directory.iterdir()) == ["epoch-00002", "epoch-00003"]
+
+
+@pytest.mark.parametrize("file", ["state.safetensors", "state.json"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "missing"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_says_so(tmp_path, caplog, file, damage):
+    with CheckpointStore(tmp_path, "key") as store:
+        store.save(1, tensors(1), {})
+        store.save(2, tensors(2), {})
+        path = store.directory / "epoch-00002" / file
+        content = bytearray(path.read_bytes())
+        if damage == "missing":
+            path.unlink()
+        elif damage == "truncated":
+            path.write_bytes(content[: len(content) // 2])
+        else:
+            content[len(content) // 2] ^= 0x55
+            path.write_bytes(content)
+        loaded, _ = store.load()
+        assert int(loaded["step"]) == 1
+    assert "epoch-00002 is damaged" in caplog.text
+    assert "falling back to the one before it" in caplog.text
+
+
+def test_a_second_training_with_the_same_key_gets_a_directory_of_its_own(tmp_path):
+    with CheckpointStore(tmp_path, "key") as first:
+        first.save(1, tensors(1), {})
+        with CheckpointStore(tmp_path, "key") as second:
+            assert second.directory != first.directory
+            assert second.load() is None
+    with CheckpointStore(tmp_path, "key") as again:
+        assert again.directory == first.directory
+        assert again.load() is not None
+
+
+def _save_and_die(root):
+    def die(_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with CheckpointStore(root, "key") as store:
+        store.save(1, tensors(1), {})
+        checkpoint._fsync = die
+        store.save(2, tensors(2), {})
+
+
+def test_kill_in_the_middle_of_a_save_leaves_the_one_before(tmp_path):
+    process = multiprocessing.get_context("fork").Process(target=_save_and_die, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    with CheckpointStore(tmp_path, "key") as store:
+        assert store.directory.name == "key"
+        loaded, _ = store.load()
+        assert int(loaded["step"]) == 1
+        store.save(2, tensors(2), {})
+        assert int(store.load()[0]["step"]) == 2

@@ -1,0 +1,55 @@
+import pytest
+import torch
+from pydantic import ValidationError
+
+from weakcl_pipeline.contrastive import device
+from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_device, resolve_precision
+from weakcl_pipeline.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("cuda", "mps", "expected"), [(1, 0, "cuda"), (0, 1, "mps"), (0, 0, "cpu")])
+def test_auto_takes_the_best_device_there_is(monkeypatch, cuda, mps, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(cuda))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: bool(mps))
+    assert resolve_device("auto").type == expected
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("cuda:1") == torch.device("cuda:1")
+    assert resolve_device("cpu") == CPU
+    with pytest.raises(InputError, match=r"training\.device\.name: 'cuda:2' is not on this machine"):
+        resolve_device("cuda:2")
+    with pytest.raises(ValidationError, match="name"):
+        DeviceConfig(name="gpu")
+
+
+@pytest.mark.parametrize(("avx512", "amx", "expected"), [(1, 0, "bfloat16"), (0, 1, "bfloat16"), (0, 0, "float32")])
+def test_auto_precision_is_bf16_where_the_hardware_computes_in_it(monkeypatch, avx512, amx, expected):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bool(avx512))
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bool(amx))
+    assert resolve_precision("auto", CPU) == getattr(torch, expected)
+
+
+def test_auto_precision_on_cuda_does_not_count_emulation(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: asked.append(including_emulation))
+    assert resolve_precision("auto", torch.device("cuda")) == torch.float32
+    assert asked == [False]
+
+
+def test_fp16_is_for_gpus():
+    assert resolve_precision("fp16", torch.device("cuda")) == torch.float16
+    with pytest.raises(InputError, match=r"training\.device\.precision: fp16 needs a GPU"):
+        resolve_precision("fp16", CPU)
+    assert device.resolve_precision("fp32", CPU) == torch.float32
+
+
+def test_autocast_is_off_for_float32():
+    weight = torch.rand(4, 4)
+    with autocast(CPU, torch.float32):
+        assert (weight @ weight).dtype == torch.float32
+    with autocast(CPU, torch.bfloat16):
+        assert (weight @ weight).dtype == torch.bfloat16

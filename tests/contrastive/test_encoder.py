@@ -1,0 +1,114 @@
+import json
+
+import pytest
+import torch
+from pydantic import ValidationError
+from safetensors.torch import save_file
+from torch import nn
+
+from weakcl_pipeline.contrastive import Encoder, EncoderConfig, load_encoder
+from weakcl_pipeline.contrastive.encoder import METADATA_FILE, WEIGHTS_FILE, HeadConfig
+from weakcl_pipeline.errors import InputError
+
+TINY = {"layers": [1, 1, 1, 1], "channels": [8, 8, 16, 24]}
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.1)
+
+
+def tiny(seed=0, **config):
+    return Encoder.create(EncoderConfig(backbone="resnet18", backbone_kwargs=TINY, **config), MEAN, STD, seed)
+
+
+def write(encoder, directory):
+    directory.mkdir(parents=True)
+    weights, metadata = encoder.state()
+    save_file(weights, directory / WEIGHTS_FILE)
+    (directory / METADATA_FILE).write_text(json.dumps(metadata))
+
+
+def test_features_and_normalised_projection():
+    encoder = tiny().eval()
+    features = encoder(torch.rand(3, 3, 32, 32))
+    assert features.shape == (3, encoder.feature_dim) == (3, 24)
+    projected = encoder.project(features)
+    assert projected.shape == (3, 128)
+    torch.testing.assert_close(projected.norm(dim=1), torch.ones(3))
+
+
+def test_pictures_are_normalised_inside():
+    encoder = tiny().eval()
+    mean_picture = torch.tensor(MEAN).view(1, 3, 1, 1).expand(1, 3, 32, 32)
+    seen = []
+    encoder.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    encoder(mean_picture)
+    encoder(mean_picture + torch.tensor(STD).view(1, 3, 1, 1))
+    torch.testing.assert_close(seen[0], torch.zeros(1, 3, 32, 32))
+    torch.testing.assert_close(seen[1], torch.ones(1, 3, 32, 32))
+
+
+@pytest.mark.parametrize(("stem", "size"), [("small", 32), ("half", 16), ("original", 8)])
+def test_stems_keep_the_resolution_they_promise(stem, size):
+    encoder = tiny(stem=stem).eval()
+    seen = []
+    encoder.backbone.layer1.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-1]))
+    encoder(torch.rand(1, 3, 32, 32))
+    assert seen == [size]
+
+
+def test_head_is_the_papers_by_default():
+    kinds = [type(layer) for layer in tiny().head]
+    assert kinds == [nn.Linear, nn.ReLU, nn.Linear]
+    head = tiny(head=HeadConfig(hidden_layers=2, hidden_dim=7, output_dim=5)).head
+    assert [layer.out_features for layer in head if isinstance(layer, nn.Linear)] == [7, 7, 5]
+    assert len(tiny(head=HeadConfig(hidden_layers=0)).head) == 1
+
+
+@pytest.mark.parametrize("backbone", ["test_vit", "test_convnext", "test_efficientnet"])
+def test_any_family_of_timm_works_with_its_own_arguments(backbone):
+    kwargs = {"img_size": 32, "patch_size": 8} if backbone == "test_vit" else {}
+    encoder = Encoder.create(EncoderConfig(backbone=backbone, backbone_kwargs=kwargs, stem="original"), MEAN, STD, 0)
+    assert encoder.eval()(torch.rand(2, 3, 32, 32)).shape == (2, encoder.feature_dim)
+
+
+def test_weights_depend_on_the_seed_alone_and_leave_the_global_generator_as_it_was():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first, again, other = tiny(seed=1), tiny(seed=1), tiny(seed=2)
+    assert torch.equal(torch.rand(3), expected)
+    pairs = zip(first.state_dict().values(), again.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert not torch.equal(first.head[0].weight, other.head[0].weight)
+
+
+def test_state_rebuilds_the_same_encoder(tmp_path):
+    encoder = tiny(seed=3).eval()
+    pictures = torch.rand(2, 3, 32, 32)
+    write(encoder, tmp_path / "encoder" / "2026-01-01T00.00.00.000Z")
+    write(tiny(seed=4), tmp_path / "encoder" / "2025-01-01T00.00.00.000Z")
+    for path in (tmp_path / "encoder", tmp_path / "encoder" / "2026-01-01T00.00.00.000Z"):
+        loaded = load_encoder(path)
+        assert not loaded.training
+        assert torch.equal(loaded(pictures), encoder(pictures))
+
+
+def test_what_cannot_be_loaded_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"no encoder here.*kedro run"):
+        load_encoder(tmp_path)
+    directory = tmp_path / "broken"
+    write(tiny(), directory)
+    (directory / WEIGHTS_FILE).write_bytes(b"\x00" * 40)
+    with pytest.raises(InputError, match=r"broken: this encoder cannot be read"):
+        load_encoder(directory)
+    weights, metadata = tiny().state()
+    weights.pop("head.0.bias")
+    with pytest.raises(InputError, match=r"head\.0\.bias"):
+        Encoder.from_state(weights, metadata)
+
+
+def test_wrong_parameters_are_named():
+    with pytest.raises(ValidationError, match="did you mean resnet18"):
+        EncoderConfig(backbone="resnet18x")
+    with pytest.raises(InputError, match=r"training\.encoder\.backbone_kwargs.*layerz"):
+        Encoder.create(EncoderConfig(backbone="resnet18", backbone_kwargs={"layerz": [1]}), MEAN, STD, 0)
+    with pytest.raises(InputError, match=r"training\.encoder\.stem.*`original`"):
+        Encoder.create(EncoderConfig(backbone="test_vit", stem="small"), MEAN, STD, 0)

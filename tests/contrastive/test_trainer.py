@@ -1,0 +1,211 @@
+import logging
+import multiprocessing
+import os
+import signal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from pydantic import ValidationError
+
+from weakcl_pipeline.contrastive import (
+    EncoderConfig,
+    FixedPositives,
+    IterativeConfig,
+    IterativePositives,
+    TrainingConfig,
+    embed,
+    train,
+)
+from weakcl_pipeline.contrastive import trainer as trainer_module
+from weakcl_pipeline.contrastive.checkpoint import CheckpointStore
+from weakcl_pipeline.contrastive.device import DeviceConfig
+from weakcl_pipeline.contrastive.metrics import alignment, uniformity
+from weakcl_pipeline.contrastive.optimiser import OptimiserConfig
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.images.store import pack_batch
+
+N, SIZE = 48, 16
+ENCODER = EncoderConfig(backbone="resnet18", backbone_kwargs={"layers": [1, 1, 1, 1], "channels": [8, 8, 16, 16]})
+
+
+@pytest.fixture(scope="module")
+def images():
+    pixels = np.random.default_rng(0).integers(0, 256, (N + 8, SIZE, SIZE, 3), dtype=np.uint8)
+    pixels[::2, :8] //= 3  # two kinds of pictures, told apart by their upper half
+    return PackedImages.from_table(pa.Table.from_batches([pack_batch([f"s{i}" for i in range(N + 8)], pixels)]))
+
+
+ROWS = np.arange(N)
+KINDS = FixedPositives(ROWS % 2)
+
+
+def config(**changes):
+    base = {"epochs": 3, "batch_size": 16, "encoder": ENCODER, "optimiser": OptimiserConfig(learning_rate=0.05)}
+    return TrainingConfig(**(base | changes))
+
+
+def weights(result):
+    return {name: tensor.clone() for name, tensor in result.encoder.state_dict().items()}
+
+
+def same(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_history_has_a_row_an_epoch(images):
+    result = train(images, ROWS, KINDS, config(), seed=0, name="kinds")
+    assert result.history["epoch"].to_list() == [1, 2, 3]
+    assert result.history.select("loss", "alignment", "uniformity").to_numpy().all()
+    assert (result.history["partner_share"] == 1).all()
+    assert (result.history["images_per_second"] > 0).all()
+    assert result.checkpoint is None
+    assert not result.encoder.training
+
+
+def test_it_learns_what_the_clusters_say(images):
+    result = train(images, ROWS, KINDS, config(epochs=12), seed=0, name="kinds")
+    features = embed(result.encoder, images, projection=True)
+    held_out = np.arange(N, N + 8)
+    similarity = features[held_out] @ features[ROWS].T
+    same_kind = (held_out[:, None] - ROWS[None]) % 2 == 0
+    assert similarity[same_kind].mean() > similarity[~same_kind].mean() + 0.5
+
+
+def test_the_seed_determines_the_weights(images):
+    first, again, other = (
+        weights(train(images, ROWS, KINDS, config(epochs=1), seed=seed, name="kinds")) for seed in (1, 1, 2)
+    )
+    assert same(first, again)
+    assert not same(first, other)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"device": DeviceConfig(precision="bf16")},
+        {"device": DeviceConfig(precision="fp32", channels_last=False)},
+        {"optimiser": OptimiserConfig(name="adamw", learning_rate=0.001, clip_norm=1.0)},
+    ],
+)
+def test_every_way_of_computing_trains(images, changes):
+    result = train(images, ROWS, KINDS, config(epochs=4, **changes), seed=0, name="kinds")
+    assert result.history["loss"][-1] < result.history["loss"][0]
+
+
+def test_gradients_are_clipped(images, monkeypatch):
+    norms = []
+    clip = torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda p, bound: norms.append(bound) or clip(p, bound))
+    train(images, ROWS, KINDS, config(epochs=1, optimiser=OptimiserConfig(clip_norm=0.5)), seed=0, name="kinds")
+    assert norms == [0.5] * 3
+
+
+def test_compilation_is_asked_for_and_used(images, monkeypatch):
+    calls = []
+
+    def compile_(function):
+        def compiled(views):
+            calls.append(len(views))
+            return function(views)
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    train(images, ROWS, KINDS, config(epochs=1, device=DeviceConfig(compile=True)), seed=0, name="kinds")
+    assert calls == [32] * 3
+
+
+def _train_until_killed(table, kind, training, root, epochs):
+    save = CheckpointStore.save
+
+    def save_then_die(self, done, *rest):
+        save(self, done, *rest)
+        if done == epochs:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    CheckpointStore.save = save_then_die
+    images = PackedImages.from_table(table)
+    train(images, ROWS, POSITIVES[kind](), training, seed=0, name="killed", checkpoints=root)
+
+
+POSITIVES = {
+    "fixed": lambda: KINDS,
+    "iterative": lambda: IterativePositives(
+        IterativeConfig(k=6, warmup_epochs=1, recluster_every=3), N, {"kind": ROWS % 2}, 0
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", POSITIVES)
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(images, tmp_path, caplog, kind, optimiser):
+    training = config(epochs=5, optimiser=OptimiserConfig(name=optimiser, learning_rate=0.01))
+    straight = train(images, ROWS, POSITIVES[kind](), training, seed=0, name="straight")
+    process = multiprocessing.get_context("spawn").Process(
+        target=_train_until_killed, args=(images.to_table(), kind, training, tmp_path, 3)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    with caplog.at_level(logging.INFO):
+        resumed = train(images, ROWS, POSITIVES[kind](), training, seed=0, name="resumed", checkpoints=tmp_path)
+    assert "going on after epoch 3 of 5" in caplog.text
+    assert same(weights(straight), weights(resumed))
+    assert (straight.clusters == resumed.clusters).all()
+    measured = [c for c in straight.history.columns if c not in {"images_per_second", "seconds"}]
+    assert straight.history.select(measured).equals(resumed.history.select(measured))
+
+
+def test_other_parameters_seeds_pictures_or_positives_start_anew(images, tmp_path, caplog):
+    train(images, ROWS, KINDS, config(), seed=0, name="kinds", checkpoints=tmp_path)
+    with caplog.at_level(logging.INFO):
+        train(images, ROWS, KINDS, config(), seed=1, name="kinds", checkpoints=tmp_path)
+        train(images, ROWS + 1, KINDS, config(), seed=0, name="kinds", checkpoints=tmp_path)
+        train(images, ROWS, FixedPositives(ROWS % 3), config(), seed=0, name="kinds", checkpoints=tmp_path)
+        train(images, ROWS, KINDS, config(batch_size=12), seed=0, name="kinds", checkpoints=tmp_path)
+        assert "going on" not in caplog.text
+        train(images, ROWS, KINDS, config(), seed=0, name="kinds", checkpoints=tmp_path)
+        assert "going on after epoch 3 of 3" in caplog.text
+
+
+def test_a_loss_that_is_not_finite_stops_keeps_the_checkpoint_and_names_the_batch(images, tmp_path, monkeypatch):
+    step, calls = trainer_module._Trainer._step, []
+
+    def poisoned(self, *arguments):
+        calls.append(1)
+        measured = step(self, *arguments)
+        return measured * torch.nan if len(calls) == 5 else measured  # batch 2 of epoch 2: there are 3 an epoch
+
+    monkeypatch.setattr(trainer_module._Trainer, "_step", poisoned)
+    with pytest.raises(InputError, match=r"loss is nan at batch 2 of epoch 2; the checkpoint of epoch 1 is kept"):
+        train(images, ROWS, KINDS, config(), seed=0, name="kinds", checkpoints=tmp_path)
+    assert [path.name for path in tmp_path.glob("*/epoch-*")] == ["epoch-00001"]
+
+
+def test_a_learning_rate_that_blows_up_is_caught_for_real(images):
+    with pytest.raises(InputError, match=r"loss is (nan|inf).*learning_rate"):
+        train(images, ROWS, KINDS, config(optimiser=OptimiserConfig(learning_rate=1e30)), seed=0, name="kinds")
+
+
+def test_a_batch_larger_than_the_train_split_is_refused(images):
+    with pytest.raises(InputError, match=r"training\.batch_size: 64 is more than the 48 samples"):
+        train(images, ROWS, KINDS, config(batch_size=64), seed=0, name="kinds")
+
+
+def test_wrong_parameters_name_their_key():
+    with pytest.raises(ValidationError, match="epocs"):
+        config(epocs=3)
+    with pytest.raises(ValidationError, match=r"objective\.temperature"):
+        config(objective={"temperature": 0})
+
+
+def test_alignment_and_uniformity_by_hand():
+    first = torch.nn.functional.normalize(torch.randn(6, 4), dim=1)
+    second = torch.nn.functional.normalize(torch.randn(6, 4), dim=1)
+    expected = sum(float(((a - b) ** 2).sum()) for a, b in zip(first, second, strict=True)) / 6
+    assert float(alignment(first, second)) == pytest.approx(expected, rel=1e-5)
+    potentials = [float(torch.exp(-2 * ((first[i] - first[j]) ** 2).sum())) for i in range(6) for j in range(i)]
+    assert float(uniformity(first)) == pytest.approx(float(np.log(np.mean(potentials))), rel=1e-5)

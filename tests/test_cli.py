@@ -1,0 +1,143 @@
+"""What a user sees of `kedro run`."""
+
+import logging
+
+import click
+import pytest
+from click.testing import CliRunner
+from kedro.framework.cli.project import run as kedro_run
+from kedro.io import DatasetError
+
+from weakcl_pipeline import cli
+from weakcl_pipeline.errors import InputError
+
+
+@pytest.fixture
+def run(standin):
+    def invoke(*words: str):
+        with standin.entered():
+            return CliRunner().invoke(cli.run, list(words))
+
+    return invoke
+
+
+def test_all_of_kedros_options_are_there():
+    names = {option.name for option in cli.run.params}
+    assert names == {option.name for option in kedro_run.params} | {"verbose"}
+    assert cli.cli.commands["run"] is cli.run
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--params=sed=1"], "sed: there is no such parameter. Did you mean seed?"),
+        (["--params=training.epocs=1"], "training.epocs: there is no such parameter. Did you mean training.epochs?"),
+        (["--params=training.epochs=few"], "training.epochs: Input should be a valid integer"),
+        (["--pipelines=trainin"], "Failed to find the pipeline named 'trainin'"),
+        (["--nodes=nothing"], "Pipeline does not contain nodes named ['nothing']"),
+        (["--tags=nothing"], "Pipeline contains no nodes"),
+        (["--env=nowhere"], "does not exist"),
+        (["--load-versions=nothing:1"], "'load_versions' keys [nothing] are not found in the catalog."),
+        (["--pipelines=clustering"], "samples has not been made yet"),
+        (["--params=training.fail=row [3] is bad"], "Error: row [3] is bad\n"),
+    ],
+)
+def test_a_users_mistake_is_one_message_without_a_traceback(run, words, message):
+    result = run(*words)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_misspelt_parameters_stop_a_run_before_its_first_node(run, standin):
+    run("--params=training.epocs=1")
+    assert [path.name for path in (standin.path / "data").iterdir()] == ["01_raw"]
+
+
+def test_a_file_that_kedro_cannot_parse_is_a_users_mistake(run, standin):
+    (standin.path / "conf/local/parameters.yml").write_text("seed: [1")
+    result = run()
+    assert (result.exit_code, result.stderr[:7]) == (1, "Error: ")
+    assert "parameters.yml" in result.stderr
+
+
+def test_verbose_shows_where_the_error_came_from(run):
+    result = run("--params=training.fail=bad", "--verbose")
+    assert isinstance(result.exception, InputError)
+
+
+def test_the_traceback_is_in_the_debug_log(run, caplog):
+    with caplog.at_level(logging.DEBUG, logger="weakcl_pipeline.cli"):
+        run("--params=sed=1")
+    assert any(record.exc_info for record in caplog.records if record.name == "weakcl_pipeline.cli")
+
+
+def test_a_run_succeeds_and_returns_zero(run, standin, caplog):
+    caplog.set_level(logging.INFO, logger="weakcl_pipeline")
+    result = run("--pipeline=full", "--params=training.epochs=1")
+    assert (result.exit_code, result.stderr) == (0, "")
+    run_id = standin.versions("report")[0]
+    assert f"attribute.metrics: data/08_reporting/attribute/metrics/{run_id}/metrics.json" in caplog.messages
+    assert caplog.messages[-1] == f"report: data/08_reporting/report/{run_id}/report.html"
+    assert "attribute.train ..." in caplog.messages
+
+
+def test_results_are_announced_only_by_the_run_that_made_them(run, caplog):
+    run()
+    caplog.clear()
+    run("--pipelines=clustering")
+    run("--only-missing-outputs")
+    assert not [message for message in caplog.messages if message.startswith(("report", "attribute.metrics"))]
+
+
+def raised(function) -> BaseException:
+    with pytest.raises(BaseException) as error:  # noqa: PT011
+        function()
+    return error.value
+
+
+def wrapped() -> None:
+    try:
+        raise InputError("row 3")
+    except InputError as error:
+        raise DatasetError("Failed while loading") from error
+
+
+def test_what_a_dataset_wraps_is_unwrapped():
+    assert cli.explain(raised(wrapped)) == "row 3"
+
+
+def test_a_defect_is_not_explained_away():
+    def defect() -> None:
+        raise ValueError("of ours")
+
+    assert cli.explain(raised(defect)) is None
+
+
+def test_a_defect_keeps_its_traceback(run, monkeypatch):
+    def defect(**_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli.run, "callback", defect)
+    result = run()
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_kedros_command_is_the_projects(standin):
+    done = standin.kedro("--params=sed=1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: The parameters cannot be used:\n  sed: there is no such parameter.")
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not isinstance(cli.run, click.Group)
+
+
+def test_the_log_keeps_brackets_and_paths_whole(standin):
+    done = standin.kedro("--params=training.fail=row [3] is bad")
+    assert "Error: row [3] is bad" in done.stderr
+    assert "attribute.train failed" in done.stdout
+    assert '--from-nodes "attribute.train"' in done.stdout  # how to resume
+    assert "Loading data from" not in done.stdout
+    done = standin.kedro()
+    run_id = standin.versions("report")[0]
+    assert f"report: data/08_reporting/report/{run_id}/report.html" in done.stdout

@@ -1,0 +1,83 @@
+"""kill -9 in the middle of every save, and in the middle of a run."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from kedro.io import DatasetError
+
+KILLED = [-signal.SIGXFSZ, -signal.SIGKILL, -signal.SIGKILL]  # mid-file, before lineage.json, before the rename
+
+
+def artifact_names(catalog) -> list[str]:
+    """Return the versioned artifacts of the catalog, those of patterns for one method."""
+    names = [name for name in catalog.config_resolver.config if not name.startswith("_")]
+    names += [pattern.replace("{method}", "attribute") for pattern in catalog.config_resolver.list_patterns()]
+    return [name for name in names if hasattr(catalog.get(name), "lineage")]
+
+
+def save_all(project, names: list[str], which: str) -> dict[str, list[int]]:
+    """Save each artifact ("first": once, then three times killed on the way; or "again") and return the exit codes."""
+    script = [sys.executable, Path(__file__).parent / "kill_saves.py", which, ",".join(names)]
+    done = subprocess.run(script, cwd=project.path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def staged(project) -> list[Path]:
+    return list((project.path / "data").rglob(".staging-*"))
+
+
+def test_a_killed_save_of_any_artifact_leaves_the_version_before_it_and_the_next_succeeds(standin):
+    names = artifact_names(standin.catalog())
+    assert {"sample_table", "samples", "image_store", "attribute.encoder", "cluster_plot", "report"} <= set(names)
+    assert save_all(standin, names, "first") == {name: [0, *KILLED] for name in names}
+    assert len(staged(standin)) == len(names) * len(KILLED)  # each was killed at work
+    catalog = standin.catalog()
+    for name in names:
+        dataset = catalog.get(name)
+        (version,) = dataset.list_versions(full_path=False)
+        assert (dataset.exists(), dataset.resolve_load_version()) == (True, version)
+        if name.endswith("plot"):  # checked against its hash, but a figure cannot be read back
+            with pytest.raises(DatasetError, match="Loading not supported"):
+                catalog.load(name)
+        else:
+            assert "2" not in str(catalog.load(name)).replace("(1, 2)", "")  # the first value, not the second
+    assert save_all(standin, names, "again") == {name: [0] for name in names}
+    assert staged(standin) == []
+    for name in names:
+        newest, oldest = catalog.get(name).list_versions(full_path=False)
+        assert newest > oldest == catalog.get(name).resolve_load_version()  # read before, so still read
+        assert standin.artifact(name).resolve_load_version() == newest
+
+
+def test_after_a_killed_run_the_next_one_sweeps_and_succeeds(standin):
+    before = standin.run("full")
+    process = standin.start(f"--params=training.wait_for={standin.path / 'never'}")
+    while not (standin.path / "data/06_models/attribute/checkpoints/key").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    left = standin.path / f"data/06_models/attribute/.staging-encoder-v-{socket.gethostname()}-{process.pid}"
+    left.mkdir()  # as if it had come to save
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert standin.versions("report") == [before]
+    run = standin.run("full")
+    assert standin.versions("report") == [run, before]
+    assert set(standin.lineage("report").ancestry.values()) - {run} == {
+        standin.lineage("samples").ancestry["raw_samples"]
+    }
+    assert staged(standin) == []
+
+
+def test_a_run_leaves_alone_what_living_processes_stage(standin):
+    left = standin.path / f"data/03_primary/.staging-samples-v-{socket.gethostname()}-{os.getppid()}"
+    left.mkdir(parents=True)
+    standin.run("full")
+    assert staged(standin) == [left]
