@@ -33,6 +33,7 @@ TINY: dict[str, Any] = {
         "batch_size": 32,
         "encoder": {"backbone_kwargs": {"stem_width": 4, "channels": [4, 8, 8, 16]}, "head": {"output_dim": 16}},
     },
+    "iterative": {"k": 5, "warmup_epochs": 1, "recluster_every": 1},
 }
 
 STANDIN = {"seed": 3, "clustering": {"count": 4}, "training": {"epochs": 2}}
@@ -48,7 +49,7 @@ class Project:
         """Run in this process and return the run's version; options are those of `KedroSession.run`."""
         params, env = options.pop("params", None), options.pop("env", None)
         with self.entered(), KedroSession.create(self.path, runtime_params=params, env=env) as session:
-            session.run(pipeline_names=list(pipelines) or None, runner=SequentialRunner(), **options)
+            session.run(pipeline_names=list(pipelines) or None, **{"runner": SequentialRunner(), **options})
             return session.session_id
 
     def kedro(self, *words: str, command: tuple[str, ...] = ("kedro", "run")) -> subprocess.CompletedProcess[str]:

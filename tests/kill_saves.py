@@ -34,7 +34,7 @@ def figure(number: int) -> Figure:
 
 
 VALUES: dict[str, Callable[[int], Any]] = {
-    "EagerPolarsDataset": lambda number: pl.DataFrame({"number": [number], "text": ["x" * 100]}),
+    "TableDataset": lambda number: pl.DataFrame({"number": [number], "text": ["x" * 100]}),
     "JSONDataset": lambda number: {"number": number, "text": "x" * 100},
     "MatplotlibDataset": figure,
     "ArrowTableDataset": lambda number: pa.table({"number": [number]}),

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from kedro.runner import SequentialRunner, ThreadRunner
 
 
 @pytest.fixture
@@ -59,3 +60,13 @@ def test_a_run_reads_what_was_newest_when_it_began(standin, waiting):
     lineage = standin.lineage("report")
     assert lineage.run_id == standin.versions("attribute.encoder")[0] != old
     assert lineage.ancestry["clusters"] == old
+
+
+@pytest.mark.parametrize("runner", [lambda: ThreadRunner(max_workers=2), lambda: SequentialRunner(is_async=True)])
+def test_threads_do_not_mix_lineages(standin, runner):
+    run = standin.run("full", runner=runner())
+    for name, node in {"samples": "accept_samples", "ingestion_summary": "count_pictures"}.items():
+        lineage = standin.lineage(name)
+        assert (lineage.dataset, lineage.node, lineage.version) == (name, node, run)
+    assert set(standin.lineage("ingestion_summary").inputs) == {"raw_samples", "sample_table"}
+    assert list((standin.path / "data/06_models/attribute/checkpoints").iterdir()) == []

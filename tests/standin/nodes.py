@@ -53,5 +53,6 @@ def evaluate(encoder: tuple[dict[str, torch.Tensor], dict[str, Any]], samples: p
     return {"score": encoder[0]["weights"].sum().item() / len(samples)}
 
 
-def write_report(metrics: dict[str, float], clusters: pl.DataFrame) -> str:
-    return f"<p>{metrics['score']} with {clusters['cluster'].n_unique()} clusters</p>"
+def write_report(metrics: dict[str, float], clusters: pl.DataFrame, lineage: dict[str, dict[str, str]]) -> str:
+    number = clusters["cluster"].n_unique()
+    return f"<p>{metrics['score']} with {number} clusters of {lineage['clusters']['version']}</p>"

@@ -33,7 +33,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         inputs={"samples"},
     )
     evaluation = evaluate + Pipeline(
-        [Node(nodes.write_report, ["attribute.metrics", "clusters"], "report", name="write_report")]
+        [Node(nodes.write_report, ["attribute.metrics", "clusters", "report_lineage"], "report", name="write_report")]
     )
     stages = {"ingestion": ingestion, "clustering": clustering, "training": training, "evaluation": evaluation}
     full = sum(stages.values(), Pipeline([]))

@@ -4,7 +4,9 @@ from weakcl_pipeline.datasets.arrow import ArrowTableDataset
 from weakcl_pipeline.datasets.atomic import AtomicDataset, CorruptArtifactError
 from weakcl_pipeline.datasets.checkpoints import CheckpointsDataset
 from weakcl_pipeline.datasets.html import HtmlDataset
+from weakcl_pipeline.datasets.inputs import InputsLineageDataset
 from weakcl_pipeline.datasets.lineage import Lineage, Provenance
+from weakcl_pipeline.datasets.table import TableDataset
 from weakcl_pipeline.datasets.tensors import TensorsDataset
 
 __all__ = [
@@ -13,7 +15,9 @@ __all__ = [
     "CheckpointsDataset",
     "CorruptArtifactError",
     "HtmlDataset",
+    "InputsLineageDataset",
     "Lineage",
     "Provenance",
+    "TableDataset",
     "TensorsDataset",
 ]

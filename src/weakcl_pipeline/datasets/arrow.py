@@ -7,6 +7,8 @@ import pyarrow as pa
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
+from weakcl_pipeline.datasets.preview import table_preview
+
 
 class ArrowTableDataset(AbstractDataset[pa.Table, pa.Table]):
     """A `pyarrow.Table` in an Arrow IPC file.
@@ -32,18 +34,13 @@ class ArrowTableDataset(AbstractDataset[pa.Table, pa.Table]):
         with pa.OSFile(str(self._filepath), "wb") as sink, pa.ipc.new_file(sink, data.schema) as writer:
             writer.write_table(data)
 
-    def preview(self, nrows: int = 5) -> TablePreview:
+    def preview(self, nrows: int = 20) -> TablePreview:
         """Return the first rows for Kedro-Viz, with the size of a binary value in its place."""
         head = self.load().slice(0, nrows)
-        rows = [[_shown(value) for value in row.values()] for row in head.to_pylist()]
-        return TablePreview({"index": list(range(len(rows))), "columns": head.column_names, "data": rows})
+        return table_preview(head.column_names, (row.values() for row in head.to_pylist()))
 
     def _exists(self) -> bool:
         return self._filepath.exists()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath}
-
-
-def _shown(value: Any) -> Any:
-    return f"{len(value)} bytes" if isinstance(value, bytes) else value

@@ -1,0 +1,32 @@
+"""Evidence: what frozen features are worth, by method, with intervals, figures and a report."""
+
+from weakcl_pipeline.evaluation.bootstrap import BootstrapConfig
+from weakcl_pipeline.evaluation.comparison import compare
+from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, evaluate_features
+from weakcl_pipeline.evaluation.few_label import FewLabelConfig
+from weakcl_pipeline.evaluation.figures import comparison_figure, histories_figure, history_figure
+from weakcl_pipeline.evaluation.knn import KnnConfig
+from weakcl_pipeline.evaluation.linear_probe import LinearProbeConfig
+from weakcl_pipeline.evaluation.methods import METHODS, Method
+from weakcl_pipeline.evaluation.references import evaluate_majority, raw_pixel_features
+from weakcl_pipeline.evaluation.report import ReportConfig, ReportContent, build_report
+
+__all__ = [
+    "METHODS",
+    "BootstrapConfig",
+    "EvaluationConfig",
+    "FewLabelConfig",
+    "KnnConfig",
+    "LinearProbeConfig",
+    "Method",
+    "ReportConfig",
+    "ReportContent",
+    "build_report",
+    "compare",
+    "comparison_figure",
+    "evaluate_features",
+    "evaluate_majority",
+    "histories_figure",
+    "history_figure",
+    "raw_pixel_features",
+]

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -46,7 +45,7 @@ def nearest(queries: Floats, bank: Floats, k: int) -> tuple[Floats, Integers]:
     chunk = max(1, _CHUNK_FLOATS // len(bank))
     found = [
         torch.topk(F.normalize(part, dim=1) @ normalised.T, k, dim=1)
-        for part in torch.from_numpy(queries).split(chunk)
+        for part in torch.split(torch.from_numpy(queries), chunk)
     ]
     similarities: Floats = torch.cat([part.values for part in found]).numpy()
     rows: Integers = torch.cat([part.indices for part in found]).numpy()
@@ -81,8 +80,9 @@ def predict(
     return predictions
 
 
-def _winner(votes: Tensor) -> npt.NDArray[np.int64]:
-    return votes.numpy().argmax(axis=1)
+def _winner(votes: Tensor) -> Integers:
+    winner: Integers = votes.numpy().argmax(axis=1)
+    return winner
 
 
 def knn_probe(task: Task, config: KnnConfig) -> tuple[dict[str, Any], Integers]:

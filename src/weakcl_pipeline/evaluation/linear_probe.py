@@ -72,7 +72,8 @@ class Fit:
     @property
     def predicted(self) -> Integers:
         """Predicted class of each test sample, int64 (N,)."""
-        return self.scores.argmax(axis=1)
+        predicted: Integers = self.scores.argmax(axis=1)
+        return predicted
 
 
 def fit_probe(train: Split, task: Task, costs: Sequence[float], config: LinearProbeConfig) -> Fit:

@@ -45,7 +45,8 @@ def describe(predicted: Integers, task: Task) -> dict[str, Any]:
         "accuracy": accuracy(predicted, true),
         "balanced_accuracy": balanced_accuracy(predicted, true),
         "per_class": {
-            task.names[c]: {"recall": recalls[c], "samples": int(sizes[c])} for c in sorted(recalls, key=task.names.__getitem__)
+            task.names[c]: {"recall": recalls[c], "samples": int(sizes[c])}
+            for c in sorted(recalls, key=task.names.__getitem__)
         },
     }
 

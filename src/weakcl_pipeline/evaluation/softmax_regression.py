@@ -117,7 +117,8 @@ class _Problem:
     def minimise(self, start: Tensor, tolerance: float, max_iterations: int) -> tuple[Tensor, float, bool]:
         """Return the solution, float32 (R + 1, K) with the bias last, its loss, and whether it converged."""
         solution = start.clone()
-        solution.grad = torch.zeros_like(solution)
+        gradient = torch.zeros_like(solution)
+        solution.grad = gradient
         optimiser = torch.optim.LBFGS(
             [solution],
             max_iter=max_iterations,
@@ -128,16 +129,14 @@ class _Problem:
             line_search_fn="strong_wolfe",
         )
         with torch.no_grad():
-            optimiser.step(lambda: self._evaluate(solution))  # type: ignore[no-untyped-call]
-            loss = self._evaluate(solution)
+            optimiser.step(lambda: self._evaluate(solution, gradient))  # type: ignore[no-untyped-call]
+            loss = self._evaluate(solution, gradient)
         iterations = optimiser.state[solution]["n_iter"]
-        solution.grad = None
-        return solution, loss, iterations < max_iterations
+        return solution.detach(), loss, iterations < max_iterations
 
-    def _evaluate(self, solution: Tensor) -> float:
-        """Return the loss at a solution and write the gradient into its ``grad``."""
-        weight, gradient = solution[:-1], solution.grad
-        assert gradient is not None  # noqa: S101 - set by `minimise`
+    def _evaluate(self, solution: Tensor, gradient: Tensor) -> float:
+        """Return the loss at a solution, both float32 (R + 1, K), and write the gradient."""
+        weight = solution[:-1]
         logits = torch.addmm(solution[-1], self._x, weight)
         loss = F.cross_entropy(logits, self._y) + self._penalty.mul(weight.square()).sum() / 2
         excess = logits.softmax(dim=1).sub_(self._targets).div_(len(self._x))

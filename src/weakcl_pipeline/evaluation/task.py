@@ -106,7 +106,9 @@ def _others(names: Mapping[str, Sequence[str]]) -> list[str]:
 def _require_classes(label: str, names: Mapping[str, Sequence[str]]) -> None:
     for split in SPLITS:
         if not names[split]:
-            msg = f"samples.{LABEL_PREFIX}{label}: the {split} split has no labelled sample; label some, or leave it out"
+            msg = (
+                f"samples.{LABEL_PREFIX}{label}: the {split} split has no labelled sample; label some, or leave it out"
+            )
             raise InputError(msg)
     if len(names["train"]) == 1:
         only = names["train"][0]

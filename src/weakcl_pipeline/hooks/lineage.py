@@ -11,7 +11,8 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
-from weakcl_pipeline.datasets import AtomicDataset, CheckpointsDataset, Provenance
+from weakcl_pipeline.datasets import AtomicDataset, CheckpointsDataset, InputsLineageDataset, Provenance
+from weakcl_pipeline.datasets.inputs import InputsLineage
 from weakcl_pipeline.datasets.lineage import InputRecord, hash_of, hash_of_path
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.hooks.consistency import Meetings, Origin, conflicts, describe
@@ -50,8 +51,13 @@ class LineageHook:
             require_agreement(artifacts, raw, pipeline, run_params)
 
     @hook_impl
-    def before_node_run(self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], run_id: str) -> None:
+    def before_node_run(
+        self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], run_id: str
+    ) -> dict[str, InputsLineage]:
         """Check what the node was given, and note it for the lineage of what it will make.
+
+        Returns:
+            What takes the place of inputs: the lineage of the others, for a node that asks for it.
 
         Raises:
             InputError: Inputs disagree.
@@ -66,6 +72,8 @@ class LineageHook:
             self._made[run_id, name] = Origin(name, run_id, None, tuple(node.outputs), ancestry)
         self._running.catalog = catalog
         self._running.provenance = self._describe(node, inputs, origins, ancestry, run_id)
+        asked = [name for name in node.inputs if isinstance(catalog.get(name), InputsLineageDataset)]
+        return dict.fromkeys(asked, _inputs_lineage(origins, ancestry))
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str) -> None:
@@ -130,6 +138,11 @@ def merge_ancestry(origins: Iterable[Origin]) -> dict[str, str]:
     return dict(sorted(merged.items()))
 
 
+def _inputs_lineage(origins: Iterable[Origin], ancestry: Mapping[str, str]) -> InputsLineage:
+    hashes = {origin.name: origin.hash for origin in origins}
+    return {name: {"version": version, "hash": hashes.get(name)} for name, version in ancestry.items()}
+
+
 def _raw_inputs(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     material = (name for name in pipeline.inputs() if _is_material(name, catalog))
     return sorted(name for name in material if not isinstance(catalog.get(name), AtomicDataset))
@@ -141,7 +154,7 @@ def _is_parameter(name: str) -> bool:
 
 def _is_material(name: str, catalog: DataCatalog) -> bool:
     """Whether it is data: parameters are recorded apart, and scratch space leaves no trace in results."""
-    return not (_is_parameter(name) or isinstance(catalog.get(name), CheckpointsDataset))
+    return not (_is_parameter(name) or isinstance(catalog.get(name), CheckpointsDataset | InputsLineageDataset))
 
 
 def _raw_origin(name: str, dataset: AbstractDataset[Any, Any] | None) -> Origin:

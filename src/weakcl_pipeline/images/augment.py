@@ -19,6 +19,7 @@ from weakcl_pipeline.images.colour import (
     to_grey_,
 )
 from weakcl_pipeline.images.crop import Boxes, draw_boxes, sample, sampling_points
+from weakcl_pipeline.images.parallel import for_each
 
 ORDERS: tuple[tuple[str, ...], ...] = tuple(permutations(("brightness", "contrast", "saturation", "hue")))
 """The 24 orders in which the jitter's operations can be applied; `AugmentationParameters.order` indexes them."""
@@ -33,9 +34,9 @@ _OPERATIONS = {
     "hue": adjust_hue_,
 }
 _ORDER_PIXELS = 64 * 32 * 32  # pictures that share an order: 64 at 32 px, 16 at 64 px, 1 from 182 px
-# 1.5 MiB of float32: a chunk stays in the level-2 caches of two cores, and is more than one picture at 224 px,
-# without which grid_sample would use one core only.
-_CHUNK_PIXELS = {"cpu": 128 * 32 * 32}
+_CHUNK_PIXELS = {
+    "cpu": 128 * 32 * 32
+}  # 1.5 MiB of float32: smaller chunks cost more calls, larger ones leave the cache
 _CHUNK_PIXELS_ELSEWHERE = 1 << 24  # accelerators want large kernels instead
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -181,13 +182,20 @@ def apply_augmentation(images: Tensor, parameters: AugmentationParameters) -> Te
     order, grey, source = parameters.order[ranked], parameters.grey[ranked], ranked.to(device)
     limit = max(1, _CHUNK_PIXELS.get(device.type, _CHUNK_PIXELS_ELSEWHERE) // (height * width))
     output = torch.empty((count, 3, height, width), device=device)
-    for chunk in _chunks(order, limit):
+
+    def augment_chunk(chunk: slice) -> None:
         part = sample(_take(images, source[chunk]).float(), columns[chunk], lines[chunk]).mul_(1 / 255)
         if (number := int(order[chunk.start])) != UNJITTERED:
             for name in ORDERS[number]:
                 _OPERATIONS[name](part, strengths[name][chunk])
         to_grey_(part[len(part) - int(grey[chunk].sum()) :])
         output.index_copy_(0, source[chunk], part)
+
+    if device.type == "cpu":
+        for_each(augment_chunk, _chunks(order, limit))
+    else:
+        for chunk in _chunks(order, limit):
+            augment_chunk(chunk)
     return output
 
 

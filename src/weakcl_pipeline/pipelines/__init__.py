@@ -1,0 +1,1 @@
+"""The stages, one package each: thin nodes and their wiring."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from weakcl_pipeline.attributes import as_assignment
 from weakcl_pipeline.contrastive import FixedPositives, TrainingConfig, TrainingResult, train
 from weakcl_pipeline.contrastive.positives import NO_CLUSTER, Positives, Rows
 from weakcl_pipeline.errors import InputError
@@ -37,7 +38,7 @@ def train_attribute(
 ) -> Trained:
     """Train on attribute clusters, the method of the paper; a sample without a cluster stands for itself."""
     ids = samples.select("sample_id").join(clusters, on="sample_id", how="left", maintain_order="left")["cluster"]
-    positives = FixedPositives(ids.fill_null(NO_CLUSTER).cast(pl.Int64).to_numpy()[train_rows(samples)])
+    positives = FixedPositives(as_assignment(ids)[train_rows(samples)])
     return describe(*run("attribute", positives, image_store, samples, training, seed, checkpoints))
 
 
@@ -66,8 +67,7 @@ def label_ids(samples: pl.DataFrame) -> dict[str, Rows]:
     """Return the class of each sample of the train split by label, int64 (N,), in the order the labels are declared."""
     columns = [name for name in samples.columns if name.startswith("label_")]
     rows = train_rows(samples)
-    ranked = samples.select(pl.col(columns).rank("dense").cast(pl.Int64).fill_null(NO_CLUSTER))
-    return {name.removeprefix("label_"): ranked[name].to_numpy()[rows] for name in columns}
+    return {name.removeprefix("label_"): as_assignment(samples[name].rank("dense"))[rows] for name in columns}
 
 
 def run(

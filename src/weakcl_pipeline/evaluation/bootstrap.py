@@ -1,0 +1,74 @@
+"""Paired bootstrap intervals over test samples."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from weakcl_pipeline.config import Config
+
+Doubles = npt.NDArray[np.float64]
+
+_CHUNK_COUNTS = 1 << 23  # counts drawn at a time: 64 MiB
+
+
+class BootstrapConfig(Config):
+    """How the intervals of the comparison are found.
+
+    Attributes:
+        resamples: Bootstrap resamples of the test split.
+        confidence: Of the intervals, which are percentile intervals.
+    """
+
+    resamples: int = Field(default=2000, ge=100)
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+
+
+class Interval(NamedTuple):
+    """A figure on the whole test split with the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def resampled_means(
+    values: npt.NDArray[np.floating], groups: npt.NDArray[np.int64], resamples: int, rng: np.random.Generator
+) -> Doubles:
+    """Compute the means of columns over bootstrap resamples of whole groups, the same resamples for every column.
+
+    Whole groups are drawn because the members of a group, for instance several drawings of one thing, are not
+    independent: drawing them one by one would make the intervals too narrow.
+
+    Args:
+        values: A column for each method, (N, M).
+        groups: Group of each sample, int64 (N,), dense from 0. Samples that stand alone are groups of one.
+        resamples: Number of resamples R.
+        rng: Where the draws come from.
+
+    Returns:
+        float64 (R, M).
+    """
+    count = int(groups.max()) + 1
+    sums = np.zeros((count, values.shape[1]))
+    np.add.at(sums, groups, values)
+    sizes = np.bincount(groups, minlength=count).astype(np.float64)
+    parts = [(drawn @ sums) / (drawn @ sizes)[:, None] for drawn in _draws(count, resamples, rng)]
+    return np.concatenate(parts)
+
+
+def _draws(count: int, resamples: int, rng: np.random.Generator) -> Iterator[Doubles]:
+    """Yield how often each group is drawn in each resample, float64 (r, count), with rows that sum to count."""
+    step = max(1, _CHUNK_COUNTS // count)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        yield rng.multinomial(count, np.full(count, 1 / count), size=size).astype(np.float64)
+
+
+def interval(value: float, resampled: Doubles, confidence: float) -> Interval:
+    """Return a figure with its percentile interval, given its values on the resamples, float64 (R,)."""
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(resampled, [tail, 1 - tail])
+    return Interval(float(value), float(low), float(high))

@@ -1,0 +1,47 @@
+"""The methods that are compared, in the order in which tables and figures show them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+LOWER, METHOD, UPPER = "self_supervised", "attribute", "supervised"
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a method is shown.
+
+    Attributes:
+        name: Its namespace in the catalog.
+        title: Its name in tables and figures.
+        colour: Its colour in figures; those of Okabe and Ito (2008), safe for colour-blind readers.
+        trained: Whether it is trained here, as opposed to a reference without training.
+    """
+
+    name: str
+    title: str
+    colour: str
+    trained: bool = True
+
+
+METHODS = (
+    Method("majority", "Majority class", "#8c8c8c", trained=False),
+    Method("raw_pixels", "Raw pixels", "#8c8c8c", trained=False),
+    Method("random_encoder", "Random encoder", "#8c8c8c", trained=False),
+    Method("self_supervised", "Self-supervised", "#0072B2"),
+    Method("iterative", "Iterative k-means", "#E69F00"),
+    Method("attribute", "Attributes", "#D55E00"),
+    Method("supervised", "Supervised", "#009E73"),
+)
+
+_KNOWN = {method.name: method for method in METHODS}
+
+
+def describe_method(name: str) -> Method:
+    """Return how a method is shown; one that is not registered is shown under its own name."""
+    return _KNOWN.get(name) or Method(name, name.replace("_", " ").capitalize(), "#CC79A7")
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort methods as they are registered, others last by name."""
+    rank = {name: position for position, name in enumerate(_KNOWN)}
+    return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))

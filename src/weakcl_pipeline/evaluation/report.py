@@ -1,0 +1,197 @@
+"""The report: one HTML page that needs nothing else, for people who do not look at code."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import Field
+
+from weakcl_pipeline.config import Config
+from weakcl_pipeline.evaluation.figures import comparison_figure, histories_figure, probe_title
+from weakcl_pipeline.evaluation.gallery import Gallery
+from weakcl_pipeline.evaluation.methods import describe_method, in_order
+from weakcl_pipeline.evaluation.task import Floats
+from weakcl_pipeline.evaluation.thumbnails import figure_uri
+from weakcl_pipeline.evaluation.verdict import verdict
+from weakcl_pipeline.images import PackedImages
+
+_CLASSES_NAMED = 12  # of a label, in the data set card
+_NONE = "\N{EN DASH}"  # what a table shows where there is no figure
+
+
+class ReportConfig(Config):
+    """How much the report shows.
+
+    Attributes:
+        largest_clusters: Largest clusters shown with pictures.
+        typical_clusters: Typical clusters, those around the cluster of the median picture.
+        cluster_pictures: Pictures of each of these clusters.
+        queries: Test pictures shown with their neighbours.
+        neighbours: Nearest train pictures of each, by method.
+    """
+
+    largest_clusters: int = Field(default=4, ge=0)
+    typical_clusters: int = Field(default=4, ge=0)
+    cluster_pictures: int = Field(default=16, ge=1)
+    queries: int = Field(default=6, ge=0)
+    neighbours: int = Field(default=8, ge=1)
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """What a report is made from.
+
+    Attributes:
+        samples: N accepted samples.
+        images: The store, in the same order.
+        ingestion_summary: The artifact of that name.
+        cluster_report: The artifact of that name.
+        clusters: The column ``cluster`` says who was whose positive.
+        binary_attributes: Boolean columns of the samples.
+        histories: Method -> its history.
+        embeddings: Method -> features, float32 (N, D).
+        metrics: Method -> its metrics.
+        comparison: As :func:`weakcl_pipeline.evaluation.compare` returns it.
+        lineage: Artifact -> ``version`` and ``hash`` (None where not known) of what the report was made from; empty
+            outside a recorded run.
+        confidence: Of the comparison's intervals.
+        seed: Of the run.
+    """
+
+    samples: pl.DataFrame
+    images: PackedImages
+    ingestion_summary: Mapping[str, Any]
+    cluster_report: Mapping[str, Any]
+    clusters: pl.DataFrame
+    binary_attributes: pl.DataFrame
+    histories: Mapping[str, pl.DataFrame]
+    embeddings: Mapping[str, Floats]
+    metrics: Mapping[str, Mapping[str, Any]]
+    comparison: pl.DataFrame
+    lineage: Mapping[str, Mapping[str, Any]]
+    confidence: float
+    seed: int
+
+
+def build_report(content: ReportContent, config: ReportConfig) -> str:
+    """Render the report; the same content gives the same page.
+
+    Args:
+        content: What to tell of.
+        config: How much of it.
+    """
+    labels = content.comparison["label"].unique(maintain_order=True).to_list()
+    gallery = Gallery(content.samples, content.images, labels[0], content.seed)
+    largest, typical = gallery.clusters(
+        content.clusters["cluster"],
+        content.binary_attributes.drop("sample_id"),
+        largest=config.largest_clusters,
+        typical=config.typical_clusters,
+        pictures=config.cluster_pictures,
+    )
+    queries = gallery.queries(content.embeddings, count=config.queries, neighbours=config.neighbours)
+    return (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            verdict=verdict(content.comparison, content.confidence),
+            summary=content.ingestion_summary,
+            label_cards=_label_cards(content.ingestion_summary),
+            report=content.cluster_report,
+            largest_clusters=largest,
+            typical_clusters=typical,
+            learning_curves=figure_uri(histories_figure(content.histories)) if content.histories else None,
+            comparison_plot=figure_uri(comparison_figure(content.comparison, content.confidence)),
+            tables=[_comparison_table(label, content.comparison) for label in labels],
+            few_label=_few_label_table(labels, content.comparison, content.metrics),
+            first_label=labels[0],
+            queries=queries,
+            lineage=dict(sorted(content.lineage.items())),
+            confidence=content.confidence,
+            seed=content.seed,
+            image_size=content.images.size,
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("weakcl_pipeline.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "points": _points, "number": _number}
+    return environment
+
+
+def _percent(share: float | None, digits: int = 1) -> str:
+    return _NONE if share is None else f"{100 * share:.{digits}f}%"
+
+
+def _points(share: float | None) -> str:
+    """Format a difference of shares in points, with a true minus sign."""
+    return _NONE if share is None else f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return _NONE if value is None else f"{value:,.{digits}f}"
+
+
+def _label_cards(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Describe each label: its number of classes, the most frequent of them, and how many samples have none."""
+    cards = []
+    for name, counts in summary["labels"].items():
+        top = list(counts.items())[:_CLASSES_NAMED]
+        others = len(counts) - len(top)
+        unlabelled = summary["unlabelled"].get(name, 0)
+        cards.append({"name": name, "classes": len(counts), "top": top, "others": others, "unlabelled": unlabelled})
+    return cards
+
+
+def _comparison_table(label: str, comparison: pl.DataFrame) -> dict[str, Any]:
+    """Gather a label's rows: a row for each method, with its linear probe and its k-NN."""
+    found = comparison.filter(pl.col("label") == label)
+    by_probe = {
+        probe: {row["method"]: row for row in found.filter(pl.col("probe") == probe).iter_rows(named=True)}
+        for probe in ("linear", "knn")
+    }
+    best = {probe: max((row["accuracy"] for row in rows.values()), default=None) for probe, rows in by_probe.items()}
+    methods = in_order({*by_probe["linear"], *by_probe["knn"]})
+    rows = [
+        {"method": describe_method(name), "linear": by_probe["linear"].get(name), "knn": by_probe["knn"].get(name)}
+        for name in methods
+    ]
+    return {"label": label, "samples": found["samples"].max(), "rows": rows, "best": best}
+
+
+def _few_label_table(
+    labels: Sequence[str], comparison: pl.DataFrame, metrics: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Gather the few-label probes: a column for each label and share, a row for each method."""
+    few = comparison.filter(pl.col("probe").str.starts_with("linear_"))
+    probes = few["probe"].unique(maintain_order=True).to_list()
+    columns = [(label, probe) for label in labels for probe in probes]
+    cells = {(row["method"], row["label"], row["probe"]): row for row in few.iter_rows(named=True)}
+    methods = in_order(few["method"].unique().to_list())
+    heads = [
+        {"label": label, "probe": probe_title(probe), "samples": _train_samples(label, probe, metrics)}
+        for label, probe in columns
+    ]
+    rows = [
+        {"method": describe_method(name), "cells": [cells.get((name, *column)) for column in columns]}
+        for name in methods
+    ]
+    return {"columns": heads, "rows": rows}
+
+
+def _train_samples(label: str, probe: str, metrics: Mapping[str, Mapping[str, Any]]) -> int | None:
+    share = probe.removeprefix("linear_")
+    for found in metrics.values():
+        few = found["labels"].get(label, {}).get("few_label", {})
+        if share in few:
+            return int(few[share]["train_samples"])
+    return None

@@ -1,0 +1,59 @@
+"""Work on independent chunks in threads that each compute alone.
+
+PyTorch splits every single operation over its threads and makes them wait for each other after it. A chain of many
+small operations spends a third of its time there on idle cores, and on cores that another program wants too it can
+become ten to fifty times slower, as each of the waits lasts until the scheduler gives the missing core back. Splitting
+the work once, by chunks, waits once.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
+from threading import Barrier
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+
+def for_each(function: Callable[[T], None], items: Iterable[T]) -> None:
+    """Call a function on every item, in as many threads as PyTorch may use; each call's operations use one thread.
+
+    Args:
+        function: Called once per item; the calls must not write to the same memory.
+        items: What to work on.
+    """
+    threads = torch.get_num_threads()
+    inference = torch.is_inference_mode_enabled()
+
+    def call(item: T) -> None:
+        with torch.inference_mode(inference):  # the mode belongs to the thread
+            function(item)
+
+    if threads == 1:
+        for item in items:
+            call(item)
+    else:
+        list(_pool(threads).map(call, items))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return a pool of threads in which PyTorch's operations run serially."""
+    started = Barrier(threads)
+
+    def compute_alone() -> None:
+        torch.get_num_threads()  # a thread's first call resets its number, hence before the next line
+        torch.set_num_threads(1)
+        started.wait()
+
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="augment", initializer=compute_alone)
+    wait([pool.submit(int) for _ in range(threads)])  # the barrier keeps all busy, so that each one starts a thread
+    torch.set_num_threads(threads)  # what a thread sets for itself is also the default of threads to come
+    return pool
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork

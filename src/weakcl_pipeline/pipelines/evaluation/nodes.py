@@ -1,0 +1,148 @@
+"""Nodes of the evaluation: encoders -> embeddings -> metrics -> comparison -> report."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from weakcl_pipeline.contrastive import Encoder, TrainingConfig, embed
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.evaluation import (
+    EvaluationConfig,
+    ReportContent,
+    build_report,
+    compare,
+    comparison_figure,
+    evaluate_features,
+    evaluate_majority,
+    raw_pixel_features,
+)
+from weakcl_pipeline.images import PackedImages
+
+EncoderState = tuple[dict[str, Tensor], dict[str, Any]]
+Evaluated = tuple[dict[str, Any], pl.DataFrame]
+Floats = npt.NDArray[np.float32]
+
+
+def initialise_encoder(
+    image_store: pa.Table, samples: pl.DataFrame, training: TrainingConfig, seed: int
+) -> EncoderState:
+    """Build the encoder with which every training of this seed begins, and leave it untrained."""
+    images = PackedImages.from_table(image_store)
+    encoder = Encoder.create(training.encoder, *images.channel_statistics(_train_rows(samples)), seed)
+    return encoder.state(method="random_encoder", seed=seed, image_size=images.size)
+
+
+def embed_pictures(encoder: EncoderState, image_store: pa.Table, training: TrainingConfig) -> pl.DataFrame:
+    """Compute the features of every picture of all splits: ``sample_id`` and ``embedding``, float32 (F,)."""
+    images = PackedImages.from_table(image_store)
+    return _embeddings(images, embed(Encoder.from_state(*encoder), images, training.device))
+
+
+def embed_pixels(image_store: pa.Table, samples: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Take the principal components of the pixels as features: ``sample_id`` and ``embedding``, float32 (F,)."""
+    images = PackedImages.from_table(image_store)
+    return _embeddings(images, raw_pixel_features(images, _train_rows(samples), seed))
+
+
+def evaluate_embeddings(
+    embeddings: pl.DataFrame, samples: pl.DataFrame, evaluation: EvaluationConfig, seed: int
+) -> Evaluated:
+    """Measure frozen features by every probe on every label; return metrics and predictions of the test split."""
+    return evaluate_features(_features(embeddings, samples), samples, evaluation, seed)
+
+
+def evaluate_guess(samples: pl.DataFrame, evaluation: EvaluationConfig, seed: int) -> Evaluated:
+    """Measure the guess of the most frequent class; return metrics and predictions of the test split."""
+    return evaluate_majority(samples, evaluation.labels, seed)
+
+
+def compare_methods(
+    samples: pl.DataFrame, evaluation: EvaluationConfig, seed: int, **evaluated: Any
+) -> tuple[pl.DataFrame, Figure]:
+    """Put all methods side by side.
+
+    Args:
+        samples: Says which samples belong together.
+        evaluation: The bootstrap.
+        seed: Of the bootstrap.
+        **evaluated: ``<method>.metrics`` and ``<method>.predictions`` of every method.
+
+    Returns:
+        The comparison and its figure.
+    """
+    predictions, metrics = _of_methods(evaluated, "predictions"), _of_methods(evaluated, "metrics")
+    comparison = compare(predictions, metrics, samples, evaluation.bootstrap, seed)
+    return comparison, comparison_figure(comparison, evaluation.bootstrap.confidence)
+
+
+def write_report(
+    samples: pl.DataFrame,
+    evaluation: EvaluationConfig,
+    seed: int,
+    image_store: pa.Table,
+    comparison: pl.DataFrame,
+    report_lineage: dict[str, Any],
+    **artifacts: Any,
+) -> str:
+    """Write the report of a run.
+
+    Args:
+        samples: The accepted samples.
+        evaluation: What to show.
+        seed: Of the run.
+        image_store: Their pictures.
+        comparison: Of all methods.
+        report_lineage: Artifact -> its version and hash, of all that the report shows.
+        **artifacts: ``ingestion_summary``, ``cluster_report``, ``clusters``, ``binary_attributes``, and of the methods
+            ``<method>.history``, ``<method>.embeddings`` and ``<method>.metrics``.
+
+    Returns:
+        A self-contained HTML page.
+    """
+    content = ReportContent(
+        samples=samples,
+        images=PackedImages.from_table(image_store),
+        histories=_of_methods(artifacts, "history"),
+        embeddings={name: _features(frame, samples) for name, frame in _of_methods(artifacts, "embeddings").items()},
+        metrics=_of_methods(artifacts, "metrics"),
+        comparison=comparison,
+        lineage=report_lineage,
+        confidence=evaluation.bootstrap.confidence,
+        seed=seed,
+        **{name: artifact for name, artifact in artifacts.items() if "." not in name},
+    )
+    return build_report(content, evaluation.report)
+
+
+def _of_methods(artifacts: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return method -> its artifact of a kind, from ``<method>.<kind>`` -> artifact."""
+    suffix = f".{kind}"
+    return {name.removesuffix(suffix): artifact for name, artifact in artifacts.items() if name.endswith(suffix)}
+
+
+def _train_rows(samples: pl.DataFrame) -> npt.NDArray[np.int64]:
+    return np.flatnonzero((samples["split"] == "train").to_numpy())
+
+
+def _embeddings(images: PackedImages, features: Floats) -> pl.DataFrame:
+    array = pl.Series("embedding", features, dtype=pl.Array(pl.Float32, features.shape[1]))
+    return pl.DataFrame([pl.Series("sample_id", images.sample_ids, dtype=pl.String), array])
+
+
+def _features(embeddings: pl.DataFrame, samples: pl.DataFrame) -> Floats:
+    """Return the features of the samples, float32 (N, F).
+
+    Raises:
+        InputError: If they are of other samples.
+    """
+    if not embeddings["sample_id"].equals(samples["sample_id"]):
+        msg = "embeddings: not of the same samples in the same order as `samples`; run the evaluation anew"
+        raise InputError(msg)
+    features: Floats = embeddings["embedding"].to_numpy()
+    return features

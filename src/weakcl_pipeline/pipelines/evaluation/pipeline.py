@@ -1,0 +1,111 @@
+"""The evaluation pipeline: each method embeds and is evaluated in its own namespace, then all are compared."""
+
+import warnings
+
+from kedro.pipeline import Node, Pipeline
+
+from weakcl_pipeline.evaluation import METHODS
+from weakcl_pipeline.pipelines.evaluation.nodes import (
+    compare_methods,
+    embed_pictures,
+    embed_pixels,
+    evaluate_embeddings,
+    evaluate_guess,
+    initialise_encoder,
+    write_report,
+)
+
+TRAINED = [method.name for method in METHODS if method.trained]
+EMBEDDED = ["raw_pixels", "random_encoder", *TRAINED]
+EVALUATED = [method.name for method in METHODS]
+
+
+def create_pipeline() -> Pipeline:
+    """Return embeddings and metrics of every method and reference, their comparison and the report."""
+    methods = [_in_namespace(method, [_embed_pictures(), _evaluate()]) for method in TRAINED]
+    references = [
+        _in_namespace("majority", [_evaluate_guess()]),
+        _in_namespace("raw_pixels", [_embed_pixels(), _evaluate()]),
+        _in_namespace("random_encoder", [_initialise(), _embed_pictures(), _evaluate()]),
+    ]
+    with warnings.catch_warnings():
+        # Two nodes read from every namespace, so their inputs have dots, which Kedro warns of outside a namespace.
+        warnings.filterwarnings("ignore", message="One or more dataset names contain", category=UserWarning)
+        return Pipeline([*references, *methods, _compare(), _report()], tags="evaluation")
+
+
+def _in_namespace(method: str, nodes: list[Node]) -> Pipeline:
+    """Return a method's nodes; artifacts of the data and parameters are shared, all others are the method's own."""
+    used = Pipeline(nodes).inputs()
+    return Pipeline(
+        nodes,
+        namespace=method,
+        inputs=used & {"image_store", "samples"},
+        parameters={name for name in used if name.startswith("params:")},
+    )
+
+
+def _initialise() -> Node:
+    return Node(
+        func=initialise_encoder,
+        inputs=["image_store", "samples", "params:training", "params:seed"],
+        outputs="encoder",
+        name="initialise",
+    )
+
+
+def _embed_pictures() -> Node:
+    return Node(
+        func=embed_pictures, inputs=["encoder", "image_store", "params:training"], outputs="embeddings", name="embed"
+    )
+
+
+def _embed_pixels() -> Node:
+    return Node(func=embed_pixels, inputs=["image_store", "samples", "params:seed"], outputs="embeddings", name="embed")
+
+
+def _evaluate() -> Node:
+    return Node(
+        func=evaluate_embeddings,
+        inputs=["embeddings", "samples", "params:evaluation", "params:seed"],
+        outputs=["metrics", "predictions"],
+        name="evaluate",
+    )
+
+
+def _evaluate_guess() -> Node:
+    return Node(
+        func=evaluate_guess,
+        inputs=["samples", "params:evaluation", "params:seed"],
+        outputs=["metrics", "predictions"],
+        name="evaluate",
+    )
+
+
+def _compare() -> Node:
+    evaluated = [f"{method}.{kind}" for method in EVALUATED for kind in ("metrics", "predictions")]
+    return Node(
+        func=compare_methods,
+        inputs=_shared() | {name: name for name in evaluated},
+        outputs=["comparison", "comparison_plot"],
+        name="compare_methods",
+    )
+
+
+def _report() -> Node:
+    of_data = ["image_store", "comparison", "report_lineage"]
+    of_clusters = ["ingestion_summary", "cluster_report", "clusters", "binary_attributes"]
+    of_methods = [f"{method}.history" for method in TRAINED]
+    of_methods += [f"{method}.embeddings" for method in EMBEDDED]
+    of_methods += [f"{method}.metrics" for method in EVALUATED]
+    return Node(
+        func=write_report,
+        inputs=_shared() | {name: name for name in [*of_data, *of_clusters, *of_methods]},
+        outputs="report",
+        name="write_report",
+    )
+
+
+def _shared() -> dict[str, str]:
+    """Return the first arguments of the nodes over all methods; Kedro finds a parameter's type by its position."""
+    return {"samples": "samples", "evaluation": "params:evaluation", "seed": "params:seed"}

@@ -1,0 +1,12 @@
+import pytest
+from kedro.io import DatasetError
+
+from weakcl_pipeline.datasets import InputsLineageDataset
+
+
+def test_without_the_hook_nothing_is_known_and_nothing_can_be_saved():
+    dataset = InputsLineageDataset()
+    assert dataset.exists()
+    assert dataset.load() == {}
+    with pytest.raises(DatasetError, match="not made by it"):
+        dataset.save({})

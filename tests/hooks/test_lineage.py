@@ -1,0 +1,84 @@
+"""The lineage hook where catalogs hold more than artifacts: data in memory, plain files, data that is elsewhere."""
+
+from pathlib import Path
+
+import pytest
+from kedro.framework.hooks.manager import _create_hook_manager
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+from kedro.runner import SequentialRunner
+from kedro_datasets.json import JSONDataset
+from kedro_datasets.partitions import PartitionedDataset
+
+from weakcl_pipeline.datasets import AtomicDataset, Lineage
+from weakcl_pipeline.datasets.lineage import hash_of_path
+from weakcl_pipeline.hooks import LineageHook
+
+RUN = "2026-01-01T00.00.00.000Z"
+
+
+def combine(*values: object) -> dict[str, int]:
+    return {"inputs": len(values)}
+
+
+@pytest.fixture
+def artifact(tmp_path):
+    def build(name: str) -> dict:
+        inner = {"type": JSONDataset}
+        return {
+            "type": AtomicDataset,
+            "filepath": (tmp_path / name).as_posix(),
+            "file": f"{name}.json",
+            "dataset": inner,
+        }
+
+    return build
+
+
+def run(pipeline: Pipeline, catalog: DataCatalog, run_id: str = RUN) -> None:
+    manager = _create_hook_manager()
+    manager.register(LineageHook())
+    params = {"run_id": run_id, "pipeline_names": ["made_up"]}
+    manager.hook.before_pipeline_run(run_params=params, pipeline=pipeline, catalog=catalog)
+    SequentialRunner().run(pipeline, catalog, manager, run_id)
+
+
+def test_what_stays_in_memory_hands_its_ancestry_on(artifact, tmp_path):
+    (tmp_path / "raw.json").write_text("{}")
+    raw = {"type": JSONDataset, "filepath": (tmp_path / "raw.json").as_posix()}
+    catalog = DataCatalog.from_config({"raw": raw, "result": artifact("result")}, save_version=RUN)
+    pipeline = Pipeline([Node(combine, "raw", "middle", name="one"), Node(combine, "middle", "result", name="two")])
+    run(pipeline, catalog)
+    lineage = catalog["result"].lineage()
+    assert lineage.ancestry == {"raw": hash_of_path(tmp_path / "raw.json"), "middle": RUN}
+    assert (lineage.inputs["middle"].version, lineage.inputs["middle"].hash) == (RUN, None)
+
+
+def test_data_that_is_nowhere_on_the_disk_is_recorded_as_unversioned(artifact):
+    far = {"type": JSONDataset, "filepath": "memory://bucket/far.json"}
+    catalog = DataCatalog.from_config({"far": far, "result": artifact("result")}, save_version=RUN)
+    catalog["far"].save({})
+    catalog["given"] = MemoryDataset(1)
+    run(Pipeline([Node(combine, ["far", "given"], "result", name="one")]), catalog)
+    assert catalog["result"].lineage().ancestry == {"far": "unversioned", "given": "unversioned"}
+
+
+def test_a_folder_of_raw_files_is_known_by_its_content(artifact, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.json").write_text("1")
+    pictures = {"type": PartitionedDataset, "path": (tmp_path / "pictures").as_posix(), "dataset": JSONDataset}
+    catalog = DataCatalog.from_config({"pictures": pictures, "result": artifact("result")}, save_version=RUN)
+    run(Pipeline([Node(combine, "pictures", "result", name="one")]), catalog)
+    assert catalog["result"].lineage().ancestry == {"pictures": hash_of_path(tmp_path / "pictures")}
+
+
+def test_parameters_are_recorded_as_json(artifact):
+    catalog = DataCatalog.from_config({"result": artifact("result")}, save_version=RUN)
+    parameters = {"size": (32, 32), "nested": {1: ["a"]}, "root": Path("pictures")}
+    catalog["parameters"] = parameters
+    catalog["params:model.seed"] = 7
+    run(Pipeline([Node(combine, ["parameters", "params:model.seed"], "result", name="one")]), catalog)
+    lineage = Lineage.read(catalog["result"].path.parent)
+    expected = {"size": [32, 32], "nested": {"1": ["a"]}, "root": "pictures"}
+    assert lineage.parameters == {"parameters": expected, "params:model.seed": 7}
+    assert (lineage.seed, lineage.inputs) == (7, {})

@@ -1,0 +1,105 @@
+import json
+import signal
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from weakcl_pipeline.contrastive import load_encoder
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.pipelines.training.nodes import label_ids, train_rows, train_supervised
+
+METHODS = ["self_supervised", "attribute", "supervised", "iterative"]
+
+
+def encoder_files(project, method):
+    return project.artifact(f"{method}.encoder").path.parent
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_encoder_history_and_plot_of_every_method(full_run, method):
+    encoder = load_encoder(full_run.path / f"data/06_models/{method}/encoder")
+    assert encoder(torch.rand(2, 3, 16, 16)).shape == (2, encoder.feature_dim)
+    metadata = json.loads((encoder_files(full_run, method) / "encoder.json").read_text())
+    assert metadata["method"] == method
+    assert metadata["seed"] == 0
+    assert metadata["image_size"] == 16
+    history = full_run.artifact(f"{method}.history").load()
+    assert history["epoch"].to_list() == [1, 2]
+    assert full_run.artifact(f"{method}.history_plot").path.read_bytes().startswith(b"\x89PNG")
+    assert list((full_run.path / f"data/06_models/{method}/checkpoints").glob("*/epoch-*")) == []
+
+
+def test_the_methods_differ_only_in_their_positives(full_run):
+    described = [json.loads((encoder_files(full_run, m) / "encoder.json").read_text()) for m in METHODS]
+    for key in ("training", "encoder", "normalisation", "seed"):
+        assert all(metadata[key] == described[0][key] for metadata in described)
+    weights = [load_file(encoder_files(full_run, m) / "encoder.safetensors") for m in METHODS]
+    assert len({float(w["head.0.weight"].sum()) for w in weights}) >= 3
+
+
+def test_normalisation_is_that_of_the_train_split(full_run):
+    samples = full_run.artifact("samples").load()
+    table = full_run.artifact("image_store").load()
+    pixels = np.stack([np.frombuffer(p, np.uint8) for p in table["pixels"].to_pylist()]).reshape(-1, 16, 16, 3) / 255
+    train = pixels[(samples["split"] == "train").to_numpy()]
+    metadata = json.loads((encoder_files(full_run, "attribute") / "encoder.json").read_text())
+    np.testing.assert_allclose(metadata["normalisation"]["mean"], train.mean(axis=(0, 1, 2)), atol=1e-5)
+    np.testing.assert_allclose(metadata["normalisation"]["std"], train.std(axis=(0, 1, 2)), atol=1e-5)
+
+
+def test_positives_come_from_the_train_split_in_its_order():
+    samples = pl.DataFrame(
+        {"split": ["test", "train", "train", "val", "train"], "label_kind": ["a", "c", None, "b", "a"], "x": [1] * 5}
+    )
+    assert train_rows(samples).tolist() == [1, 2, 4]
+    assert list(label_ids(samples)) == ["kind"]
+    ids = label_ids(samples)["kind"]
+    assert ids[1] == -1
+    assert ids[0] >= 0
+    assert ids[0] != ids[2]
+
+
+def test_supervised_needs_a_label():
+    samples = pl.DataFrame({"split": ["train"]})
+    with pytest.raises(InputError, match=r"ingestion\.labels"):
+        train_supervised(None, samples, None, 0, None)
+
+
+def test_one_namespace_runs_alone_and_gives_the_same_weights_again(full_run, tmp_path):
+    project = full_run.copy(tmp_path / "copy")
+    before = load_file(encoder_files(project, "attribute") / "encoder.safetensors")
+    project.run("training", namespaces=["attribute"])
+    after = load_file(encoder_files(project, "attribute") / "encoder.safetensors")
+    assert len(project.versions("attribute.encoder")) == 2
+    assert len(project.versions("supervised.encoder")) == 1
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_weights_of_an_uninterrupted_one(full_run, tmp_path):
+    straight, killed = full_run.copy(tmp_path / "straight"), full_run.copy(tmp_path / "killed")
+    words = ("--pipeline=training", "--namespaces=attribute")
+    for project in (straight, killed):
+        overrides = (project.path / "conf/local/parameters.yml").read_text().replace("epochs: 2", "epochs: 6")
+        (project.path / "conf/local/parameters.yml").write_text(overrides)
+    assert straight.kedro(*words).returncode == 0
+    process = killed.start(*words)
+    checkpoints = killed.path / "data/06_models/attribute/checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob("*/epoch-0000[2-5]")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert len(killed.versions("attribute.encoder")) == 1
+    done = killed.kedro(*words)
+    assert done.returncode == 0
+    assert "going on after epoch" in done.stdout + done.stderr
+    expected = load_file(encoder_files(straight, "attribute") / "encoder.safetensors")
+    resumed = load_file(encoder_files(killed, "attribute") / "encoder.safetensors")
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+    assert list(checkpoints.glob("*/epoch-*")) == []

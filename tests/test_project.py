@@ -1,0 +1,83 @@
+"""The project's face: its pipelines, its catalog, and that README names both."""
+
+import re
+from pathlib import Path
+
+import pytest
+from kedro.inspection import get_project_snapshot
+
+ROOT = Path(__file__).parent.parent
+STAGES = ("ingestion", "clustering", "training", "iterative", "evaluation")
+
+
+@pytest.fixture(scope="module")
+def snapshot():
+    return get_project_snapshot(ROOT)
+
+
+def made_by(snapshot, name: str) -> set[str]:
+    (pipeline,) = [pipeline for pipeline in snapshot.pipelines if pipeline.name == name]
+    return {output for node in pipeline.nodes for output in node.outputs}
+
+
+def used_by(snapshot, name: str) -> set[str]:
+    (pipeline,) = [pipeline for pipeline in snapshot.pipelines if pipeline.name == name]
+    names = {data for node in pipeline.nodes for data in (*node.inputs, *node.outputs)}
+    return {data for data in names if not data.startswith("params:")}
+
+
+def readme_table(heading: str) -> list[str]:
+    """Return the names in the first column of the table under a heading of README.md."""
+    section = (ROOT / "README.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| *(`[^|]*`) *\|", section, re.MULTILINE)
+    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+def generic(name: str) -> str:
+    """Write the artifact of a method as the catalog's pattern has it."""
+    return re.sub(r"^\w+\.", "<method>.", name)
+
+
+def test_pipelines_are_the_stages_and_their_sum(snapshot):
+    assert [pipeline.name for pipeline in snapshot.pipelines] == [*STAGES, "full", "__default__"]
+    full = made_by(snapshot, "full")
+    assert full == made_by(snapshot, "__default__") == set().union(*(made_by(snapshot, stage) for stage in STAGES))
+
+
+def test_every_stage_runs_alone_from_what_others_made(snapshot):
+    for pipeline in snapshot.pipelines[: len(STAGES)]:
+        needed = {name for name in pipeline.inputs if not name.startswith("params:")}
+        given = {name for name in needed if name.endswith(".checkpoints")} | {"raw_samples", "report_lineage"}
+        assert needed - given <= made_by(snapshot, "full")
+
+
+def test_every_artifact_is_in_the_catalog_and_every_entry_is_used(snapshot):
+    used = used_by(snapshot, "full")
+    assert used <= snapshot.datasets.keys()
+    patterns = {re.sub(r"\{method\}", "<method>", name) for name in snapshot.datasets}
+    assert {generic(name) for name in used} >= {name for name in patterns if name not in used}
+
+
+def test_every_artifact_is_versioned_and_atomic(snapshot):
+    for name in made_by(snapshot, "full"):
+        assert snapshot.datasets[name].type == "weakcl_pipeline.datasets.AtomicDataset"
+
+
+def test_every_artifact_lies_in_the_folder_of_its_name(snapshot):
+    for name in made_by(snapshot, "full"):
+        assert re.fullmatch(rf"data/0\d_\w+/{name.replace('.', '/')}", snapshot.datasets[name].filepath)
+
+
+def test_methods_are_namespaces(snapshot):
+    namespaces = {node.namespace for pipeline in snapshot.pipelines for node in pipeline.nodes}
+    assert {"self_supervised", "attribute", "supervised", "iterative"} <= namespaces
+
+
+def test_readme_names_the_pipelines(snapshot):
+    assert set(readme_table("Rerun one stage")) == {*STAGES, "full"}
+
+
+def test_readme_names_the_artifacts(snapshot):
+    named = {generic(name) for name in readme_table("Where everything is")}
+    made = {generic(name) for name in made_by(snapshot, "full")}
+    assert named - {"raw_samples", "<method>.checkpoints"} == made
