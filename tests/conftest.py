@@ -33,6 +33,12 @@ TINY: dict[str, Any] = {
         "batch_size": 32,
         "encoder": {"backbone_kwargs": {"stem_width": 4, "channels": [4, 8, 8, 16]}, "head": {"output_dim": 16}},
     },
+    "evaluation": {
+        "linear_probe": {"costs": [0.1]},
+        "knn": {"ks": [1, 5]},
+        "few_label": {"shares": [0.1], "repeats": 1, "costs": [0.1]},
+        "bootstrap": {"resamples": 100},
+    },
     "iterative": {"k": 5, "warmup_epochs": 1, "recluster_every": 1},
 }
 

@@ -9,7 +9,7 @@ from weakcl_pipeline.attributes.clustering import (
     choose_granularity,
     form_clusters,
 )
-from weakcl_pipeline.attributes.granularity import expected_partner_share
+from weakcl_pipeline.attributes.granularity import expected_bits
 from weakcl_pipeline.attributes.rules import top_entropy
 from weakcl_pipeline.errors import InputError
 
@@ -19,16 +19,16 @@ TRAIN = np.arange(300) < 200
 
 
 def test_every_granularity_has_a_column_and_the_chosen_one_is_copied():
-    config = ClusteringConfig(granularities=(6, 2, 4), min_partner_share=0.9)
+    config = ClusteringConfig(granularities=(6, 2, 4))
     clusters, chosen = form_clusters(BINARY, TRAIN, config, batch_size=64)
     assert clusters.columns == ["top_2", "top_4", "top_6", "cluster"]
     assert set(clusters.dtypes) == {pl.Int32}
     expected = top_entropy(BINARY, TRAIN, [2, 4, 6])
     assert all((clusters[f"top_{k}"].to_numpy() == ids).all() for k, ids in expected.items())
     assert clusters["cluster"].equals(clusters[f"top_{chosen}"])
-    shares = {k: expected_partner_share(ids[TRAIN], 64) for k, ids in expected.items()}
-    assert chosen == max(k for k, share in shares.items() if share >= 0.9)
-    assert shares[6] < 0.9 <= shares[4]
+    bits = {k: expected_bits(ids[TRAIN], 64) for k, ids in expected.items()}
+    assert chosen == max(bits, key=bits.get)
+    assert len(set(bits.values())) == 3
 
 
 def test_the_granularity_can_be_fixed():
@@ -73,7 +73,6 @@ def test_attribute_columns_are_all_or_the_named_ones():
         ({"granularities": ()}, "granularities"),
         ({"granularities": (0, 3)}, "at least 1"),
         ({"granularities": (3, 5), "granularity": 4}, "not one of"),
-        ({"min_partner_share": 1.5}, "min_partner_share"),
         ({"granularties": (3,)}, "granularties"),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weakcl_pipeline.attributes.granularity import expected_partner_share, finest_with_partners
+from weakcl_pipeline.attributes.granularity import expected_bits, expected_partner_share, most_telling
 
 
 def enumerated_share(clusters, batch_size):
@@ -38,12 +38,24 @@ def test_singletons_and_unclustered_samples_never_have_a_partner():
     assert expected_partner_share(np.zeros(50, dtype=np.int64), 2) == 1
 
 
-def test_the_finest_granularity_with_enough_partners_is_taken():
-    shares = {5: 0.99, 30: 0.90, 50: 0.84, 100: 0.7}
-    assert finest_with_partners(shares, 0.9) == 30
-    assert finest_with_partners(shares, 0.0) == 100
-    assert finest_with_partners(dict(reversed(shares.items())), 0.8) == 50
+@given(st.lists(st.integers(-1, 3), min_size=2, max_size=8), st.integers(2, 9))
+def test_bits_equal_an_enumeration_of_all_batches(clusters, batch_size):
+    n, ids = len(clusters), np.array(clusters)
+    bits = met = 0
+    for batch in combinations(range(n), min(batch_size, n)):
+        for anchor in batch:
+            met += 1
+            partners = [other for other in batch if other != anchor and ids[other] == ids[anchor] >= 0]
+            bits += np.log2(n / (ids == ids[anchor]).sum()) if partners else 0
+    assert expected_bits(ids, batch_size) == pytest.approx(bits / met, abs=1e-9)
 
 
-def test_the_coarsest_is_taken_where_no_granularity_has_enough():
-    assert finest_with_partners({10: 0.4, 5: 0.6, 20: 0.1}, 0.9) == 5
+def test_neither_one_cluster_for_all_nor_one_for_each_teaches_anything():
+    assert expected_bits(np.zeros(64, dtype=np.int64), 16) == 0
+    assert expected_bits(np.arange(64), 16) == 0
+    assert expected_bits(np.repeat(np.arange(8), 8), 16) > 2
+
+
+def test_the_most_telling_granularity_is_taken_and_of_equals_the_coarsest():
+    assert most_telling({5: 0.9, 30: 2.0, 100: 1.5}) == 30
+    assert most_telling({50: 2.0, 30: 2.0, 100: 1.5}) == 30

@@ -71,11 +71,12 @@ def report_of(config, labels):
 
 
 def test_the_report_says_what_was_chosen_and_why():
-    report = report_of(ClusteringConfig(granularities=(1, 2, 3), min_partner_share=0.4), {"class": LABEL})
-    # Clusters of two: 3/7 = 0.43 of the anchors have their partner in a batch of 4.
+    report = report_of(ClusteringConfig(granularities=(1, 2, 3)), {"class": LABEL})
+    # Clusters of two of eight samples: 3/7 of the anchors meet their partner in a batch of 4, and learn 2 bits of it.
+    assert report["granularities"][1]["bits_learned"] == pytest.approx(2 * 3 / 7)
     assert report["chosen"] == "top_2"
     assert report["chosen_granularity"] == 2
-    assert "40%" in report["criterion"]
+    assert "most bits in a uniform batch of 4" in report["criterion"]
     assert [entry["column"] for entry in report["granularities"]] == ["top_1", "top_2", "top_3"]
     assert report["labels"] == ["class"]
     json.dumps(report)
@@ -86,10 +87,11 @@ def test_the_report_says_what_was_chosen_and_why():
 
 @pytest.mark.parametrize("labels", [{}, {"class": LABEL}])
 def test_the_figure_shows_the_figures(labels):
-    report = report_of(ClusteringConfig(granularities=(1, 2, 3), min_partner_share=0.4), labels)
+    report = report_of(ClusteringConfig(granularities=(1, 2, 3)), labels)
     figure = plot_granularities(report)
-    information, number, partners = figure.axes
-    shown = {line.get_label(): list(line.get_ydata()) for axes in figure.axes for line in axes.get_lines()}
+    information, number, partners, learned = figure.axes
+    shown = {line.get_label(): list(line.get_ydata()) for axes in figure.axes[:3] for line in axes.get_lines()}
+    assert list(learned.get_lines()[0].get_ydata()) == [entry["bits_learned"] for entry in report["granularities"]]
     assert shown["clusters"] == [1, 4, 8]
     assert shown["of one sample"] == [0, 0, 8]
     assert shown["uniform batches"] == [entry["partner_share_uniform"] for entry in report["granularities"]]
@@ -98,7 +100,7 @@ def test_the_figure_shows_the_figures(labels):
         assert shown["I(Z;T)"] == [entry["labels"]["class"]["I(Z;T)"] for entry in report["granularities"]]
     else:
         assert shown["H(Z)"] == [0, 2, 3]
-    for axes in (information, number, partners):
+    for axes in (information, number, partners, learned):
         chosen = [line for line in axes.get_lines() if line.get_label() == "chosen"]
         assert list(chosen[0].get_xdata()) == [2, 2]
     figure.canvas.draw()

@@ -22,7 +22,9 @@ def augmented():
 
 
 def send_sum(connection):
-    connection.send(augmented().double().sum().item())
+    result = augmented()
+    torch.set_num_threads(1)  # OpenMP's own threads do not survive a fork either, which is PyTorch's to know
+    connection.send(result.double().sum().item())
 
 
 @pytest.mark.usefixtures("two_threads")

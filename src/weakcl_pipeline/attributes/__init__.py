@@ -10,7 +10,7 @@ from weakcl_pipeline.attributes.clustering import (
     column_of,
     form_clusters,
 )
-from weakcl_pipeline.attributes.granularity import expected_partner_share, finest_with_partners
+from weakcl_pipeline.attributes.granularity import expected_bits, expected_partner_share, most_telling
 from weakcl_pipeline.attributes.leaks import Leak, find_leaks, refuse_leaks
 from weakcl_pipeline.attributes.measures import (
     conditional_entropy,
@@ -37,11 +37,12 @@ __all__ = [
     "conditional_entropy",
     "count_entropy",
     "entropy",
+    "expected_bits",
     "expected_partner_share",
     "find_leaks",
-    "finest_with_partners",
     "form_clusters",
     "infer_kind",
+    "most_telling",
     "mutual_information",
     "rank_by_entropy",
     "refuse_leaks",

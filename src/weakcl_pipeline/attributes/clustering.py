@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from weakcl_pipeline.attributes.granularity import expected_partner_share, finest_with_partners
+from weakcl_pipeline.attributes.granularity import expected_bits, most_telling
 from weakcl_pipeline.attributes.rules import CLUSTER_RULES
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.errors import InputError
@@ -24,9 +24,8 @@ class ClusteringConfig(Config):
         rule: A name in `CLUSTER_RULES`.
         attributes: The attribute columns that take part; None = all of them.
         granularities: For each k, clusters are formed from the k best binary attributes. All are reported.
-        granularity: The k that training uses; "auto" takes the finest at which `min_partner_share` of the
-            anchors have a partner in a batch (see `attributes.granularity`). No label is looked at.
-        min_partner_share: See `granularity`; in [0, 1].
+        granularity: The k that training uses; "auto" takes the one from which anchors learn the most in a batch
+            (see `attributes.granularity`). No label is looked at.
         shuffles: How many random pairings the shuffled mutual information is averaged over.
     """
 
@@ -34,7 +33,6 @@ class ClusteringConfig(Config):
     attributes: tuple[str, ...] | None = None
     granularities: tuple[int, ...] = (5, 10, 20, 50)
     granularity: Literal["auto"] | int = "auto"
-    min_partner_share: float = Field(default=0.9, ge=0, le=1)
     shuffles: int = Field(default=10, ge=1)
 
     @field_validator("rule")
@@ -117,25 +115,25 @@ def form_clusters(
             f" take part (clustering.attributes)."
         )
     by_granularity = CLUSTER_RULES[config.rule](binary, train, config.granularities)
-    shares = {k: expected_partner_share(ids[train], batch_size) for k, ids in by_granularity.items()}
-    chosen = choose_granularity(shares, config)
+    bits = {k: expected_bits(ids[train], batch_size) for k, ids in by_granularity.items()}
+    chosen = choose_granularity(bits, config)
     logger.info(
-        "Clusters at %s; %s is used for training (%.1f%% of anchors have a partner in a uniform batch of %d)",
-        ", ".join(map(column_of, by_granularity)), column_of(chosen), 100 * shares[chosen], batch_size,
+        "Clusters at %s; %s is used for training (an anchor learns %.2f bits in a uniform batch of %d)",
+        ", ".join(map(column_of, by_granularity)), column_of(chosen), bits[chosen], batch_size,
     )  # fmt: skip
     columns = {column_of(k): _nullable(ids) for k, ids in by_granularity.items()}
     return pl.DataFrame(columns | {"cluster": columns[column_of(chosen)]}), chosen
 
 
-def choose_granularity(partner_shares: Mapping[int, float], config: ClusteringConfig) -> int:
+def choose_granularity(bits: Mapping[int, float], config: ClusteringConfig) -> int:
     """The granularity that training uses: the configured one, or by the criterion where that is "auto".
 
     Args:
-        partner_shares: Granularity -> share of anchors with a partner in a uniform batch.
+        bits: Granularity -> what an anchor learns in a uniform batch (`granularity.expected_bits`).
         config: The criterion.
     """
     if config.granularity == "auto":
-        return finest_with_partners(partner_shares, config.min_partner_share)
+        return most_telling(bits)
     return config.granularity
 
 

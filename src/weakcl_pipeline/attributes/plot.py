@@ -12,22 +12,24 @@ _SIZE = 5  # of markers, in points
 
 
 def plot_granularities(report: dict[str, Any]) -> Figure:
-    """Information, number of clusters and partner share over the granularities, the chosen one marked.
+    """Information, number of clusters, partner share and the criterion over the granularities, the chosen one marked.
 
     Args:
         report: The artifact `cluster_report`.
     """
     entries = report["granularities"]
     ks = [entry["granularity"] for entry in entries]
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
-    information, number, partners = figure.subplots(1, 3)
+    figure = Figure(figsize=(13, 3.4), layout="constrained")
+    information, number, partners, learned = figure.subplots(1, 4)
     _draw_information(information, report)
     _line(number, ks, [entry["clusters"] for entry in entries], "clusters", ("o-", _BLUE))
     _line(number, ks, [entry["singletons"] for entry in entries], "of one sample", ("s--", _ORANGE))
     number.set_yscale("symlog", linthresh=1)
     number.set(title="Clusters (train)", ylabel="number")
     _draw_partners(partners, report)
-    for axes in (information, number, partners):
+    _line(learned, ks, [entry["bits_learned"] for entry in entries], "uniform batches", ("o-", _BLUE))
+    learned.set(title="What an anchor learns (criterion)", ylabel="bits", ylim=(0, None))
+    for axes in (information, number, partners, learned):
         axes.set_xscale("log")
         axes.set_xticks(ks, [str(k) for k in ks])
         axes.minorticks_off()
@@ -65,7 +67,6 @@ def _draw_partners(axes: Axes, report: dict[str, Any]) -> None:
         ("partner_share_cluster_aware", "cluster-aware batches", ("s-", _ORANGE)),
     ):
         _line(axes, ks, [entry[key] for entry in entries], name, look)
-    axes.axhline(report["min_partner_share"], color=_GREY, linewidth=1, linestyle="--", label="least share asked for")
     axes.set(title=f"Anchors with a partner (batch {report['batch_size']})", ylabel="share", ylim=(-0.03, 1.03))
 
 

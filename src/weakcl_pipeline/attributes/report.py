@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from weakcl_pipeline.attributes.clustering import ClusteringConfig, choose_granularity, column_of
-from weakcl_pipeline.attributes.granularity import expected_partner_share
+from weakcl_pipeline.attributes.granularity import expected_bits, expected_partner_share
 from weakcl_pipeline.attributes.measures import count_entropy, mutual_information, shuffled_mutual_information
 
 
@@ -32,8 +32,8 @@ def describe_granularity(
 
     Returns:
         `clusters`, `singletons` (clusters of one sample), `largest_share`, `unclustered_share`, `H(Z)`,
-        `partner_share_uniform`, and per label under `labels`: `samples`, `H(T)`, `I(Z;T)`, `H(Z|T)` and
-        `I(Z;T) shuffled`.
+        `partner_share_uniform`, `bits_learned` (`granularity.expected_bits`), and per label under `labels`:
+        `samples`, `H(T)`, `I(Z;T)`, `H(Z|T)` and `I(Z;T) shuffled`.
     """
     clustered = clusters >= 0
     _, sizes = np.unique(clusters[clustered], return_counts=True)
@@ -44,6 +44,7 @@ def describe_granularity(
         "unclustered_share": 1.0 - float(clustered.sum()) / max(1, len(clusters)),
         "H(Z)": count_entropy(sizes),
         "partner_share_uniform": expected_partner_share(clusters, batch_size),
+        "bits_learned": expected_bits(clusters, batch_size),
         "labels": {name: _against_label(clusters, label, shuffles=shuffles, rng=rng) for name, label in labels.items()},
     }
 
@@ -107,18 +108,13 @@ def assemble_report(
         config: The rule and the criterion.
         batch_size: Of the training, in samples.
     """
-    shares = {k: entry["partner_share_uniform"] for k, entry in figures.items()}
-    chosen = choose_granularity(shares, config)
-    criterion = (
-        f"the finest granularity at which at least {config.min_partner_share:.0%} of the anchors have a"
-        f" partner in a uniform batch of {batch_size}, or the coarsest if none has"
-    )
+    chosen = choose_granularity({k: entry["bits_learned"] for k, entry in figures.items()}, config)
+    criterion = f"the granularity from whose clusters an anchor learns the most bits in a uniform batch of {batch_size}"
     return {
         "rule": config.rule,
         "chosen": column_of(chosen),
         "chosen_granularity": chosen,
         "criterion": criterion if config.granularity == "auto" else "set by clustering.granularity",
-        "min_partner_share": config.min_partner_share,
         "batch_size": batch_size,
         "labels": list(figures[chosen]["labels"]),
         "granularities": [{"granularity": k, "column": column_of(k)} | entry for k, entry in figures.items()],

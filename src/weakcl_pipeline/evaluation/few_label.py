@@ -23,7 +23,7 @@ class FewLabelConfig(Config):
 
     shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.1)
     repeats: int = Field(default=5, ge=1)
-    costs: Costs = (0.01, 0.1, 1.0)
+    costs: Costs = (0.01, 0.1, 1.0, 10.0)
 
 
 def share_name(share: float) -> str:

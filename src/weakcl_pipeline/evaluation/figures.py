@@ -1,6 +1,7 @@
 """Figures of the evaluation: the comparison of methods, and what happened while they were trained."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Literal
 
 import numpy as np
@@ -50,8 +51,8 @@ def comparison_figure(
     panels = figure.subplots(1, len(labels), sharey=True, squeeze=False)[0]
     for axes, label in zip(panels, labels, strict=True):
         _draw_label(axes, comparison.filter(pl.col("label") == label), methods, probes)
-        axes.set_title(label, fontweight="bold", loc="left", color=_INK)
-        axes.set_xlabel(f"test accuracy (%), {confidence:.0%} interval")
+        axes.set_title(label, fontsize=11, fontweight="bold", loc="left", color=_INK)
+        axes.set_xlabel(f"Test accuracy (%), {confidence:.0%} interval", fontsize=9)
     panels[0].set_yticks(range(len(methods)), [describe_method(name).title for name in methods])
     panels[0].set_ylim(len(methods) - 0.5, -0.5)
     shown = [
@@ -117,7 +118,7 @@ def _draw_histories(histories: Mapping[str, pl.DataFrame], wanted: Sequence[str]
     panels = [name for name in wanted if name in columns]
     information = any(name.startswith("nmi_") for name in columns)
     count = len(panels) + information
-    width = min(count, 4)
+    width = count if count <= 3 else 4 if count in (4, 7, 8) else 3
     rows = -(-count // width)
     figure = Figure(figsize=(_PANEL[0] * width, _PANEL[1] * rows + 0.3), layout="constrained")
     axes = list(figure.subplots(rows, width, squeeze=False).flat)
@@ -125,11 +126,13 @@ def _draw_histories(histories: Mapping[str, pl.DataFrame], wanted: Sequence[str]
         panel.set_title(_PANELS[name], loc="left", fontsize=10, color=_INK)
         for method, history in histories.items():
             _draw_curve(panel, history, name, colour=_colour(method), label=describe_method(method).title)
+        if name == "partner_share":
+            panel.set_ylim(-0.03, 1.03)
     if information:
         _draw_information(axes[len(panels)], histories)
     for panel in axes[:count]:
         _style(panel, grid="y")
-        panel.set_xlabel("epoch")
+        panel.set_xlabel("epoch", fontsize=9)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     for panel in axes[count:]:
         panel.remove()
@@ -143,23 +146,25 @@ def _colour(method: str) -> str:
     return describe_method(method).colour if method else "#0072B2"
 
 
-def _draw_curve(axes: Axes, history: pl.DataFrame, column: str, *, colour: str, label: str) -> None:
+def _draw_curve(axes: Axes, history: pl.DataFrame, column: str, *, colour: str, label: str, dashes: str = "-") -> None:
     if column not in history.columns:
         return
     known = history.filter(pl.col(column).is_not_null())
-    marker = "o" if len(known) < 2 else None
-    axes.plot(known["epoch"], known[column], color=colour, linewidth=1.6, marker=marker, markersize=4, label=label)
+    marker = "o" if len(known) < 2 else ""  # one epoch makes no line
+    axes.plot(
+        known["epoch"], known[column], dashes, color=colour, linewidth=1.6, marker=marker, markersize=4, label=label
+    )
 
 
 def _draw_information(axes: Axes, histories: Mapping[str, pl.DataFrame]) -> None:
     """Draw the agreement of the k-means clusters with those before, and with the labels."""
     axes.set_title("Agreement of the clusters (NMI)", loc="left", fontsize=10, color=_INK)
-    colours = iter(["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"] * 9)
-    for history in histories.values():
-        for column in (name for name in history.columns if name.startswith("nmi_")):
+    for method, history in histories.items():
+        columns = [name for name in history.columns if name.startswith("nmi_")]
+        for column, dashes in zip(columns, cycle(["-", "--", ":", "-."]), strict=False):
             name = column.removeprefix("nmi_")
-            words = "those before" if name == "previous" else f"label {name}"
-            _draw_curve(axes, history, column, colour=next(colours), label=words)
+            words = "with those before" if name == "previous" else f"with label {name}"
+            _draw_curve(axes, history, column, colour=_colour(method), label=words, dashes=dashes)
     axes.set_ylim(0, 1)
     axes.legend(frameon=False, fontsize=8)
 

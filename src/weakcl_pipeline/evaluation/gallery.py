@@ -81,7 +81,7 @@ class Gallery:
     def clusters(
         self, assigned: pl.Series, binary: pl.DataFrame, *, largest: int, typical: int, pictures: int
     ) -> tuple[list[ClusterCard], list[ClusterCard]]:
-        """Show the largest clusters, and typical ones: those around the cluster of the median picture.
+        """Show the largest clusters, and typical ones: those around the cluster of the median picture of the others.
 
         Args:
             assigned: Cluster of each sample, nullable.
@@ -147,13 +147,16 @@ class Gallery:
 
 
 def _typical(sizes: Sequence[int], largest: int, count: int) -> list[int]:
-    """Return the ranks around the cluster of the median picture, in order, without the largest clusters.
+    """Return the ranks around the cluster of the median picture of the clusters that are not the largest, in order.
+
+    Without the largest, because one of them (the pictures with none of the attributes) often has most pictures.
 
     Args:
         sizes: Of the clusters, in decreasing order.
         largest: How many are shown already.
         count: How many to return, at most.
     """
-    median = int(np.searchsorted(np.cumsum(sizes), sum(sizes) / 2))
     rest = range(min(largest, len(sizes)), len(sizes))
+    others = np.array(sizes[rest.start :])
+    median = rest.start + int(np.searchsorted(np.cumsum(others), others.sum() / 2))
     return sorted(sorted(rest, key=lambda rank: abs(rank - median))[:count])

@@ -9,9 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import Field
 
 from weakcl_pipeline.config import Config
-from weakcl_pipeline.evaluation.figures import comparison_figure, histories_figure, probe_title
+from weakcl_pipeline.evaluation.figures import comparison_figure, histories_figure
 from weakcl_pipeline.evaluation.gallery import Gallery
-from weakcl_pipeline.evaluation.methods import describe_method, in_order
+from weakcl_pipeline.evaluation.methods import LOWER, describe_method, in_order
 from weakcl_pipeline.evaluation.task import Floats
 from weakcl_pipeline.evaluation.thumbnails import figure_uri
 from weakcl_pipeline.evaluation.verdict import verdict
@@ -105,6 +105,7 @@ def build_report(content: ReportContent, config: ReportConfig) -> str:
             learning_curves=figure_uri(histories_figure(content.histories)) if content.histories else None,
             comparison_plot=figure_uri(comparison_figure(content.comparison, content.confidence)),
             tables=[_comparison_table(label, content.comparison) for label in labels],
+            lower=LOWER,
             few_label=_few_label_table(labels, content.comparison, content.metrics),
             first_label=labels[0],
             queries=queries,
@@ -129,7 +130,7 @@ def _environment() -> Environment:
 
 
 def _percent(share: float | None, digits: int = 1) -> str:
-    return _NONE if share is None else f"{100 * share:.{digits}f}%"
+    return _NONE if share is None else f"{100 * share:.{digits}f}%".replace("-", "\N{MINUS SIGN}")
 
 
 def _points(share: float | None) -> str:
@@ -175,21 +176,21 @@ def _few_label_table(
     few = comparison.filter(pl.col("probe").str.starts_with("linear_"))
     probes = few["probe"].unique(maintain_order=True).to_list()
     columns = [(label, probe) for label in labels for probe in probes]
+    shares = {probe: probe.removeprefix("linear_") for probe in probes}
     cells = {(row["method"], row["label"], row["probe"]): row for row in few.iter_rows(named=True)}
     methods = in_order(few["method"].unique().to_list())
-    heads = [
-        {"label": label, "probe": probe_title(probe), "samples": _train_samples(label, probe, metrics)}
-        for label, probe in columns
-    ]
+    heads = {
+        label: [{"share": share, "samples": _train_samples(label, share, metrics)} for share in shares.values()]
+        for label in labels
+    }
     rows = [
         {"method": describe_method(name), "cells": [cells.get((name, *column)) for column in columns]}
         for name in methods
     ]
-    return {"columns": heads, "rows": rows}
+    return {"labels": heads, "rows": rows}
 
 
-def _train_samples(label: str, probe: str, metrics: Mapping[str, Mapping[str, Any]]) -> int | None:
-    share = probe.removeprefix("linear_")
+def _train_samples(label: str, share: str, metrics: Mapping[str, Mapping[str, Any]]) -> int | None:
     for found in metrics.values():
         few = found["labels"].get(label, {}).get("few_label", {})
         if share in few:

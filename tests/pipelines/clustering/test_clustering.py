@@ -31,7 +31,7 @@ def inputs():
             "words": {"kind": "tags", "min_count": 2, "inferred": True, "missing": 0},
             "flag": {"kind": "bool", "inferred": True, "missing": 0},
         },
-        "params:clustering": ClusteringConfig(attributes=("words",), granularities=(2, 4, 7), min_partner_share=0.7),
+        "params:clustering": ClusteringConfig(attributes=("words",), granularities=(2, 4, 7)),
         "params:training": TrainingConfig(epochs=1, batch_size=16),
         "params:seed": 5,
     }
@@ -84,7 +84,7 @@ def test_the_report_holds_every_figure(out):
     assert fine["partner_share_cluster_aware"] > fine["partner_share_uniform"]
     assert [item["name"] for item in report["attributes"]][:3] != []
     assert sum(item["size"] for item in report["largest_clusters"]) <= 80
-    assert len(out["cluster_plot"].axes) == 3
+    assert len(out["cluster_plot"].axes) == 4
 
 
 def test_the_same_data_parameters_and_seed_give_the_same_artifacts(out):
