@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 import yaml
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
-from kedro.io import DataCatalog
+from kedro.io import CatalogConfigResolver, DataCatalog
 from kedro.runner import SequentialRunner
 
 from weakcl_pipeline.datasets import AtomicDataset, Lineage
@@ -81,9 +82,13 @@ class Project:
         with self.entered(), KedroSession.create(self.path) as session:
             return session.load_context().catalog
 
+    @cached_property
+    def _resolver(self) -> CatalogConfigResolver:
+        return self.catalog().config_resolver
+
     def artifact(self, name: str) -> AtomicDataset:
-        """Return an artifact's dataset."""
-        dataset = self.catalog().get(name)
+        """Return an artifact's dataset, which knows of no earlier use."""
+        dataset = DataCatalog(config_resolver=self._resolver).get(name)
         assert isinstance(dataset, AtomicDataset)
         return dataset
 

@@ -1,8 +1,9 @@
 import hashlib
+from pathlib import Path
 
 import pytest
 
-from weakcl_pipeline.datasets.lineage import FileRecord, Lineage, Provenance, hash_of, hash_of_path
+from weakcl_pipeline.datasets.lineage import FileRecord, Lineage, Provenance, hash_of, hash_of_path, sha256_of
 
 
 def test_a_file_is_hashed_by_its_content(tmp_path):
@@ -11,6 +12,15 @@ def test_a_file_is_hashed_by_its_content(tmp_path):
     assert hash_of_path(file) == f"sha256:{hashlib.sha256(b'abc').hexdigest()}"
     file.write_bytes(b"abcd")
     assert hash_of_path(file) == f"sha256:{hashlib.sha256(b'abcd').hexdigest()}"
+
+
+def test_a_file_that_has_not_changed_is_read_once(tmp_path, monkeypatch):
+    file = tmp_path / "staged"
+    file.write_bytes(b"abc")
+    digest = sha256_of(file)
+    file = file.rename(tmp_path / "published")
+    monkeypatch.setattr(Path, "open", None)  # it cannot be read any more
+    assert sha256_of(file) == digest
 
 
 def test_a_folder_is_hashed_by_names_and_contents(tmp_path):

@@ -22,9 +22,8 @@ def augmented():
 
 
 def send_sum(connection):
-    result = augmented()
-    torch.set_num_threads(1)  # OpenMP's own threads do not survive a fork either, which is PyTorch's to know
-    connection.send(result.double().sum().item())
+    torch.set_num_threads(1)  # as a DataLoader's worker does, for no threads survive a fork
+    connection.send(augmented().double().sum().item())
 
 
 @pytest.mark.usefixtures("two_threads")

@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
 
 LINEAGE_FILE = "lineage.json"
+
+_digests: dict[tuple[int, int, int, int], str] = {}  # of files, by device, inode, time of change and size
 
 
 class Record(BaseModel):
@@ -113,7 +113,7 @@ class Lineage(Provenance):
     @property
     def hash(self) -> str:
         """Content hash over all files, ``sha256:...``."""
-        return hash_of([file.name, file.sha256] for file in self.files)
+        return hash_of([[file.name, file.sha256] for file in self.files])
 
     @classmethod
     def describe(cls, directory: Path, provenance: Provenance, version: str) -> Self:
@@ -143,14 +143,23 @@ class Lineage(Provenance):
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the hexadecimal SHA-256 of a file's content.
+
+    A file that has not changed since this process last hashed it is not read again, even if it was renamed.
+
+    Raises:
+        OSError: The file is missing or cannot be read.
+    """
+    stat = path.stat()
+    state = (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+    if state not in _digests:
+        with path.open("rb") as file:
+            _digests[state] = hashlib.file_digest(file, "sha256").hexdigest()
+    return _digests[state]
 
 
 def hash_of(value: Any) -> str:
     """Return ``sha256:...`` of a JSON-able value; the order of a mapping's keys does not matter."""
-    value = list(value) if not isinstance(value, Mapping) and isinstance(value, Iterable) else value
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
@@ -158,22 +167,10 @@ def hash_of(value: Any) -> str:
 def hash_of_path(path: Path) -> str:
     """Return the content hash of raw data: of one file, or of all files below a folder.
 
-    A file that has not changed since it was last hashed by this process is not read again.
-
     Raises:
         FileNotFoundError: There is nothing at ``path``.
     """
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        return hash_of([file.relative_to(path).as_posix(), _hash_of_file(file)] for file in files)
-    return _hash_of_file(path)
-
-
-def _hash_of_file(path: Path) -> str:
-    stat = path.stat()
-    return _hash_of_unchanged_file(path, stat.st_mtime_ns, stat.st_size)
-
-
-@cache
-def _hash_of_unchanged_file(path: Path, _modified: int, _size: int) -> str:
+        return hash_of([[file.relative_to(path).as_posix(), sha256_of(file)] for file in files])
     return f"sha256:{sha256_of(path)}"

@@ -3,8 +3,10 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 _ATTEMPTS = 10
@@ -43,19 +45,17 @@ def draw_boxes(
     """
     shape = (count, _ATTEMPTS)
     area = _uniform(shape, scale, generator) * (height * width)
-    aspect = _uniform(shape, (math.log(ratio[0]), math.log(ratio[1])), generator).exp_()
-    widths = torch.sqrt(area * aspect).round_().long()
-    heights = torch.sqrt(area / aspect).round_().long()
+    aspect = np.exp(_uniform(shape, (math.log(ratio[0]), math.log(ratio[1])), generator))
+    heights, widths = np.rint(np.sqrt(area / aspect)), np.rint(np.sqrt(area * aspect))
     fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
-    first = fits.int().argmax(dim=1, keepdim=True)
-    place = torch.rand((2, count), generator=generator, dtype=torch.float64)
-    box_width, box_height = widths.gather(1, first)[:, 0], heights.gather(1, first)[:, 0]
-    top = (place[0] * (height - box_height + 1)).long()
-    left = (place[1] * (width - box_width + 1)).long()
-    found = fits.any(dim=1)
-    central = _central_box(height, width, ratio)
-    drawn = (top, left, box_height, box_width)
-    return Boxes(*(torch.where(found, a, torch.tensor(b)) for a, b in zip(drawn, central, strict=True)))
+    first = (np.arange(count), fits.argmax(axis=1))
+    box_height, box_width = heights[first], widths[first]
+    place = _uniform((2, count), (0.0, 1.0), generator)
+    top = np.floor(place[0] * (height - box_height + 1))
+    left = np.floor(place[1] * (width - box_width + 1))
+    drawn, central = (top, left, box_height, box_width), _central_box(height, width, ratio)
+    sides = (np.where(fits[first], a, b).astype(np.int64) for a, b in zip(drawn, central, strict=True))
+    return Boxes(*map(torch.from_numpy, sides))
 
 
 def sampling_points(boxes: Boxes, flip: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -104,8 +104,12 @@ def _points_of_axis(start: Tensor, length: Tensor, size: int) -> Tensor:
     return ((2 * (start[:, None] + offsets) + 1) / size - 1).float()
 
 
-def _uniform(shape: tuple[int, ...], bounds: tuple[float, float], generator: torch.Generator) -> Tensor:
-    return torch.empty(shape, dtype=torch.float64).uniform_(*bounds, generator=generator)
+def _uniform(shape: tuple[int, int], bounds: tuple[float, float], generator: torch.Generator) -> NDArray[np.float64]:
+    """Draw float64 numbers, for NumPy: PyTorch splits roots and exponentials of even a few thousand over its threads.
+
+    Waiting for those threads takes longer than the work where another program has the cores.
+    """
+    return torch.empty(shape, dtype=torch.float64).uniform_(*bounds, generator=generator).numpy()
 
 
 def _central_box(height: int, width: int, ratio: tuple[float, float]) -> tuple[int, int, int, int]:

@@ -6,7 +6,6 @@ become ten to fifty times slower, as each of the waits lasts until the scheduler
 the work once, by chunks, waits once.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
@@ -41,7 +40,11 @@ def for_each(function: Callable[[T], None], items: Iterable[T]) -> None:
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """Return a pool of threads in which PyTorch's operations run serially."""
+    """Return a pool of threads in which PyTorch's operations run serially.
+
+    It does not survive a fork, but neither do PyTorch's own threads: a forked process must set their number to one, as
+    a DataLoader's workers do, and then no pool is used.
+    """
     started = Barrier(threads)
 
     def compute_alone() -> None:
@@ -53,7 +56,3 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     wait([pool.submit(int) for _ in range(threads)])  # the barrier keeps all busy, so that each one starts a thread
     torch.set_num_threads(threads)  # what a thread sets for itself is also the default of threads to come
     return pool
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
