@@ -35,7 +35,12 @@ def test_auto_precision_is_bf16_where_the_hardware_computes_in_it(monkeypatch, a
 
 def test_auto_precision_on_cuda_does_not_count_emulation(monkeypatch):
     asked = []
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation: bool(asked.append(including_emulation)))
+
+    def is_supported(*, including_emulation):
+        asked.append(including_emulation)
+        return False
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
     assert resolve_precision("auto", torch.device("cuda")) == torch.float32
     assert asked == [False]
 

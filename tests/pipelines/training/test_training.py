@@ -1,6 +1,4 @@
 import json
-import signal
-import time
 
 import numpy as np
 import polars as pl
@@ -10,7 +8,8 @@ from safetensors.torch import load_file
 
 from weakcl_pipeline.contrastive import load_encoder
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.pipelines.training.nodes import label_ids, train_rows, train_supervised
+from weakcl_pipeline.pipelines.samples import label_ids, train_rows
+from weakcl_pipeline.pipelines.training.nodes import train_supervised
 
 METHODS = ["self_supervised", "attribute", "supervised", "iterative"]
 
@@ -77,29 +76,3 @@ def test_one_namespace_runs_alone_and_gives_the_same_weights_again(full_run, tmp
     assert len(project.versions("attribute.encoder")) == 2
     assert len(project.versions("supervised.encoder")) == 1
     assert all(torch.equal(before[name], after[name]) for name in before)
-
-
-def test_a_killed_run_goes_on_and_ends_with_the_weights_of_an_uninterrupted_one(full_run, tmp_path):
-    straight, killed = full_run.copy(tmp_path / "straight"), full_run.copy(tmp_path / "killed")
-    words = ("--pipeline=training", "--namespaces=attribute")
-    for project in (straight, killed):
-        overrides = (project.path / "conf/local/parameters.yml").read_text().replace("epochs: 2", "epochs: 6")
-        (project.path / "conf/local/parameters.yml").write_text(overrides)
-    assert straight.kedro(*words).returncode == 0
-    process = killed.start(*words)
-    checkpoints = killed.path / "data/06_models/attribute/checkpoints"
-    deadline = time.monotonic() + 120
-    while not list(checkpoints.glob("*/epoch-0000[2-5]")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert len(killed.versions("attribute.encoder")) == 1
-    done = killed.kedro(*words)
-    assert done.returncode == 0
-    assert "going on after epoch" in done.stdout + done.stderr
-    expected = load_file(encoder_files(straight, "attribute") / "encoder.safetensors")
-    resumed = load_file(encoder_files(killed, "attribute") / "encoder.safetensors")
-    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
-    assert list(checkpoints.glob("*/epoch-*")) == []

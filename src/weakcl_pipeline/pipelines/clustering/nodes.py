@@ -19,6 +19,7 @@ from weakcl_pipeline.attributes.report import assemble_report, describe_granular
 from weakcl_pipeline.attributes.schema import Schema, specs_of
 from weakcl_pipeline.contrastive.sampler import cluster_aware_batches, partner_share
 from weakcl_pipeline.contrastive.trainer import TrainingConfig
+from weakcl_pipeline.pipelines.samples import LABEL_PREFIX
 from weakcl_pipeline.seeding import numpy_generator
 
 
@@ -88,9 +89,9 @@ def report_clusters(
     """
     train = samples["split"] == "train"
     labels = {
-        name.removeprefix("label_"): samples[name].filter(train)
+        name.removeprefix(LABEL_PREFIX): samples[name].filter(train)
         for name in samples.columns
-        if name.startswith("label_")
+        if name.startswith(LABEL_PREFIX)
     }
     figures = {}
     for k in clustering.granularities:

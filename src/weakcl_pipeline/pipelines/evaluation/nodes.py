@@ -23,6 +23,7 @@ from weakcl_pipeline.evaluation import (
     raw_pixel_features,
 )
 from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.pipelines.samples import train_rows
 
 EncoderState = tuple[dict[str, Tensor], dict[str, Any]]
 Evaluated = tuple[dict[str, Any], pl.DataFrame]
@@ -34,7 +35,7 @@ def initialise_encoder(
 ) -> EncoderState:
     """Build the encoder with which every training of this seed begins, and leave it untrained."""
     images = PackedImages.from_table(image_store)
-    encoder = Encoder.create(training.encoder, *images.channel_statistics(_train_rows(samples)), seed)
+    encoder = Encoder.create(training.encoder, *images.channel_statistics(train_rows(samples)), seed)
     return encoder.state(method="random_encoder", seed=seed, image_size=images.size)
 
 
@@ -47,7 +48,7 @@ def embed_pictures(encoder: EncoderState, image_store: pa.Table, training: Train
 def embed_pixels(image_store: pa.Table, samples: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Take the principal components of the pixels as features: ``sample_id`` and ``embedding``, float32 (F,)."""
     images = PackedImages.from_table(image_store)
-    return _embeddings(images, raw_pixel_features(images, _train_rows(samples), seed))
+    return _embeddings(images, raw_pixel_features(images, train_rows(samples), seed))
 
 
 def evaluate_embeddings(
@@ -124,10 +125,6 @@ def _of_methods(artifacts: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Return method -> its artifact of a kind, from ``<method>.<kind>`` -> artifact."""
     suffix = f".{kind}"
     return {name.removesuffix(suffix): artifact for name, artifact in artifacts.items() if name.endswith(suffix)}
-
-
-def _train_rows(samples: pl.DataFrame) -> npt.NDArray[np.int64]:
-    return np.flatnonzero((samples["split"] == "train").to_numpy())
 
 
 def _embeddings(images: PackedImages, features: Floats) -> pl.DataFrame:

@@ -7,7 +7,8 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 
 from weakcl_pipeline.contrastive import IterativeConfig, IterativePositives, TrainingConfig
-from weakcl_pipeline.pipelines.training.nodes import EncoderState, describe, label_ids, run, train_rows
+from weakcl_pipeline.pipelines.samples import label_ids, train_rows
+from weakcl_pipeline.pipelines.training.nodes import EncoderState, describe, run
 
 
 def train_iterative(

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from weakcl_pipeline.attributes import as_assignment
 from weakcl_pipeline.contrastive import FixedPositives, TrainingConfig, TrainingResult, train
-from weakcl_pipeline.contrastive.positives import NO_CLUSTER, Positives, Rows
+from weakcl_pipeline.contrastive.positives import NO_CLUSTER, Positives
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import history_figure
 from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.pipelines.samples import label_ids, train_rows
 
 EncoderState = tuple[dict[str, Tensor], dict[str, Any]]
 Trained = tuple[EncoderState, pl.DataFrame, Figure]
@@ -56,18 +57,6 @@ def train_supervised(
         raise InputError(msg)
     positives = FixedPositives(next(iter(labels.values())))
     return describe(*run("supervised", positives, image_store, samples, training, seed, checkpoints))
-
-
-def train_rows(samples: pl.DataFrame) -> Rows:
-    """Return the rows of the train split, int64 (N,); the store has the same rows in the same order."""
-    return np.flatnonzero((samples["split"] == "train").to_numpy())
-
-
-def label_ids(samples: pl.DataFrame) -> dict[str, Rows]:
-    """Return the class of each sample of the train split by label, int64 (N,), in the order the labels are declared."""
-    columns = [name for name in samples.columns if name.startswith("label_")]
-    rows = train_rows(samples)
-    return {name.removeprefix("label_"): as_assignment(samples[name].rank("dense"))[rows] for name in columns}
 
 
 def run(

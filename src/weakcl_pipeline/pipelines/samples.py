@@ -1,0 +1,23 @@
+"""What several stages read from the artifact `samples`."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from weakcl_pipeline.attributes import as_assignment
+
+Rows = npt.NDArray[np.int64]
+
+LABEL_PREFIX = "label_"
+
+
+def train_rows(samples: pl.DataFrame) -> Rows:
+    """Return the rows of the train split, int64 (N,); the image store has the same rows in the same order."""
+    return np.flatnonzero((samples["split"] == "train").to_numpy())
+
+
+def label_ids(samples: pl.DataFrame) -> dict[str, Rows]:
+    """Return the class of each sample of the train split, int64 (N,), -1 where unknown, by label as declared."""
+    rows = train_rows(samples)
+    names = [name for name in samples.columns if name.startswith(LABEL_PREFIX)]
+    return {name.removeprefix(LABEL_PREFIX): as_assignment(samples[name].rank("dense"))[rows] for name in names}

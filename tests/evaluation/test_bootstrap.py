@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from weakcl_pipeline.evaluation import bootstrap
+from weakcl_pipeline.evaluation.bootstrap import interval, resampled_means
+
+
+def test_against_scipy_where_every_sample_stands_alone():
+    values = (np.random.default_rng(0).random((120, 1)) < 0.4).astype(float)
+    found = resampled_means(values, np.arange(120), 20_000, np.random.default_rng(1))[:, 0]
+    oracle = stats.bootstrap((values[:, 0],), np.mean, n_resamples=20_000, method="percentile", rng=2)
+    mine = interval(values.mean(), found, 0.95)
+    assert mine.value == values.mean()
+    assert mine.low == pytest.approx(oracle.confidence_interval.low, abs=0.01)
+    assert mine.high == pytest.approx(oracle.confidence_interval.high, abs=0.01)
+    assert found.std() == pytest.approx(oracle.standard_error, rel=0.03)
+
+
+def test_differences_against_scipys_paired_bootstrap():
+    rng = np.random.default_rng(0)
+    first = rng.random(150) < 0.6
+    second = np.where(rng.random(150) < 0.8, first, rng.random(150) < 0.3)
+    values = np.stack([first, second], axis=1).astype(float)
+    found = resampled_means(values, np.arange(150), 20_000, np.random.default_rng(1))
+    oracle = stats.bootstrap(
+        (values[:, 0], values[:, 1]),
+        lambda a, b, axis: a.mean(axis) - b.mean(axis),
+        paired=True,
+        vectorized=True,
+        n_resamples=20_000,
+        method="percentile",
+        rng=2,
+    )
+    mine = interval(0, found[:, 0] - found[:, 1], 0.95)
+    assert mine.low == pytest.approx(oracle.confidence_interval.low, abs=0.01)
+    assert mine.high == pytest.approx(oracle.confidence_interval.high, abs=0.01)
+
+
+def test_whole_groups_against_a_naive_loop():
+    rng = np.random.default_rng(0)
+    groups = np.sort(rng.integers(0, 12, 60))
+    groups = np.unique(groups, return_inverse=True)[1]
+    values = rng.random((60, 2))
+    found = resampled_means(values, groups, 20_000, np.random.default_rng(1))
+    members = [np.flatnonzero(groups == g) for g in range(groups.max() + 1)]
+    naive = []
+    for _ in range(20_000):
+        rows = np.concatenate([members[g] for g in rng.integers(0, len(members), len(members))])
+        naive.append(values[rows].mean(axis=0))
+    np.testing.assert_allclose(found.mean(axis=0), np.mean(naive, axis=0), atol=2e-3)
+    np.testing.assert_allclose(found.std(axis=0), np.std(naive, axis=0), rtol=0.04)
+
+
+def test_groups_of_alike_samples_widen_the_interval():
+    values = np.repeat(np.random.default_rng(0).random(40) < 0.5, 5).astype(float)[:, None]
+    alone = resampled_means(values, np.arange(200), 5000, np.random.default_rng(1)).std()
+    grouped = resampled_means(values, np.repeat(np.arange(40), 5), 5000, np.random.default_rng(1)).std()
+    assert grouped == pytest.approx(alone * np.sqrt(5), rel=0.1)
+
+
+def test_all_columns_see_the_same_resamples():
+    values = np.random.default_rng(0).random((30, 1))
+    found = resampled_means(np.hstack([values, values, 1 - values]), np.arange(30), 200, np.random.default_rng(1))
+    np.testing.assert_array_equal(found[:, 0], found[:, 1])
+    np.testing.assert_allclose(found[:, 0] + found[:, 2], 1)
+
+
+def test_chunks_draw_the_same_as_one_piece(monkeypatch):
+    values, groups = np.random.default_rng(0).random((30, 2)), np.arange(30)
+    whole = resampled_means(values, groups, 500, np.random.default_rng(1))
+    monkeypatch.setattr(bootstrap, "_CHUNK_COUNTS", 70)
+    np.testing.assert_allclose(resampled_means(values, groups, 500, np.random.default_rng(1)), whole)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(0, 100))
+def test_resampled_shares_stay_between_the_extremes(outcomes, seed):
+    values = np.array(outcomes, dtype=float)[:, None]
+    found = resampled_means(values, np.arange(len(values)) // 2, 100, np.random.default_rng(seed))
+    assert values.min() - 1e-12 <= found.min() <= found.max() <= values.max() + 1e-12

@@ -1,0 +1,166 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.evaluation.data import make_features, make_samples
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.evaluation import BootstrapConfig, EvaluationConfig, compare, evaluate_features, evaluate_majority
+
+CONFIG = EvaluationConfig.model_validate(
+    {"linear_probe": {"costs": [0.1]}, "knn": {"ks": [5]}, "few_label": {"shares": [0.1], "repeats": 2, "costs": [1.0]}}
+)
+SIGNALS = {"self_supervised": 0.5, "attribute": 1.2, "supervised": 3.0, "raw_pixels": 0.2}
+BOOTSTRAP = BootstrapConfig(resamples=500)
+
+
+@pytest.fixture(scope="module")
+def evaluated():
+    samples = make_samples(train=120, val=60, test=150)
+    found = {
+        name: evaluate_features(make_features(samples, signal=signal, seed=len(name)), samples, CONFIG, seed=2)
+        for name, signal in SIGNALS.items()
+    }
+    found["majority"] = evaluate_majority(samples, None, seed=2)
+    return samples, {k: v[0] for k, v in found.items()}, {k: v[1] for k, v in found.items()}
+
+
+@pytest.fixture(scope="module")
+def comparison(evaluated):
+    samples, metrics, predictions = evaluated
+    return compare(predictions, metrics, samples, BOOTSTRAP, seed=2)
+
+
+def made_up(correct, samples):
+    """Predictions of one label and probe that are right where told."""
+    test = samples.filter(pl.col("split") == "test")
+    return pl.DataFrame(
+        {
+            "sample_id": test["sample_id"],
+            "label": "kind",
+            "probe": "linear",
+            "repeat": 0,
+            "predicted": ["a" if right else "b" for right in correct],
+            "true": "a",
+        }
+    )
+
+
+def plain_metrics(names):
+    return {name: {"seed": 0, "labels": {"kind": {"linear_probe": {"balanced_accuracy": 0.5}}}} for name in names}
+
+
+def one(comparison, method, label="kind", probe="linear"):
+    return comparison.filter(method=method, label=label, probe=probe).row(0, named=True)
+
+
+def test_a_row_for_every_label_probe_and_method(comparison):
+    assert len(comparison) == 2 * 3 * 5
+    assert comparison["label"].unique(maintain_order=True).to_list() == ["kind", "side"]
+    assert comparison["probe"].unique(maintain_order=True).to_list() == ["linear", "knn", "linear_10%"]
+    order = ["majority", "raw_pixels", "self_supervised", "attribute", "supervised"]
+    assert comparison["method"].to_list() == order * 6
+    assert comparison["seed"].unique().to_list() == [2]
+    assert comparison["samples"].unique().to_list() == [150]
+
+
+def test_accuracies_are_those_of_the_metrics(comparison, evaluated):
+    _, metrics, _ = evaluated
+    for row in comparison.iter_rows(named=True):
+        found = metrics[row["method"]]["labels"][row["label"]]
+        if row["method"] == "majority":
+            expected = found["majority"]
+        elif row["probe"] == "linear_10%":
+            expected = found["few_label"]["10%"]
+        else:
+            expected = found[{"linear": "linear_probe", "knn": "knn"}[row["probe"]]]
+        assert row["accuracy"] == pytest.approx(expected["accuracy"])
+        assert row["balanced_accuracy"] == pytest.approx(expected["balanced_accuracy"])
+        assert row["accuracy_low"] <= row["accuracy"] <= row["accuracy_high"]
+
+
+def test_differences_and_shares_of_the_gap(comparison):
+    lower, upper = one(comparison, "self_supervised"), one(comparison, "supervised")
+    row = one(comparison, "attribute")
+    difference = row["accuracy"] - lower["accuracy"]
+    assert row["difference"] == pytest.approx(difference)
+    assert row["gap_closed"] == pytest.approx(difference / (upper["accuracy"] - lower["accuracy"]))
+    assert row["difference_low"] < row["difference"] < row["difference_high"]
+    assert row["gap_closed_low"] < row["gap_closed"] < row["gap_closed_high"]
+    assert [lower[f"difference{end}"] for end in ("", "_low", "_high")] == [0, 0, 0]
+    assert [upper[f"gap_closed{end}"] for end in ("", "_low", "_high")] == pytest.approx([1, 1, 1])
+
+
+def test_paired_interval_against_a_naive_loop():
+    samples = make_samples(test=60)
+    rng = np.random.default_rng(0)
+    lower = rng.random(60) < 0.5
+    correct = {"self_supervised": lower, "attribute": lower | (rng.random(60) < 0.3)}
+    predictions = {name: made_up(right, samples) for name, right in correct.items()}
+    config = BootstrapConfig(resamples=20_000)
+    row = one(compare(predictions, plain_metrics(correct), samples, config, seed=0), "attribute")
+    units = samples.filter(pl.col("split") == "test").with_row_index()
+    members = [
+        part["index"].to_list()
+        for part in units.with_columns(pl.coalesce("group", "sample_id").alias("unit")).partition_by("unit")
+    ]
+    gains = correct["attribute"].astype(float) - lower
+    naive = []
+    for _ in range(20_000):
+        rows = [i for g in rng.integers(0, len(members), len(members)) for i in members[g]]
+        naive.append(gains[rows].mean())
+    assert row["difference_low"] == pytest.approx(np.quantile(naive, 0.025), abs=0.01)
+    assert row["difference_high"] == pytest.approx(np.quantile(naive, 0.975), abs=0.01)
+    assert row["gap_closed"] is None  # there is no supervised encoder
+
+
+@pytest.mark.parametrize(("upper", "share", "bounded"), [(0.4, None, False), (0.52, 0.0, False), (0.9, 0.0, True)])
+def test_no_share_without_a_gap_and_no_interval_without_a_certain_one(upper, share, bounded):
+    samples = make_samples(test=100)
+    place = np.arange(100)
+    correct = {"self_supervised": place < 50, "attribute": place < 50, "supervised": place < 100 * upper}
+    predictions = {name: made_up(right, samples) for name, right in correct.items()}
+    row = one(compare(predictions, plain_metrics(correct), samples, BOOTSTRAP, seed=0), "attribute")
+    assert row["gap_closed"] == share
+    assert (row["gap_closed_low"] is not None) == bounded
+
+
+def test_without_a_self_supervised_encoder_there_are_no_differences():
+    samples = make_samples()
+    predictions = {"attribute": made_up(np.ones(40), samples), "supervised": made_up(np.ones(40), samples)}
+    found = compare(predictions, plain_metrics(predictions), samples, BOOTSTRAP, seed=0)
+    assert found["difference"].null_count() == found["gap_closed"].null_count() == 2
+    assert found.schema["difference"] == pl.Float64
+
+
+def test_majority_alone_is_compared_under_its_own_name():
+    samples = make_samples()
+    metrics, predictions = evaluate_majority(samples, None, seed=0)
+    found = compare({"majority": predictions}, {"majority": metrics}, samples, BOOTSTRAP, seed=0)
+    assert found["probe"].to_list() == ["majority", "majority"]
+
+
+def test_repeats_are_averaged_by_sample():
+    samples = make_samples(test=4)
+    first, second = made_up([1, 1, 0, 0], samples), made_up([1, 0, 1, 0], samples)
+    both = pl.concat([first, second.with_columns(repeat=pl.lit(1, pl.Int64))])
+    found = compare({"attribute": both}, plain_metrics(["attribute"]), samples, BOOTSTRAP, seed=0)
+    assert found["accuracy"].to_list() == [0.5]
+    assert found["samples"].to_list() == [4]
+
+
+def test_order_of_rows_does_not_matter_and_the_seed_does(evaluated, comparison):
+    samples, metrics, predictions = evaluated
+    shuffled = {name: frame.sample(fraction=1, shuffle=True, seed=1) for name, frame in predictions.items()}
+    again = compare(shuffled, metrics, samples.reverse(), BOOTSTRAP, seed=2)
+    keys = ["label", "probe", "method"]
+    assert again.sort(keys).equals(comparison.sort(keys))
+    other = compare(predictions, metrics, samples, BOOTSTRAP, seed=3)
+    assert other["accuracy"].equals(comparison["accuracy"])
+    assert not other["accuracy_low"].equals(comparison["accuracy_low"])
+
+
+def test_methods_of_other_samples_are_refused(evaluated):
+    samples, metrics, predictions = evaluated
+    less = predictions | {"attribute": predictions["attribute"].filter(pl.col("sample_id") != "s0200")}
+    with pytest.raises(InputError, match=r"attribute.predictions: other test samples for 'kind'"):
+        compare(less, metrics, samples, BOOTSTRAP, seed=2)

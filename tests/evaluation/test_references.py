@@ -1,0 +1,68 @@
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier
+
+from tests.evaluation.data import make_images, make_samples
+from weakcl_pipeline.evaluation.references import evaluate_majority, raw_pixel_features
+
+
+def test_majority_against_scikit_learn():
+    samples = make_samples().with_columns(
+        label_kind=pl.when(pl.int_range(pl.len()) < 20).then(pl.lit("kind 2")).otherwise("label_kind")
+    )
+    metrics, predictions = evaluate_majority(samples, ("kind",), seed=5)
+    train, test = (samples.filter(pl.col("split") == name) for name in ("train", "test"))
+    oracle = DummyClassifier(strategy="most_frequent").fit(np.zeros((len(train), 1)), train["label_kind"])
+    assert predictions["predicted"].to_list() == oracle.predict(np.zeros((len(test), 1))).tolist()
+    found = metrics["labels"]["kind"]["majority"]
+    assert found["class"] == "kind 2"
+    assert found["accuracy"] == pytest.approx((test["label_kind"] == "kind 2").mean())
+    assert found["balanced_accuracy"] == pytest.approx(1 / 4)
+    assert metrics["seed"] == 5
+    assert predictions["true"].to_list() == test["label_kind"].to_list()
+    assert predictions["sample_id"].to_list() == test["sample_id"].to_list()
+
+
+def test_of_equally_frequent_classes_the_first_is_guessed():
+    metrics, _ = evaluate_majority(make_samples(), None, seed=0)
+    assert metrics["labels"]["kind"]["majority"]["class"] == "kind 0"
+
+
+def test_pixels_against_an_exact_decomposition():
+    samples = make_samples()
+    images = make_images(samples, size=4)
+    train = np.arange(60)
+    features = raw_pixel_features(images, train, seed=0, components=5)
+    pixels = images.tensor().contiguous().numpy().reshape(len(samples), -1) / 255
+    exact = PCA(5, svd_solver="full").fit(pixels[train]).transform(pixels)
+    assert features.dtype == np.float32
+    signs = np.sign((features * exact).sum(axis=0))
+    np.testing.assert_allclose(features * signs, exact, atol=0.05 * exact.std())
+
+
+def test_no_more_components_than_pictures_or_pixels():
+    samples = make_samples()
+    assert raw_pixel_features(make_images(samples, size=8), np.arange(10), seed=0).shape == (130, 10)
+    assert raw_pixel_features(make_images(samples, size=2), np.arange(60), seed=0).shape == (130, 12)
+
+
+def test_test_pictures_do_not_change_the_components():
+    samples = make_samples()
+    train = np.arange(60)
+    first, second = (make_images(samples, seed=seed) for seed in (0, 0))
+    assert (raw_pixel_features(first, train, 0) == raw_pixel_features(second, train, 0)).all()
+    alone = raw_pixel_features(make_images(samples[:60], seed=0), train, 0, components=5)
+    np.testing.assert_allclose(raw_pixel_features(first, train, 0, components=5)[:60], alone, atol=1e-4)
+
+
+def test_large_pictures_are_shrunk_by_area():
+    samples = make_samples(train=20, val=5, test=5, classes=2)
+    images = make_images(samples, size=64)
+    features = raw_pixel_features(images, np.arange(20), seed=0, components=3)
+    pixels = images.tensor().contiguous().double().numpy() / 255
+    small = pixels.reshape(30, 3, 32, 2, 32, 2).mean(axis=(3, 5)).reshape(30, -1)
+    exact = PCA(3, svd_solver="full").fit(small[:20]).transform(small)
+    signs = np.sign((features * exact).sum(axis=0))
+    assert np.corrcoef((features * signs).ravel(), exact.ravel())[0, 1] > 0.95
