@@ -38,7 +38,7 @@ def made_up(correct, samples):
             "sample_id": test["sample_id"],
             "label": "kind",
             "probe": "linear",
-            "repeat": 0,
+            "repeat": pl.Series([0] * len(test), dtype=pl.Int32),
             "predicted": ["a" if right else "b" for right in correct],
             "true": "a",
         }
@@ -142,7 +142,7 @@ def test_majority_alone_is_compared_under_its_own_name():
 def test_repeats_are_averaged_by_sample():
     samples = make_samples(test=4)
     first, second = made_up([1, 1, 0, 0], samples), made_up([1, 0, 1, 0], samples)
-    both = pl.concat([first, second.with_columns(repeat=pl.lit(1, pl.Int64))])
+    both = pl.concat([first, second.with_columns(repeat=pl.lit(1, pl.Int32))])
     found = compare({"attribute": both}, plain_metrics(["attribute"]), samples, BOOTSTRAP, seed=0)
     assert found["accuracy"].to_list() == [0.5]
     assert found["samples"].to_list() == [4]
