@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.evaluation.data import make_features, make_samples, task_of
@@ -11,6 +11,7 @@ from weakcl_pipeline.evaluation.linear_probe import LinearProbeConfig, linear_pr
 PROBE = LinearProbeConfig()
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=200), st.floats(0.001, 1), st.integers(0, 2**31))
 def test_draws_are_stratified_and_hold_every_class(classes, share, seed):
     classes = np.array(classes, dtype=np.int64)

@@ -25,7 +25,7 @@ def raw_pixel_features(images: PackedImages, train: npt.NDArray[np.int64], seed:
     """Take the pixels themselves as features, reduced to their principal components on the train split.
 
     Pictures larger than 32 px are shrunk to 32 px by area averaging first. The components keep what a linear
-    classifier could use of 3,072 strongly correlated pixels (on the emoji pictures 97% of their variance) at a twelfth
+    classifier could use of 3,072 strongly correlated pixels (on the emoji pictures 92% of their variance) at a twelfth
     of its cost.
 
     Args:

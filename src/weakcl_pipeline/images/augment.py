@@ -34,10 +34,8 @@ _OPERATIONS = {
     "hue": adjust_hue_,
 }
 _ORDER_PIXELS = 64 * 32 * 32  # pictures that share an order: 64 at 32 px, 16 at 64 px, 1 from 182 px
-_CHUNK_PIXELS = {
-    "cpu": 128 * 32 * 32
-}  # 1.5 MiB of float32: smaller chunks cost more calls, larger ones leave the cache
-_CHUNK_PIXELS_ELSEWHERE = 1 << 24  # accelerators want large kernels instead
+_CHUNK_PIXELS = 128 * 32 * 32  # 1.5 MiB of float32: smaller chunks cost more calls, larger ones leave the cache
+_CHUNK_PIXELS_ON_ACCELERATOR = 1 << 24  # large kernels
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Strength = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -173,40 +171,43 @@ def apply_augmentation(images: Tensor, parameters: AugmentationParameters) -> Te
     Returns:
         float32 of shape (B, 3, H, W) in [0, 1], contiguous, on the device of the pictures.
     """
-    count, _, height, width = images.shape
-    device = images.device
-    _, ranked = torch.sort(2 * parameters.order + parameters.grey, stable=True)
-    columns, lines = sampling_points(parameters.boxes, parameters.flip, height, width)
-    columns, lines = columns[ranked].to(device), lines[ranked].to(device)
-    strengths = {name: getattr(parameters, name)[ranked].to(device)[:, None, None, None] for name in _OPERATIONS}
-    order, grey, source = parameters.order[ranked], parameters.grey[ranked], ranked.to(device)
-    limit = max(1, _CHUNK_PIXELS.get(device.type, _CHUNK_PIXELS_ELSEWHERE) // (height * width))
-    output = torch.empty((count, 3, height, width), device=device)
+    ranked = torch.argsort(2 * parameters.order + parameters.grey, stable=True)
+    output = torch.empty(images.shape, device=images.device)
 
-    def augment_chunk(chunk: slice) -> None:
-        part = sample(_take(images, source[chunk]).float(), columns[chunk], lines[chunk]).mul_(1 / 255)
-        if (number := int(order[chunk.start])) != UNJITTERED:
-            for name in ORDERS[number]:
-                _OPERATIONS[name](part, strengths[name][chunk])
-        to_grey_(part[len(part) - int(grey[chunk].sum()) :])
-        output.index_copy_(0, source[chunk], part)
+    def fill(rows: Tensor) -> None:
+        output.index_copy_(0, rows.to(images.device), _augment_rows(images, parameters, rows))
 
-    if device.type == "cpu":
-        for_each(augment_chunk, _chunks(order, limit))
+    on_cpu = images.device.type == "cpu"
+    pixels = _CHUNK_PIXELS if on_cpu else _CHUNK_PIXELS_ON_ACCELERATOR
+    chunks = _chunks(ranked, parameters.order, limit=max(1, pixels // math.prod(images.shape[-2:])))
+    if on_cpu:
+        for_each(fill, chunks)
     else:
-        for chunk in _chunks(order, limit):
-            augment_chunk(chunk)
+        for rows in chunks:
+            fill(rows)
     return output
 
 
-def _chunks(order: Tensor, limit: int) -> Iterator[slice]:
-    """Cut sorted orders into slices of one order and at most `limit` pictures, as equal as possible."""
-    start = 0
-    for size in torch.unique_consecutive(order, return_counts=True)[1].tolist():
-        step = math.ceil(size / math.ceil(size / limit))
-        for first in range(start, start + size, step):
-            yield slice(first, min(first + step, start + size))
-        start += size
+def _augment_rows(images: Tensor, parameters: AugmentationParameters, rows: Tensor) -> Tensor:
+    """Augment the pictures at `rows`, which share an order and have the grey ones last."""
+    device = images.device
+    points = sampling_points(parameters.boxes.select(rows), parameters.flip[rows], *images.shape[-2:])
+    columns, lines = (axis.to(device) for axis in points)
+    part = sample(_take(images, rows.to(device)).float(), columns, lines).mul_(1 / 255)
+    order = int(parameters.order[rows[0]])
+    for name in ORDERS[order] if order != UNJITTERED else ():
+        strength = getattr(parameters, name)[rows].to(device)
+        _OPERATIONS[name](part, strength[:, None, None, None])
+    greys = int(parameters.grey[rows].sum())
+    to_grey_(part[len(rows) - greys :])
+    return part
+
+
+def _chunks(ranked: Tensor, order: Tensor, limit: int) -> Iterator[Tensor]:
+    """Cut row numbers sorted by order into runs of one order and at most `limit` rows, as equal as possible."""
+    sizes = torch.unique_consecutive(order[ranked], return_counts=True)[1].tolist()
+    for rows in torch.split(ranked, sizes):
+        yield from rows.tensor_split(math.ceil(len(rows) / limit))
 
 
 def _take(images: Tensor, rows: Tensor) -> Tensor:

@@ -21,6 +21,10 @@ class Boxes:
     height: Tensor
     width: Tensor
 
+    def select(self, rows: Tensor) -> "Boxes":
+        """Return the boxes at the given row numbers."""
+        return Boxes(self.top[rows], self.left[rows], self.height[rows], self.width[rows])
+
 
 def draw_boxes(
     count: int,

@@ -1,0 +1,200 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+
+from tests.evaluation.data import make_features, make_images, make_samples
+from tests.evaluation.test_figures import history
+from weakcl_pipeline.evaluation import (
+    EvaluationConfig,
+    ReportConfig,
+    ReportContent,
+    build_report,
+    compare,
+    evaluate_features,
+    evaluate_majority,
+)
+
+CONFIG = EvaluationConfig.model_validate(
+    {
+        "linear_probe": {"costs": [0.1]},
+        "knn": {"ks": [5]},
+        "few_label": {"shares": [0.1], "repeats": 1, "costs": [1.0]},
+        "bootstrap": {"resamples": 200},
+    }
+)
+SHOWN = ReportConfig(largest_clusters=1, typical_clusters=2, cluster_pictures=3, queries=2, neighbours=4)
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask of a page, and checks that its tags are balanced."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.urls, self.ids, self.texts, self.tags = [], [], [], [], []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
+        self.urls += [value for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.texts).split())
+
+
+@pytest.fixture(scope="module")
+def content():
+    samples = make_samples()
+    names = ["self_supervised", "attribute", "supervised"]
+    embeddings = {name: make_features(samples, signal=i + 0.5) for i, name in enumerate(names)}
+    evaluated = {name: evaluate_features(found, samples, CONFIG, 0) for name, found in embeddings.items()}
+    evaluated["majority"] = evaluate_majority(samples, None, 0)
+    metrics = {name: found[0] for name, found in evaluated.items()}
+    comparison = compare({k: v[1] for k, v in evaluated.items()}, metrics, samples, CONFIG.bootstrap, 0)
+    cluster = pl.Series([i % 5 if i % 7 else None for i in range(len(samples))], dtype=pl.Int32)
+    return ReportContent(
+        samples=samples,
+        images=make_images(samples),
+        ingestion_summary={
+            "rows": 133,
+            "accepted": 130,
+            "quarantined": 3,
+            "quarantine_reasons": {"truncated <data>": 3},
+            "splits": {"train": 60, "val": 30, "test": 40},
+            "groups": 52,
+            "labels": {"kind": {f"kind {k}": 40 for k in range(15)}, "side": {"left": 65, "right": 60}},
+            "unlabelled": {"kind": 0, "side": 5},
+            "attributes": {"tags": {"kind": "tags", "inferred": True, "missing": 1234, "distinct": 9}},
+        },
+        cluster_report={
+            "chosen": "top_5",
+            "criterion": "the <finest> that does",
+            "batch_size": 64,
+            "labels": ["kind"],
+            "granularities": [
+                {
+                    "granularity": k,
+                    "column": f"top_{k}",
+                    "clusters": 4 + k,
+                    "singletons": 0,
+                    "largest_share": 0.3,
+                    "unclustered_share": 0.143,
+                    "H(Z)": 2.25,
+                    "partner_share_uniform": 0.9,
+                    "labels": {"kind": {"I(Z;T)": 1.125, "I(Z;T) shuffled": 0.5, "H(Z|T)": 1.25}},
+                }
+                for k in (5, 10)
+            ],
+        },
+        clusters=samples.select("sample_id").with_columns(cluster=cluster),
+        binary_attributes=samples.select("sample_id").with_columns(
+            pl.Series("tags=<script>alert(1)</script>", [i % 5 == 1 for i in range(len(samples))])
+        ),
+        histories={name: history() for name in names},
+        embeddings=embeddings,
+        metrics=metrics,
+        comparison=comparison,
+        lineage={"samples": {"version": "2026-01-01T00.00.00.000Z", "hash": "sha256:" + "ab" * 32}},
+        confidence=0.95,
+        seed=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def page(content):
+    return build_report(content, SHOWN)
+
+
+def test_nothing_is_fetched_from_anywhere(page):
+    parsed = Page(page)
+    assert parsed.urls
+    assert all(url.startswith(("data:image/", "#")) for url in parsed.urls)
+    assert not {tag for tag, _ in parsed.tags} & {"script", "link", "iframe", "object", "embed"}
+    outside = re.sub(r"data:image/[a-z+]+;base64,[A-Za-z0-9+/=]+", "", page)
+    assert not re.search(r"https?:|@import|url\(", outside)
+
+
+def test_anchors_lead_somewhere_and_are_unique(page):
+    parsed = Page(page)
+    assert {url[1:] for url in parsed.urls if url.startswith("#")} <= set(parsed.ids)
+    assert len(set(parsed.ids)) == len(parsed.ids)
+
+
+def test_tables_and_pictures_are_accessible(page):
+    tags = Page(page).tags
+    assert all(attributes.get("alt") for tag, attributes in tags if tag == "img")
+    assert all(attributes.get("scope") for tag, attributes in tags if tag == "th")
+    assert ("html", {"lang": "en"}) in tags
+
+
+def test_text_of_the_data_is_escaped(page):
+    assert "<script>" not in page
+    text = Page(page).text
+    assert "truncated <data>: 3" in text
+    assert "tags=<script>alert(1)</script>" in text
+    assert "the <finest> that does" in text
+
+
+def test_every_section_says_what_it_should(page, content):
+    text = Page(page).text
+    first = content.comparison.filter(pl.col("probe") == "linear", pl.col("method") == "attribute")
+    assert f"{100 * first['accuracy'][0]:.1f}%" in text
+    assert "On kind, auxiliary information" in text
+    assert "On side, auxiliary information" in text
+    for word in ("Rows read 133", "In quarantine 3", "kind , 15 classes", "and 3 more", "5 pictures without", "1,234"):
+        assert word in text, word
+    assert "10% of the labels" in text
+    assert "inference" in text
+    assert "2026-01-01T00.00.00.000Z" in text
+    assert "ab" * 6 in text
+    assert "ab" * 7 not in text
+    assert "Cluster 1" in text
+    assert "5 (used)" in text
+
+
+def test_neighbours_of_every_method(page, content):
+    parsed = Page(page)
+    marks = [attributes["class"] for tag, attributes in parsed.tags if tag == "li" and "class" in attributes]
+    assert len(marks) == 2 * 3 * 4
+    assert {*marks} <= {"right", "wrong"}
+    counts = re.findall(r"(\d) of 4", parsed.text)
+    assert sum(map(int, counts)) == marks.count("right")
+
+
+def test_the_best_of_a_column_is_marked(page):
+    best = re.findall(r'<td class="best">([\d.]+)%', page)
+    assert len(best) >= 4
+
+
+def test_the_same_content_gives_the_same_page(page, content):
+    assert build_report(content, SHOWN) == page
+
+
+def test_a_report_of_little(content):
+    bare = replace(
+        content,
+        lineage={},
+        histories={},
+        comparison=content.comparison.filter(~pl.col("probe").str.starts_with("linear_"), pl.col("label") == "kind"),
+        ingestion_summary=content.ingestion_summary | {"quarantine_reasons": {}, "groups": 0},
+    )
+    text = Page(build_report(bare, ReportConfig(largest_clusters=0, typical_clusters=0, queries=0))).text
+    for word in ("outside a recorded run", "Nothing was trained", "No few-label probe", "None were asked for"):
+        assert word in text, word
+    assert "Cluster 0" not in text

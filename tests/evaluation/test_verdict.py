@@ -1,0 +1,59 @@
+import polars as pl
+import pytest
+
+from weakcl_pipeline.evaluation.verdict import verdict
+
+ENDS = ("", "_low", "_high")
+
+
+def row(method, accuracy, difference=(0.0, 0.0, 0.0), share=None, label="kind"):
+    named = dict(zip([f"difference{end}" for end in ENDS], difference, strict=True))
+    return {"label": label, "probe": "linear", "method": method, "accuracy": accuracy, "gap_closed": share} | named
+
+
+def say(*rows, confidence=0.95):
+    return verdict(pl.DataFrame(rows, infer_schema_length=None), confidence)
+
+
+def test_a_gain_beyond_chance():
+    (text,) = say(
+        row("self_supervised", 0.587),
+        row("attribute", 0.636, (0.049, 0.021, 0.0764), 0.516),
+        row("supervised", 0.682, (0.095, 0.06, 0.13), 1.0),
+    )
+    assert text == (
+        "On kind, auxiliary information closes 52% of the gap between self-supervised and supervised: "
+        "a linear probe is right on 63.6% of the test pictures, against 58.7% self-supervised and 68.2% supervised. "
+        "The gain of 4.9 points is more than the choice of test pictures explains (95% interval +2.1 to +7.6)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("difference", "share", "says"),
+    [
+        ((0.01, -0.02, 0.03), 0.2, "+1.0 points may be due to the choice of test pictures (90% interval -2.0 to +3.0)"),
+        ((-0.05, -0.08, -0.02), -0.5, "The loss of 5.0 points is more than"),
+        ((-0.05, -0.08, -0.02), -0.5, "auxiliary information does not help"),
+        ((0.05, 0.02, 0.08), None, "there is no gap to supervised training to close"),
+        ((0.05, 0.02, 0.08), 1.2, "closes the whole gap"),
+    ],
+)
+def test_other_outcomes(difference, share, says):
+    rows = row("self_supervised", 0.5), row("attribute", 0.55, difference, share), row("supervised", 0.6)
+    assert says in say(*rows, confidence=0.9)[0]
+
+
+def test_without_a_supervised_encoder():
+    (text,) = say(row("self_supervised", 0.5), row("attribute", 0.55, (0.05, 0.01, 0.1)))
+    assert "against 50.0% self-supervised." in text
+
+
+def test_without_the_method_the_best_is_named():
+    assert say(row("self_supervised", 0.5), row("iterative", 0.625)) == [
+        "On kind, Iterative k-means is highest, with 62.5% of the test pictures right."
+    ]
+
+
+def test_a_text_for_each_label_in_their_order():
+    texts = say(row("iterative", 0.5, label="side"), row("iterative", 0.6, label="kind"))
+    assert [text.split(",")[0] for text in texts] == ["On side", "On kind"]
