@@ -59,8 +59,8 @@ def fit_path(
 ) -> list[SoftmaxRegression]:
     """Minimise ``mean_i CE(x_i W + b, y_i) + |W|^2 / (2 C N)`` for each C, each fit starting where the last ended.
 
-    This is scikit-learn's ``LogisticRegression(C)`` divided by C N; with two classes its C is twice ours, for it then has
-    one vector where there are two here. The bias is not penalised.
+    This is scikit-learn's ``LogisticRegression(C)`` divided by C N; with two classes its C is twice ours, for it then
+    has one vector where there are two here. The bias is not penalised.
 
     Args:
         features: float32 (N, D), standardised: the mean of each column should be about 0.
