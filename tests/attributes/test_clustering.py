@@ -9,7 +9,7 @@ from weakcl_pipeline.attributes.clustering import (
     choose_granularity,
     form_clusters,
 )
-from weakcl_pipeline.attributes.granularity import expected_bits
+from weakcl_pipeline.attributes.granularity import bits_learned
 from weakcl_pipeline.attributes.rules import top_entropy
 from weakcl_pipeline.errors import InputError
 
@@ -18,22 +18,26 @@ BINARY = pl.DataFrame({f"a{i}": RNG.random(300) < 0.5 for i in range(8)})
 TRAIN = np.arange(300) < 200
 
 
+def few_meet(k, clusters):
+    """At the finest granularity only every tenth sample meets a partner."""
+    return np.arange(len(clusters)) % 10 == 0 if k > 4 else np.ones(len(clusters), dtype=bool)
+
+
 def test_every_granularity_has_a_column_and_the_chosen_one_is_copied():
     config = ClusteringConfig(granularities=(6, 2, 4))
-    clusters, chosen = form_clusters(BINARY, TRAIN, config, batch_size=64)
+    clusters, chosen = form_clusters(BINARY, TRAIN, config, few_meet)
     assert clusters.columns == ["top_2", "top_4", "top_6", "cluster"]
     assert set(clusters.dtypes) == {pl.Int32}
     expected = top_entropy(BINARY, TRAIN, [2, 4, 6])
     assert all((clusters[f"top_{k}"].to_numpy() == ids).all() for k, ids in expected.items())
     assert clusters["cluster"].equals(clusters[f"top_{chosen}"])
-    bits = {k: expected_bits(ids[TRAIN], 64) for k, ids in expected.items()}
-    assert chosen == max(bits, key=bits.get)
-    assert len(set(bits.values())) == 3
+    bits = {k: bits_learned(ids[TRAIN], few_meet(k, ids[TRAIN])) for k, ids in expected.items()}
+    assert chosen == max(bits, key=bits.get) == 4
 
 
 def test_the_granularity_can_be_fixed():
     config = ClusteringConfig(granularities=(2, 6), granularity=6)
-    _, chosen = form_clusters(BINARY, TRAIN, config, batch_size=64)
+    _, chosen = form_clusters(BINARY, TRAIN, config, few_meet)
     assert chosen == 6
     assert choose_granularity({2: 1.0, 6: 0.1}, config) == 6
 
@@ -41,7 +45,7 @@ def test_the_granularity_can_be_fixed():
 def test_missing_cells_give_null_clusters():
     first = pl.int_range(pl.len()) == 0
     binary = BINARY.with_columns(pl.when(~first).then(pl.all()).name.keep())
-    clusters, _ = form_clusters(binary, TRAIN, ClusteringConfig(granularities=(8,)), batch_size=64)
+    clusters, _ = form_clusters(binary, TRAIN, ClusteringConfig(granularities=(8,)), few_meet)
     assert clusters["top_8"].null_count() == 1
     assert as_assignment(clusters["top_8"])[0] == -1
     assert as_assignment(clusters["top_8"]).dtype == np.int64
@@ -49,12 +53,7 @@ def test_missing_cells_give_null_clusters():
 
 def test_more_attributes_than_there_are_is_refused_with_key_and_number():
     with pytest.raises(InputError, match=r"clustering\.granularities: 9 .* only 8"):
-        form_clusters(BINARY, TRAIN, ClusteringConfig(granularities=(4, 9)), batch_size=64)
-
-
-def test_a_batch_larger_than_the_train_split_is_refused():
-    with pytest.raises(InputError, match=r"training\.batch_size: 201 .* 200 samples"):
-        form_clusters(BINARY, TRAIN, ClusteringConfig(granularities=(4,)), batch_size=201)
+        form_clusters(BINARY, TRAIN, ClusteringConfig(granularities=(4, 9)), few_meet)
 
 
 def test_attribute_columns_are_all_or_the_named_ones():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weakcl_pipeline.attributes.granularity import expected_bits, expected_partner_share, most_telling
+from weakcl_pipeline.attributes.granularity import bits_learned, expected_partner_share, most_telling
 
 
 def enumerated_share(clusters, batch_size):
@@ -38,22 +38,19 @@ def test_singletons_and_unclustered_samples_never_have_a_partner():
     assert expected_partner_share(np.zeros(50, dtype=np.int64), 2) == 1
 
 
-@given(st.lists(st.integers(-1, 3), min_size=2, max_size=8), st.integers(2, 9))
-def test_bits_equal_an_enumeration_of_all_batches(clusters, batch_size):
-    n, ids = len(clusters), np.array(clusters)
-    bits = met = 0
-    for batch in combinations(range(n), min(batch_size, n)):
-        for anchor in batch:
-            met += 1
-            partners = [other for other in batch if other != anchor and ids[other] == ids[anchor] >= 0]
-            bits += np.log2(n / (ids == ids[anchor]).sum()) if partners else 0
-    assert expected_bits(ids, batch_size) == pytest.approx(bits / met, abs=1e-9)
+@given(st.lists(st.tuples(st.integers(-1, 3), st.booleans()), min_size=1, max_size=12))
+def test_bits_are_the_mean_surprise_of_the_clusters_whose_members_met(drawn):
+    clusters, met = (np.array(column) for column in zip(*drawn, strict=True))
+    n = len(clusters)
+    bits = [np.log2(n / (clusters == c).sum()) if m and c >= 0 else 0 for c, m in zip(clusters, met, strict=True)]
+    assert bits_learned(clusters, met) == pytest.approx(sum(bits) / n)
 
 
-def test_neither_one_cluster_for_all_nor_one_for_each_teaches_anything():
-    assert expected_bits(np.zeros(64, dtype=np.int64), 16) == 0
-    assert expected_bits(np.arange(64), 16) == 0
-    assert expected_bits(np.repeat(np.arange(8), 8), 16) > 2
+def test_neither_one_cluster_for_all_nor_nobody_met_teaches_anything():
+    everyone, nobody = np.ones(64, dtype=bool), np.zeros(64, dtype=bool)
+    assert bits_learned(np.zeros(64, dtype=np.int64), everyone) == 0
+    assert bits_learned(np.repeat(np.arange(8), 8), nobody) == 0
+    assert bits_learned(np.repeat(np.arange(8), 8), everyone) == 3
 
 
 def test_the_most_telling_granularity_is_taken_and_of_equals_the_coarsest():

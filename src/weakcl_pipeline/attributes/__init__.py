@@ -10,7 +10,7 @@ from weakcl_pipeline.attributes.clustering import (
     column_of,
     form_clusters,
 )
-from weakcl_pipeline.attributes.granularity import expected_bits, expected_partner_share, most_telling
+from weakcl_pipeline.attributes.granularity import bits_learned, expected_partner_share, most_telling
 from weakcl_pipeline.attributes.leaks import Leak, find_leaks, refuse_leaks
 from weakcl_pipeline.attributes.measures import (
     conditional_entropy,
@@ -30,6 +30,7 @@ __all__ = [
     "Leak",
     "as_assignment",
     "binarise",
+    "bits_learned",
     "cast_column",
     "choose_attributes",
     "choose_granularity",
@@ -37,7 +38,6 @@ __all__ = [
     "conditional_entropy",
     "count_entropy",
     "entropy",
-    "expected_bits",
     "expected_partner_share",
     "find_leaks",
     "form_clusters",

@@ -1,7 +1,7 @@
 """Clusters at every configured granularity, one of them chosen for training."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, Self
 
 import numpy as np
@@ -9,12 +9,15 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from weakcl_pipeline.attributes.granularity import expected_bits, most_telling
+from weakcl_pipeline.attributes.granularity import bits_learned, most_telling
 from weakcl_pipeline.attributes.rules import CLUSTER_RULES
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.errors import InputError
 
 logger = logging.getLogger(__name__)
+
+Meets = Callable[[int, npt.NDArray[np.int64]], npt.NDArray[np.bool_]]
+"""(granularity, (N,) clusters) -> (N,) whether a sample has a partner in an epoch of batches as training draws them."""
 
 
 class ClusteringConfig(Config):
@@ -84,7 +87,7 @@ def choose_attributes(available: Iterable[str], config: ClusteringConfig) -> lis
 
 
 def form_clusters(
-    binary: pl.DataFrame, train: npt.NDArray[np.bool_], config: ClusteringConfig, *, batch_size: int
+    binary: pl.DataFrame, train: npt.NDArray[np.bool_], config: ClusteringConfig, meets: Meets
 ) -> tuple[pl.DataFrame, int]:
     """Cluster every sample at every granularity, and choose the granularity for training.
 
@@ -92,21 +95,15 @@ def form_clusters(
         binary: Nullable Boolean columns, N rows.
         train: (N,) rows of the train split, which the rule is fitted on.
         config: The rule, the granularities and the criterion.
-        batch_size: Of the training, in samples: what the criterion is about.
+        meets: Which train samples have a partner, by which the granularity is chosen.
 
     Returns:
         N rows of Int32 columns `top_<k>` (null = no cluster) and `cluster`, a copy of the chosen one; the
         chosen k.
 
     Raises:
-        InputError: A granularity asks for more attributes than there are, or a batch is larger than the
-            train split.
+        InputError: A granularity asks for more attributes than there are.
     """
-    if batch_size > train.sum():
-        raise InputError(
-            f"training.batch_size: {batch_size} is more than the {int(train.sum())} samples of the train"
-            " split, so that no batch could be filled. Lower it."
-        )
     most = max(config.granularities)
     if most > binary.width:
         raise InputError(
@@ -115,11 +112,11 @@ def form_clusters(
             f" take part (clustering.attributes)."
         )
     by_granularity = CLUSTER_RULES[config.rule](binary, train, config.granularities)
-    bits = {k: expected_bits(ids[train], batch_size) for k, ids in by_granularity.items()}
+    bits = {k: bits_learned(ids[train], meets(k, ids[train])) for k, ids in by_granularity.items()}
     chosen = choose_granularity(bits, config)
     logger.info(
-        "Clusters at %s; %s is used for training (an anchor learns %.2f bits in a uniform batch of %d)",
-        ", ".join(map(column_of, by_granularity)), column_of(chosen), bits[chosen], batch_size,
+        "Clusters at %s; %s is used for training (an anchor learns %.2f bits of its cluster)",
+        ", ".join(map(column_of, by_granularity)), column_of(chosen), bits[chosen],
     )  # fmt: skip
     columns = {column_of(k): _nullable(ids) for k, ids in by_granularity.items()}
     return pl.DataFrame(columns | {"cluster": columns[column_of(chosen)]}), chosen
@@ -129,7 +126,7 @@ def choose_granularity(bits: Mapping[int, float], config: ClusteringConfig) -> i
     """The granularity that training uses: the configured one, or by the criterion where that is "auto".
 
     Args:
-        bits: Granularity -> what an anchor learns in a uniform batch (`granularity.expected_bits`).
+        bits: Granularity -> what an anchor learns of its cluster (`granularity.bits_learned`).
         config: The criterion.
     """
     if config.granularity == "auto":

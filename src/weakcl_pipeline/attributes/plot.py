@@ -27,7 +27,7 @@ def plot_granularities(report: dict[str, Any]) -> Figure:
     number.set_yscale("symlog", linthresh=1)
     number.set(title="Clusters (train)", ylabel="number")
     _draw_partners(partners, report)
-    _line(learned, ks, [entry["bits_learned"] for entry in entries], "uniform batches", ("o-", _BLUE))
+    _line(learned, ks, [entry["bits_learned"] for entry in entries], "as training draws", ("o-", _BLUE))
     learned.set(title="What an anchor learns (criterion)", ylabel="bits", ylim=(0, None))
     for axes in (information, number, partners, learned):
         axes.set_xscale("log")

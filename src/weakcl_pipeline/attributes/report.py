@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from weakcl_pipeline.attributes.clustering import ClusteringConfig, choose_granularity, column_of
-from weakcl_pipeline.attributes.granularity import expected_bits, expected_partner_share
+from weakcl_pipeline.attributes.granularity import expected_partner_share
 from weakcl_pipeline.attributes.measures import count_entropy, mutual_information, shuffled_mutual_information
 
 
@@ -32,7 +32,7 @@ def describe_granularity(
 
     Returns:
         `clusters`, `singletons` (clusters of one sample), `largest_share`, `unclustered_share`, `H(Z)`,
-        `partner_share_uniform`, `bits_learned` (`granularity.expected_bits`), and per label under `labels`:
+        `partner_share_uniform`, and per label under `labels`:
         `samples`, `H(T)`, `I(Z;T)`, `H(Z|T)` and `I(Z;T) shuffled`.
     """
     clustered = clusters >= 0
@@ -44,7 +44,6 @@ def describe_granularity(
         "unclustered_share": 1.0 - float(clustered.sum()) / max(1, len(clusters)),
         "H(Z)": count_entropy(sizes),
         "partner_share_uniform": expected_partner_share(clusters, batch_size),
-        "bits_learned": expected_bits(clusters, batch_size),
         "labels": {name: _against_label(clusters, label, shuffles=shuffles, rng=rng) for name, label in labels.items()},
     }
 
@@ -104,12 +103,12 @@ def assemble_report(
     """The head of `cluster_report`: the chosen granularity and why, over the figures of each.
 
     Args:
-        figures: Granularity -> its figures (`describe_granularity`).
+        figures: Granularity -> its figures (`describe_granularity`), and `bits_learned` of `attributes.granularity`.
         config: The rule and the criterion.
         batch_size: Of the training, in samples.
     """
     chosen = choose_granularity({k: entry["bits_learned"] for k, entry in figures.items()}, config)
-    criterion = f"the granularity from whose clusters an anchor learns the most bits in a uniform batch of {batch_size}"
+    criterion = "the granularity from whose clusters an anchor learns the most bits in the batches of training"
     return {
         "rule": config.rule,
         "chosen": column_of(chosen),

@@ -112,9 +112,21 @@ def partner_share(batches: list[Rows], clusters: Rows) -> float:
         batches: Arrays of sample positions.
         clusters: The cluster of each sample, int64 (N,); a negative id means none, and so no partner.
     """
-    ids = np.concatenate([clusters[batch] for batch in batches])
+    return float(has_partner(batches, clusters)[np.concatenate(batches)].mean())
+
+
+def has_partner(batches: list[Rows], clusters: Rows) -> npt.NDArray[np.bool_]:
+    """Return which samples have another sample of their cluster in their batch, bool (N,); false where not visited.
+
+    Args:
+        batches: Disjoint arrays of sample positions.
+        clusters: The cluster of each sample, int64 (N,); a negative id means none, and so no partner.
+    """
+    visited = np.concatenate(batches)
     batch_of = np.repeat(np.arange(len(batches)), [len(batch) for batch in batches])
-    ids = np.maximum(ids, -1)
+    ids = np.maximum(clusters[visited], -1)
     key = batch_of * (ids.max() + 2) + ids + 1
     _, meeting, counts = np.unique(key, return_inverse=True, return_counts=True)
-    return float(((counts[meeting] > 1) & (ids >= 0)).mean())
+    partnered = np.zeros(len(clusters), dtype=np.bool_)
+    partnered[visited] = (counts[meeting] > 1) & (ids >= 0)
+    return partnered

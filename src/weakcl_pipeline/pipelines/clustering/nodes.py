@@ -17,8 +17,9 @@ from weakcl_pipeline.attributes.clustering import (
 from weakcl_pipeline.attributes.plot import plot_granularities
 from weakcl_pipeline.attributes.report import assemble_report, describe_granularity, describe_largest
 from weakcl_pipeline.attributes.schema import Schema, specs_of
-from weakcl_pipeline.contrastive.sampler import cluster_aware_batches, partner_share
+from weakcl_pipeline.contrastive.sampler import Rows, SamplerConfig, draw_batches, has_partner, partner_share
 from weakcl_pipeline.contrastive.trainer import TrainingConfig
+from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.pipelines.samples import LABEL_PREFIX
 from weakcl_pipeline.seeding import numpy_generator
 
@@ -48,6 +49,7 @@ def form_clusters(
     binary_attributes: pl.DataFrame,
     clustering: ClusteringConfig,
     training: TrainingConfig,
+    seed: int,
 ) -> pl.DataFrame:
     """Cluster every sample at every granularity and choose the one for training; no label is looked at.
 
@@ -55,13 +57,18 @@ def form_clusters(
         samples: Tells the train split, which the rule is fitted on.
         binary_attributes: Of the same rows.
         clustering: Rule, granularities and criterion.
-        training: Its batch size decides which granularity leaves anchors with partners.
+        training: Its batches decide at which granularity anchors have partners.
+        seed: For the simulated batches.
 
     Returns:
         `clusters`: `sample_id`, `top_<k>` for every k, and `cluster`, the chosen one.
     """
     binary, train = binary_attributes.drop("sample_id"), _train_mask(samples)
-    clusters, _ = rules.form_clusters(binary, train, clustering, batch_size=training.batch_size)
+
+    def meets(k: int, ids: Rows) -> npt.NDArray[np.bool_]:
+        return has_partner(_simulate_epoch(ids, training, training.sampler, seed, k), ids)
+
+    clusters, _ = rules.form_clusters(binary, train, clustering, meets)
     return samples.select("sample_id").hstack(clusters)
 
 
@@ -103,11 +110,13 @@ def report_clusters(
             shuffles=clustering.shuffles,
             rng=numpy_generator(seed, "shuffled information", k),
         )
-        # One epoch, simulated: the formula for uniform batches has no counterpart here.
-        batches = cluster_aware_batches(
-            assigned, training.batch_size, training.sampler, numpy_generator(seed, "simulated epoch", k)
+        aware = training.sampler.model_copy(update={"name": "cluster_aware"})
+        # Simulated: the formula for uniform batches has no counterpart here.
+        figures[k]["partner_share_cluster_aware"] = partner_share(
+            _simulate_epoch(assigned, training, aware, seed, k), assigned
         )
-        figures[k]["partner_share_cluster_aware"] = partner_share(batches, assigned)
+        drawn = _simulate_epoch(assigned, training, training.sampler, seed, k)
+        figures[k]["bits_learned"] = rules.bits_learned(assigned, has_partner(drawn, assigned))
     report = assemble_report(figures, clustering, batch_size=training.batch_size)
     binary = binary_attributes.drop("sample_id")
     report["attributes"] = [
@@ -118,6 +127,18 @@ def report_clusters(
         as_assignment(clusters["cluster"].filter(train)), binary.filter(train)
     )
     return report, plot_granularities(report)
+
+
+def _simulate_epoch(ids: Rows, training: TrainingConfig, sampler: SamplerConfig, seed: int, k: int) -> list[Rows]:
+    """Draw an epoch of batches, the same whenever the same is asked for.
+
+    Raises:
+        InputError: If a batch is larger than the train split.
+    """
+    if training.batch_size > len(ids):
+        msg = f"training.batch_size: {training.batch_size} is more than the {len(ids)} samples of the train split"
+        raise InputError(msg)
+    return draw_batches(ids, training.batch_size, sampler, numpy_generator(seed, "simulated epoch", k))
 
 
 def _train_mask(samples: pl.DataFrame) -> npt.NDArray[np.bool_]:

@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 func=form_clusters,
-                inputs=["samples", "binary_attributes", "params:clustering", "params:training"],
+                inputs=["samples", "binary_attributes", "params:clustering", "params:training", "params:seed"],
                 outputs="clusters",
                 name="form_clusters",
             ),
