@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 .PHONY: run test test-slow lint format viz notebooks clean
 
 run: $(INSTALLED)  ## Run everything on the embedded emoji pictures
-	$(BIN)/kedro run --pipeline=full
+	$(BIN)/kedro run --pipelines=full
 
 test: $(INSTALLED)  ## Run the tests with branch coverage
 	$(BIN)/coverage erase

@@ -71,7 +71,7 @@ def test_it_learns_what_the_clusters_say(images):
     held_out = np.arange(N, N + 8)
     similarity = features[held_out] @ features[ROWS].T
     same_kind = (held_out[:, None] - ROWS[None]) % 2 == 0
-    assert similarity[same_kind].mean() > similarity[~same_kind].mean() + 0.5
+    assert similarity[same_kind].mean() > similarity[~same_kind].mean() + 0.2
 
 
 def test_the_seed_determines_the_weights(images):
