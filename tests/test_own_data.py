@@ -1,0 +1,59 @@
+"""What README says of a user's own table and folder of pictures, done."""
+
+import re
+
+import numpy as np
+import polars as pl
+import yaml
+from PIL import Image
+
+from tests.conftest import ROOT
+
+KINDS = ("cat", "dog", "owl")
+
+
+def readme_files():
+    """The environment's files as README shows them, by name."""
+    section = (ROOT / "README.md").read_text().split("## Use your own data")[1].split("\n## ")[0]
+    blocks = re.findall(r"```yaml\n# conf/mine/(\S+)\n(.*?)```", section, re.DOTALL)
+    return {name: yaml.safe_load(text) for name, text in blocks}
+
+
+def write_pictures(folder, count, generator):
+    folder.mkdir(parents=True)
+    rows = []
+    for number in range(count):
+        kind = KINDS[number % 3]
+        Image.fromarray(generator.integers(0, 256, (40, 52, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+        rows.append(
+            {
+                "id": f"p{number}",
+                "file": f"{number}.png",
+                "split": ("train", "train", "val", "test")[number // 3 % 4],
+                "species": kind,
+                "tags": [word for word in (f"{kind}like", "cute", "wild") if generator.random() < 0.7],
+                "colour": ("black", "white")[int(generator.random() < 0.5)],
+                "habitat": ["land", "house" if number % 2 else "forest"],
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+def test_the_environment_of_readme_runs_on_a_table_and_a_folder(project_factory):
+    project = project_factory()
+    files = readme_files()
+    assert set(files) == {"catalog.yml"} | {f"parameters_{name}.yml" for name in ("ingestion", "images", "clustering")}
+    files["parameters_ingestion.yml"]["ingestion"]["attributes"]["tags"]["min_count"] = 5
+    files["parameters_clustering.yml"]["clustering"]["granularities"] = [1, 2, 4]
+    (project.path / "conf/mine").mkdir()
+    for name, content in files.items():
+        (project.path / "conf/mine" / name).write_text(yaml.safe_dump(content))
+    raw = project.path / "data/01_raw/mine"
+    table = write_pictures(raw / "pictures", 240, np.random.default_rng(0))
+    table.write_parquet(raw / "table.parquet")
+    base = yaml.safe_load((project.path / "conf/local/parameters.yml").read_text())
+    project.run("full", env="mine", params={"training": base["training"], "iterative": base.get("iterative", {})})
+    assert project.artifact("samples").load().height == 240
+    assert project.artifact("image_store").load().schema.metadata[b"image_size"] == b"64"
+    assert set(project.artifact("comparison").load()["label"]) == {"species"}
+    assert project.artifact("report").load().startswith("<!")
