@@ -54,6 +54,13 @@ def test_stems_keep_the_resolution_they_promise(stem, size):
     assert seen == [size]
 
 
+def test_the_stem_shrinks_whichever_its_backbones_arguments_build():
+    kwargs = {"stem_type": "", "stem_width": 64, "channels": [8, 8, 8, 8]}  # by default resnet10t's stem is deep
+    config = EncoderConfig(backbone="resnet10t", backbone_kwargs=kwargs, stem="half")
+    conv = Encoder.create(config, MEAN, STD, 0).backbone.conv1
+    assert (conv.kernel_size, conv.stride) == ((3, 3), (2, 2))
+
+
 def test_head_is_the_papers_by_default():
     kinds = [type(layer) for layer in tiny().head]
     assert kinds == [nn.Linear, nn.ReLU, nn.Linear]

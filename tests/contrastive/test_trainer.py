@@ -118,6 +118,19 @@ def test_compilation_is_asked_for_and_used(images, monkeypatch):
     assert calls == [32] * 3
 
 
+def test_small_views_come_first(images, monkeypatch):
+    sides, project = [], trainer_module._Trainer._project
+
+    def spy(self, views):
+        sides.append(views.shape[-1])
+        return project(self, views)
+
+    monkeypatch.setattr(trainer_module._Trainer, "_project", spy)
+    result = train(images, ROWS, KINDS, config(progressive={"size": 8, "share": 0.7}), seed=0, name="kinds")
+    assert sides == [8] * 6 + [SIZE] * 3
+    assert result.history["view_size"].to_list() == [8, 8, SIZE]
+
+
 def _train_until_killed(table, kind, training, root, epochs):
     save = CheckpointStore.save
 
@@ -142,7 +155,8 @@ POSITIVES = {
 @pytest.mark.parametrize("kind", POSITIVES)
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(images, tmp_path, caplog, kind, optimiser):
-    training = config(epochs=5, optimiser=OptimiserConfig(name=optimiser, learning_rate=0.01))
+    progressive = {"size": 8, "share": 0.8}  # the first epoch after the kill is the last small one
+    training = config(epochs=5, progressive=progressive, optimiser=OptimiserConfig(name=optimiser, learning_rate=0.01))
     straight = train(images, ROWS, POSITIVES[kind](), training, seed=0, name="straight")
     process = multiprocessing.get_context("spawn").Process(
         target=_train_until_killed, args=(images.to_table(), kind, training, tmp_path, 3)

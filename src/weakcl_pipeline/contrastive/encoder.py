@@ -187,9 +187,9 @@ def _create_backbone(config: EncoderConfig) -> nn.Module:
 
 def _shrink_stem(backbone: Any, config: EncoderConfig) -> None:
     """Let the first convolution keep the resolution of small pictures (or halve it), and drop the max-pooling."""
-    name = backbone.default_cfg.get("first_conv")
-    conv = backbone.get_submodule(name) if isinstance(name, str) else None
-    if not isinstance(conv, nn.Conv2d) or (conv.kernel_size == conv.stride and conv.stride != (1, 1)):
+    convs = ((name, module) for name, module in backbone.named_modules() if isinstance(module, nn.Conv2d))
+    name, conv = next(convs, ("", None))
+    if conv is None or conv.in_channels != 3 or (conv.kernel_size == conv.stride and conv.stride != (1, 1)):
         msg = (
             f"training.encoder.stem: {config.backbone!r} has no convolutional stem to shrink; use `original`, and give "
             f"training.encoder.backbone_kwargs for small pictures (for instance patch_size, img_size)"

@@ -43,9 +43,9 @@ def create_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.O
         {"params": vectors, "weight_decay": config.weight_decay if config.decay_all else 0.0},
     ]
     if config.name == "adamw":
-        return torch.optim.AdamW(groups, lr=config.learning_rate)
+        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
     nesterov = config.momentum > 0
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=nesterov)
+    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=nesterov, fused=True)
 
 
 def learning_rate_at(step: int, total_steps: int, config: OptimiserConfig) -> float:

@@ -21,5 +21,17 @@ def unpack_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Ten
         if key.startswith(_PREFIX):
             index, name = key.removeprefix(_PREFIX).split(".", 1)
             state.setdefault(int(index), {})[name] = tensor
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    laid_out = {
+        index: {name: _lay_out_as(parameters[index], tensor) for name, tensor in own.items()}
+        for index, own in state.items()
+    }
     groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": state, "param_groups": groups})
+    optimiser.load_state_dict({"state": laid_out, "param_groups": groups})
+
+
+def _lay_out_as(parameter: Tensor, tensor: Tensor) -> Tensor:
+    """Give a tensor of a parameter's shape its memory format: fused optimisers walk through both side by side."""
+    if tensor.shape != parameter.shape:
+        return tensor
+    return torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False).copy_(tensor)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from rich.progress import Progress
 from torch import Tensor
@@ -26,6 +27,7 @@ from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCEConfig, 
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig, create_optimiser, learning_rate_at
 from weakcl_pipeline.contrastive.positives import Positives
 from weakcl_pipeline.contrastive.progress import training_progress
+from weakcl_pipeline.contrastive.progressive import ProgressiveConfig, view_size
 from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share
 from weakcl_pipeline.contrastive.state import pack_optimiser, unpack_optimiser
 from weakcl_pipeline.errors import InputError
@@ -48,6 +50,7 @@ class TrainingConfig(Config):
         batch_size: Pictures in a batch; each gives two views.
         encoder: The architecture.
         augmentation: How views are made.
+        progressive: Small views in the first epochs; none means the stored size in all.
         objective: What is minimised.
         sampler: How batches are drawn.
         optimiser: The optimiser and its schedule.
@@ -58,6 +61,7 @@ class TrainingConfig(Config):
     batch_size: int = Field(ge=2)
     encoder: EncoderConfig = EncoderConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
+    progressive: ProgressiveConfig | None = None
     objective: ObjectiveConfig = ClInfoNCEConfig()
     sampler: SamplerConfig = SamplerConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
@@ -70,9 +74,9 @@ class TrainingResult:
 
     Attributes:
         encoder: In evaluation mode, on the CPU.
-        history: A row an epoch: ``epoch`` (from 1), ``loss`` (nats), ``learning_rate``, ``images_per_second``,
-            ``seconds``, ``alignment`` and ``uniformity`` (Wang and Isola 2020), ``partner_share``, and what the
-            positives add.
+        history: A row an epoch: ``epoch`` (from 1), ``loss`` (nats), ``learning_rate``, ``view_size`` (pixels),
+            ``images_per_second``, ``seconds``, ``alignment`` and ``uniformity`` (Wang and Isola 2020),
+            ``partner_share``, and what the positives add.
         clusters: The clusters of the last epoch, int64 (N,), negative for none.
         checkpoint: Name of the directory of its checkpoints; none where there were none.
     """
@@ -142,6 +146,9 @@ class _Trainer:
             torch.compile(self._project) if config.device.compile else self._project
         )
         self._augmentation = Augmentation(config.augmentation)
+        self._view_sizes = [
+            view_size(config.progressive, epoch, config.epochs, images.size) for epoch in range(config.epochs)
+        ]
         self._objective = OBJECTIVES[config.objective.name](config.objective)
         self._optimiser = create_optimiser(self._encoder, config.optimiser)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._dtype == torch.float16)
@@ -204,6 +211,7 @@ class _Trainer:
             "epoch": epoch + 1,
             "loss": measured[0],
             "learning_rate": self._optimiser.param_groups[0]["lr"],
+            "view_size": self._view_sizes[epoch],
             "images_per_second": sum(map(len, batches)) / seconds,
             "seconds": seconds,
             "alignment": measured[1],
@@ -233,7 +241,7 @@ class _Trainer:
         started = refreshed = time.perf_counter()
         for step, batch in enumerate(batches):
             self._set_learning_rate(epoch * self._steps_per_epoch + step)
-            measured[step] = self._step(batch, ids[torch.from_numpy(batch)], generator)
+            measured[step] = self._step(batch, ids[torch.from_numpy(batch)], self._view_sizes[epoch], generator)
             now = time.perf_counter()
             if now - refreshed > _REFRESH_SECONDS:
                 refreshed = now
@@ -243,10 +251,12 @@ class _Trainer:
         self._refuse_non_finite(epoch, measured[:, 0])
         return measured.mean(dim=0).tolist()
 
-    def _step(self, batch: Rows, clusters: Tensor, generator: torch.Generator) -> Tensor:
+    def _step(self, batch: Rows, clusters: Tensor, size: int, generator: torch.Generator) -> Tensor:
         """Take one optimiser step; return loss, alignment and uniformity, float32 (3,)."""
         pictures = self._images.read(self._rows[batch]).to(self._device, non_blocking=True)
         views = self._augmentation(torch.cat([pictures] * _VIEWS), generator)
+        if size < self._images.size:
+            views = F.interpolate(views, size=(size, size), mode="bilinear", antialias=True)
         with autocast(self._device, self._dtype):
             z = self._embed_views(views)
         loss = self._objective(z, clusters.repeat(_VIEWS))
