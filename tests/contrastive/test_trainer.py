@@ -131,6 +131,20 @@ def test_small_views_come_first(images, monkeypatch):
     assert result.history["view_size"].to_list() == [8, 8, SIZE]
 
 
+def test_clusters_are_found_at_the_size_of_the_epochs_views(images, monkeypatch):
+    sides, forward = [], trainer_module.Encoder.forward
+
+    def spy(self, pictures):
+        if not self.training:
+            sides.append(pictures.shape[-1])
+        return forward(self, pictures)
+
+    monkeypatch.setattr(trainer_module.Encoder, "forward", spy)
+    positives = IterativePositives(IterativeConfig(k=6, warmup_epochs=1, recluster_every=1), N, {}, 0)
+    train(images, ROWS, positives, config(progressive={"size": 8, "share": 0.7}), seed=0, name="iterative")
+    assert sides == [8, SIZE]
+
+
 def _train_until_killed(table, kind, training, root, epochs):
     save = CheckpointStore.save
 

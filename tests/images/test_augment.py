@@ -31,13 +31,15 @@ def pictures(count, height=32, width=32, seed=0):
     return torch.randint(0, 256, (count, 3, height, width), dtype=torch.uint8, generator=generator(seed))
 
 
-def one_by_one(images, parameters):
+def one_by_one(images, parameters, size=None):
     """The same augmentation by torchvision, one picture at a time."""
     results = []
     boxes = parameters.boxes
     for i, image in enumerate(images.float() / 255):
         box = [int(side[i]) for side in (boxes.top, boxes.left, boxes.height, boxes.width)]
         result = oracle.resized_crop(image, *box, size=list(image.shape[-2:]), antialias=True)
+        if size:
+            result = oracle.resize(result, list(size), antialias=True)
         if parameters.flip[i]:
             result = oracle.horizontal_flip(result)
         if parameters.order[i] != UNJITTERED:
@@ -72,6 +74,14 @@ class TestApplying:
         error = (result - one_by_one(images, parameters)).abs()
         assert error.max() < 2e-3
         assert error.mean() < 1e-5
+
+    @pytest.mark.parametrize(("stored", "size"), [((32, 32), (16, 16)), ((32, 32), (23, 23)), ((48, 64), (32, 20))])
+    def test_smaller_views_equal_a_resized_crop(self, stored, size):
+        images = pictures(60, *stored)
+        parameters = draw_parameters(PAPER, 60, *stored, generator())
+        result = apply_augmentation(images, parameters, size)
+        assert result.shape == (60, 3, *size)
+        assert (result - one_by_one(images, parameters, size)).abs().max() < 2e-3
 
     def test_every_order_in_any_sequence(self):
         images = pictures(100)

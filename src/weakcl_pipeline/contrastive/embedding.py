@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_device, resolve_precision
@@ -21,6 +22,7 @@ def embed(
     *,
     rows: Rows | None = None,
     projection: bool = False,
+    size: int | None = None,
     batch_size: int = 512,
 ) -> npt.NDArray[np.float32]:
     """Compute the features of stored pictures without augmentation, the encoder in evaluation mode.
@@ -31,6 +33,7 @@ def embed(
         device: Where and in which precision to compute; by default what this machine is best at.
         rows: Which pictures, int64 (N,), in this order; all of them where not given.
         projection: Return the L2-normalised embeddings of the projection head instead of the backbone's features.
+        size: Side that the pictures are shrunk to, in pixels; as they are stored where not given.
         batch_size: Pictures at a time.
 
     Returns:
@@ -47,7 +50,7 @@ def embed(
     encoder.eval()
     with torch.inference_mode():
         parts = []
-        for pictures in _batches(images, rows, batch_size, target):
+        for pictures in _batches(images, rows, size or images.size, batch_size, target):
             with autocast(target, dtype):
                 features = encoder(pictures)
                 parts.append((encoder.project(features) if projection else features).float().cpu().numpy())
@@ -55,6 +58,7 @@ def embed(
     return np.concatenate(parts)
 
 
-def _batches(images: PackedImages, rows: Rows, batch_size: int, device: torch.device) -> Iterator[Tensor]:
+def _batches(images: PackedImages, rows: Rows, size: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:
     for start in range(0, len(rows), batch_size):
-        yield images.read(rows[start : start + batch_size]).to(device).float().div_(255)
+        pictures = images.read(rows[start : start + batch_size]).to(device).float().div_(255)
+        yield pictures if size == images.size else F.interpolate(pictures, size=size, mode="bilinear", antialias=True)

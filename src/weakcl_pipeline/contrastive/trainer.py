@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from rich.progress import Progress
 from torch import Tensor
@@ -200,7 +200,8 @@ class _Trainer:
         return tensors, {"history": self._history, "scaler": self._scaler.state_dict()}
 
     def _run_epoch(self, epoch: int, progress: Progress) -> None:
-        self._clusters, figures = self._positives.update(epoch, self._clusters, self._embed_train_split)
+        embed_train_split = partial(self._embed_train_split, self._view_sizes[epoch])
+        self._clusters, figures = self._positives.update(epoch, self._clusters, embed_train_split)
         generator = numpy_generator(self._seed, "batches", epoch)
         batches = draw_batches(self._clusters, self._config.batch_size, self._config.sampler, generator)
         started = time.perf_counter()
@@ -254,9 +255,7 @@ class _Trainer:
     def _step(self, batch: Rows, clusters: Tensor, size: int, generator: torch.Generator) -> Tensor:
         """Take one optimiser step; return loss, alignment and uniformity, float32 (3,)."""
         pictures = self._images.read(self._rows[batch]).to(self._device, non_blocking=True)
-        views = self._augmentation(torch.cat([pictures] * _VIEWS), generator)
-        if size < self._images.size:
-            views = F.interpolate(views, size=(size, size), mode="bilinear", antialias=True)
+        views = self._augmentation(torch.cat([pictures] * _VIEWS), generator, size=(size, size))
         with autocast(self._device, self._dtype):
             z = self._embed_views(views)
         loss = self._objective(z, clusters.repeat(_VIEWS))
@@ -291,9 +290,12 @@ class _Trainer:
         )
         raise InputError(msg)
 
-    def _embed_train_split(self, features: Literal["backbone", "projection"]) -> npt.NDArray[np.float32]:
+    def _embed_train_split(self, size: int, features: Literal["backbone", "projection"]) -> npt.NDArray[np.float32]:
+        """Embed pictures at the size of the epoch's views: an encoder does not know other sizes yet."""
         projection = features == "projection"
-        return embed(self._encoder, self._images, self._config.device, rows=self._rows, projection=projection)
+        return embed(
+            self._encoder, self._images, self._config.device, rows=self._rows, projection=projection, size=size
+        )
 
 
 def _separate(clusters: Rows) -> Rows:

@@ -7,6 +7,7 @@ from itertools import permutations
 from typing import Annotated, Self
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -120,18 +121,19 @@ class Augmentation:
     def __init__(self, config: AugmentationConfig) -> None:
         self.config = config
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator, size: tuple[int, int] | None = None) -> Tensor:
         """Augment a batch on the device where it is.
 
         Args:
             images: uint8 of shape (B, 3, H, W), in either memory format.
             generator: CPU generator; the result depends on its state and the pictures only.
+            size: Height and width of the views, at most (H, W); those of the pictures where not given.
 
         Returns:
-            float32 of shape (B, 3, H, W) in [0, 1], contiguous, on the same device.
+            float32 of shape (B, 3, *size) in [0, 1], contiguous, on the same device.
         """
         count, _, height, width = images.shape
-        return apply_augmentation(images, draw_parameters(self.config, count, height, width, generator))
+        return apply_augmentation(images, draw_parameters(self.config, count, height, width, generator), size)
 
 
 def draw_parameters(
@@ -158,7 +160,9 @@ def draw_parameters(
     )
 
 
-def apply_augmentation(images: Tensor, parameters: AugmentationParameters) -> Tensor:
+def apply_augmentation(
+    images: Tensor, parameters: AugmentationParameters, size: tuple[int, int] | None = None
+) -> Tensor:
     """Apply given parameters to a batch.
 
     Pictures with the same order of operations are worked on together, in chunks that fit the cache, with the grey
@@ -167,15 +171,17 @@ def apply_augmentation(images: Tensor, parameters: AugmentationParameters) -> Te
     Args:
         images: uint8 of shape (B, 3, H, W), in either memory format, on any device.
         parameters: B parameters, on the CPU.
+        size: Height and width of the views, at most (H, W); those of the pictures where not given.
 
     Returns:
-        float32 of shape (B, 3, H, W) in [0, 1], contiguous, on the device of the pictures.
+        float32 of shape (B, 3, *size) in [0, 1], contiguous, on the device of the pictures.
     """
+    size = size or (images.shape[2], images.shape[3])
     ranked = torch.argsort(2 * parameters.order + parameters.grey, stable=True)
-    output = torch.empty(images.shape, device=images.device)
+    output = torch.empty((*images.shape[:2], *size), device=images.device)
 
     def fill(rows: Tensor) -> None:
-        output.index_copy_(0, rows.to(images.device), _augment_rows(images, parameters, rows))
+        output.index_copy_(0, rows.to(images.device), _augment_rows(images, parameters, rows, size))
 
     on_cpu = images.device.type == "cpu"
     pixels = _CHUNK_PIXELS if on_cpu else _CHUNK_PIXELS_ON_ACCELERATOR
@@ -188,12 +194,14 @@ def apply_augmentation(images: Tensor, parameters: AugmentationParameters) -> Te
     return output
 
 
-def _augment_rows(images: Tensor, parameters: AugmentationParameters, rows: Tensor) -> Tensor:
+def _augment_rows(images: Tensor, parameters: AugmentationParameters, rows: Tensor, size: tuple[int, int]) -> Tensor:
     """Augment the pictures at `rows`, which share an order and have the grey ones last."""
     device = images.device
     points = sampling_points(parameters.boxes.select(rows), parameters.flip[rows], *images.shape[-2:])
     columns, lines = (axis.to(device) for axis in points)
     part = sample(_take(images, rows.to(device)).float(), columns, lines).mul_(1 / 255)
+    if size != images.shape[-2:]:  # before the colours change, which is cheaper on fewer pixels
+        part = F.interpolate(part, size=size, mode="bilinear", antialias=True)
     order = int(parameters.order[rows[0]])
     for name in ORDERS[order] if order != UNJITTERED else ():
         strength = getattr(parameters, name)[rows].to(device)
