@@ -39,8 +39,9 @@ def generic(name: str) -> str:
 
 
 def test_pipelines_are_the_stages_and_their_sum(snapshot):
-    assert [pipeline.name for pipeline in snapshot.pipelines] == [*STAGES, "full", "__default__"]
+    assert [pipeline.name for pipeline in snapshot.pipelines] == [*STAGES, "rivals", "full", "compare", "__default__"]
     full = made_by(snapshot, "full")
+    assert made_by(snapshot, "compare") > full | made_by(snapshot, "rivals")
     assert full == made_by(snapshot, "__default__") == set().union(*(made_by(snapshot, stage) for stage in STAGES))
 
 
@@ -52,19 +53,19 @@ def test_every_stage_runs_alone_from_what_others_made(snapshot):
 
 
 def test_every_artifact_is_in_the_catalog_and_every_entry_is_used(snapshot):
-    used = used_by(snapshot, "full")
+    used = used_by(snapshot, "compare")
     assert used <= snapshot.datasets.keys()
     patterns = {re.sub(r"\{method\}", "<method>", name) for name in snapshot.datasets}
     assert {generic(name) for name in used} >= {name for name in patterns if name not in used}
 
 
 def test_every_artifact_is_versioned_and_atomic(snapshot):
-    for name in made_by(snapshot, "full"):
+    for name in made_by(snapshot, "compare"):
         assert snapshot.datasets[name].type == "weakcl_pipeline.datasets.AtomicDataset"
 
 
 def test_every_artifact_lies_in_the_folder_of_its_name(snapshot):
-    for name in made_by(snapshot, "full"):
+    for name in made_by(snapshot, "compare"):
         assert re.fullmatch(rf"data/0\d_\w+/{name.replace('.', '/')}", snapshot.datasets[name].filepath)
 
 
@@ -74,7 +75,7 @@ def test_methods_are_namespaces(snapshot):
 
 
 def test_readme_names_the_pipelines(snapshot):
-    assert set(readme_table("Rerun one stage")) == {*STAGES, "full"}
+    assert set(readme_table("Rerun one stage")) == {*STAGES, "full", "rivals", "compare"}
 
 
 def test_readme_names_the_artifacts(snapshot):

@@ -2,11 +2,11 @@
 
 from kedro.pipeline import Pipeline
 
-from weakcl_pipeline.pipelines import clustering, evaluation, ingestion, iterative, training
+from weakcl_pipeline.pipelines import clustering, evaluation, ingestion, iterative, rivals, training
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return the stages, each of which runs alone, and their sum.
+    """Return the stages, each of which runs alone, their sum, and the same with the rivals.
 
     The stages are imported one by one, not with Kedro's `find_pipelines`, which for ``--pipelines=full`` would
     look for a package named ``full`` and fail.
@@ -19,4 +19,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "evaluation": evaluation.create_pipeline(),
     }
     full = sum(stages.values(), Pipeline([]))
-    return {**stages, "full": full, "__default__": full}
+    stages["rivals"] = rivals.create_pipeline()
+    compared = {**stages, "evaluation": evaluation.create_pipeline(rivals=True)}
+    compare = sum(compared.values(), Pipeline([]))
+    return {**stages, "full": full, "compare": compare, "__default__": full}

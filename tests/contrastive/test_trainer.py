@@ -4,16 +4,19 @@ import os
 import signal
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 import torch
 from pydantic import ValidationError
 
+from weakcl_pipeline.attributes import Affinity, AttributeSpec
 from weakcl_pipeline.contrastive import (
     EncoderConfig,
     FixedPositives,
     IterativeConfig,
     IterativePositives,
+    SideInformation,
     TrainingConfig,
     embed,
     train,
@@ -22,6 +25,14 @@ from weakcl_pipeline.contrastive import trainer as trainer_module
 from weakcl_pipeline.contrastive.checkpoint import CheckpointStore
 from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.metrics import alignment, uniformity
+from weakcl_pipeline.contrastive.objectives import (
+    AffinityInfoNCEConfig,
+    AttributePredictionConfig,
+    ClusterCrossEntropyConfig,
+    CmcConfig,
+    PclConfig,
+    SwavConfig,
+)
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images import PackedImages
@@ -126,7 +137,7 @@ def test_small_views_come_first(images, monkeypatch):
         return project(self, views)
 
     monkeypatch.setattr(trainer_module._Trainer, "_project", spy)
-    result = train(images, ROWS, KINDS, config(progressive={"size": 8, "share": 0.7}), seed=0, name="kinds")
+    result = train(images, ROWS, KINDS, config(progressive={"scale": 0.5, "share": 0.7}), seed=0, name="kinds")
     assert sides == [8] * 6 + [SIZE] * 3
     assert result.history["view_size"].to_list() == [8, 8, SIZE]
 
@@ -141,11 +152,11 @@ def test_clusters_are_found_at_the_size_of_the_epochs_views(images, monkeypatch)
 
     monkeypatch.setattr(trainer_module.Encoder, "forward", spy)
     positives = IterativePositives(IterativeConfig(k=6, warmup_epochs=1, recluster_every=1), N, {}, 0)
-    train(images, ROWS, positives, config(progressive={"size": 8, "share": 0.7}), seed=0, name="iterative")
+    train(images, ROWS, positives, config(progressive={"scale": 0.5, "share": 0.7}), seed=0, name="iterative")
     assert sides == [8, SIZE]
 
 
-def _train_until_killed(table, kind, training, root, epochs):
+def _train_until_killed(table, kind, training, options, root, epochs):
     save = CheckpointStore.save
 
     def save_then_die(self, done, *rest):
@@ -155,7 +166,7 @@ def _train_until_killed(table, kind, training, root, epochs):
 
     CheckpointStore.save = save_then_die
     images = PackedImages.from_table(table)
-    train(images, ROWS, POSITIVES[kind](), training, seed=0, name="killed", checkpoints=root)
+    train(images, ROWS, POSITIVES[kind](), training, seed=0, name="killed", checkpoints=root, **options)
 
 
 POSITIVES = {
@@ -166,25 +177,85 @@ POSITIVES = {
 }
 
 
-@pytest.mark.parametrize("kind", POSITIVES)
-@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
-def test_a_killed_training_goes_on_and_ends_with_the_same_weights(images, tmp_path, caplog, kind, optimiser):
-    progressive = {"size": 8, "share": 0.8}  # the first epoch after the kill is the last small one
-    training = config(epochs=5, progressive=progressive, optimiser=OptimiserConfig(name=optimiser, learning_rate=0.01))
-    straight = train(images, ROWS, POSITIVES[kind](), training, seed=0, name="straight")
+def assert_resumes_exactly(images, root, caplog, kind, training, **options):
+    straight = train(images, ROWS, POSITIVES[kind](), training, seed=0, name="straight", **options)
     process = multiprocessing.get_context("spawn").Process(
-        target=_train_until_killed, args=(images.to_table(), kind, training, tmp_path, 3)
+        target=_train_until_killed, args=(images.to_table(), kind, training, options, root, 3)
     )
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
     with caplog.at_level(logging.INFO):
-        resumed = train(images, ROWS, POSITIVES[kind](), training, seed=0, name="resumed", checkpoints=tmp_path)
+        resumed = train(images, ROWS, POSITIVES[kind](), training, seed=0, name="resumed", checkpoints=root, **options)
     assert "going on after epoch 3 of 5" in caplog.text
     assert same(weights(straight), weights(resumed))
     assert (straight.clusters == resumed.clusters).all()
     measured = [c for c in straight.history.columns if c not in {"images_per_second", "seconds"}]
     assert straight.history.select(measured).equals(resumed.history.select(measured))
+
+
+@pytest.mark.parametrize("kind", POSITIVES)
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(images, tmp_path, caplog, kind, optimiser):
+    progressive = {"scale": 0.5, "share": 0.8}  # the first epoch after the kill is the last small one
+    training = config(epochs=5, progressive=progressive, optimiser=OptimiserConfig(name=optimiser, learning_rate=0.01))
+    assert_resumes_exactly(images, tmp_path, caplog, kind, training)
+
+
+SIDE = SideInformation(
+    attributes=torch.tensor([[float(i % 2), float(i % 3 == 0), torch.nan if i % 5 else 1.0] for i in range(N)]),
+    affinity=Affinity(
+        pl.DataFrame({"kind": [["even", "odd"][i % 2] for i in range(N)]}), {"kind": AttributeSpec(kind="categorical")}
+    ),
+)
+RIVALS = {
+    "affinity": AffinityInfoNCEConfig(),
+    "cluster_cross_entropy": ClusterCrossEntropyConfig(),
+    "attribute_prediction": AttributePredictionConfig(loss="sigmoid"),
+    "cmc": CmcConfig(),
+    "pcl": PclConfig(queue=20, ks=(3, 5), warmup_epochs=2, negative_prototypes=3),
+    "swav": SwavConfig(
+        prototypes=5, queue=20, queue_start_epoch=2, small_crops=2, small_size=8, small_scale=(0.2, 0.4)
+    ),
+}
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+def test_every_rival_learns_and_goes_on_exactly_after_a_kill(images, tmp_path, caplog, rival):
+    training = config(epochs=5, optimiser=OptimiserConfig(name="adamw", learning_rate=0.003))
+    assert_resumes_exactly(images, tmp_path, caplog, "fixed", training, objective=RIVALS[rival], side=SIDE)
+
+
+def test_other_objectives_or_side_information_start_anew(images, tmp_path, caplog):
+    options = {"seed": 0, "name": "rival", "checkpoints": tmp_path}
+    few = SideInformation(attributes=SIDE.attributes[:, :2])
+    train(images, ROWS, KINDS, config(), objective=CmcConfig(), side=SIDE, **options)
+    with caplog.at_level(logging.INFO):
+        train(images, ROWS, KINDS, config(), objective=CmcConfig(temperature=0.2), side=SIDE, **options)
+        train(images, ROWS, KINDS, config(), objective=CmcConfig(), side=few, **options)
+        assert "going on" not in caplog.text
+        train(images, ROWS, KINDS, config(), objective=CmcConfig(), side=SIDE, **options)
+        assert "going on after epoch 3 of 3" in caplog.text
+
+
+def test_rivals_without_what_they_need_say_so(images):
+    with pytest.raises(InputError, match="no binary attribute"):
+        train(images, ROWS, KINDS, config(), objective=CmcConfig(), seed=0, name="cmc")
+    with pytest.raises(ValueError, match="affinity"):
+        train(images, ROWS, KINDS, config(), objective=AffinityInfoNCEConfig(), seed=0, name="affinity")
+
+
+def test_multi_crop_adds_small_views(images, monkeypatch):
+    sides, project = [], trainer_module._Trainer._project
+
+    def spy(self, views):
+        sides.append(tuple(views.shape[::3]))
+        return project(self, views)
+
+    monkeypatch.setattr(trainer_module._Trainer, "_project", spy)
+    swav = SwavConfig(prototypes=5, small_crops=3, small_size=8, small_scale=(0.2, 0.4))
+    train(images, ROWS, KINDS, config(epochs=1), objective=swav, seed=0, name="swav")
+    assert sides == [(32, SIZE), (48, 8)] * 3
 
 
 def test_other_parameters_seeds_pictures_or_positives_start_anew(images, tmp_path, caplog):

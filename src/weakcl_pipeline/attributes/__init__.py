@@ -1,5 +1,6 @@
 """Auxiliary information: typed attributes, their binary form, clusters of them, and what these tell."""
 
+from weakcl_pipeline.attributes.affinity import Affinity, AffinityConfig
 from weakcl_pipeline.attributes.binarise import binarise
 from weakcl_pipeline.attributes.casting import AttributeKind, cast_column, infer_kind
 from weakcl_pipeline.attributes.clustering import (
@@ -24,6 +25,8 @@ from weakcl_pipeline.attributes.schema import AttributeSpec, specs_of, type_attr
 
 __all__ = [
     "CLUSTER_RULES",
+    "Affinity",
+    "AffinityConfig",
     "AttributeKind",
     "AttributeSpec",
     "ClusteringConfig",

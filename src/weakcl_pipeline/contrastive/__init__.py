@@ -4,7 +4,7 @@ from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.embedding import embed
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, load_encoder
 from weakcl_pipeline.contrastive.kmeans import kmeans
-from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCE, ClInfoNCEConfig
+from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCE, ClInfoNCEConfig, SideInformation
 from weakcl_pipeline.contrastive.positives import FixedPositives, IterativeConfig, IterativePositives
 from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share
 from weakcl_pipeline.contrastive.trainer import TrainingConfig, TrainingResult, train
@@ -20,6 +20,7 @@ __all__ = [
     "IterativeConfig",
     "IterativePositives",
     "SamplerConfig",
+    "SideInformation",
     "TrainingConfig",
     "TrainingResult",
     "draw_batches",

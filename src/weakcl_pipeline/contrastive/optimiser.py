@@ -35,9 +35,10 @@ class OptimiserConfig(Config):
 
 
 def create_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """Build the optimiser over a model's parameters, matrices and vectors in groups of their own."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    """Build the optimiser over a model's trainable parameters, matrices and vectors in groups of their own."""
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in trainable if p.ndim > 1]
+    vectors = [p for p in trainable if p.ndim <= 1]
     groups = [
         {"params": matrices, "weight_decay": config.weight_decay},
         {"params": vectors, "weight_decay": config.weight_decay if config.decay_all else 0.0},

@@ -3,18 +3,18 @@
 from pydantic import Field
 
 from weakcl_pipeline.config import Config
-from weakcl_pipeline.errors import InputError
 
 
 class ProgressiveConfig(Config):
     """Progressive resizing, as in Tan and Le, "EfficientNetV2" (ICML 2021, section 4.2), in two stages.
 
     Attributes:
-        size: Side of the views of the first epochs, in pixels; the later ones train on pictures as they are stored.
+        scale: Side of the views of the first epochs, as a fraction of the stored pictures'; the later epochs train on
+            pictures as they are stored.
         share: The share of all epochs that train on small views.
     """
 
-    size: int = Field(ge=1)
+    scale: float = Field(gt=0, le=1)
     share: float = Field(ge=0, le=1)
 
 
@@ -26,13 +26,7 @@ def view_size(config: ProgressiveConfig | None, epoch: int, epochs: int, stored:
         epoch: The epoch, from 0.
         epochs: Their number.
         stored: Side of the stored pictures in pixels.
-
-    Raises:
-        InputError: If the small views would be larger than the stored pictures.
     """
-    if config is None:
+    if config is None or epoch >= round(config.share * epochs):
         return stored
-    if config.size > stored:
-        msg = f"training.progressive.size: {config.size} px is more than the {stored} px of the stored pictures"
-        raise InputError(msg)
-    return config.size if epoch < round(config.share * epochs) else stored
+    return max(1, round(config.scale * stored))

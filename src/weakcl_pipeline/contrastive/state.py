@@ -17,10 +17,9 @@ def pack_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 def unpack_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Put back what :func:`pack_optimiser` returned; other names are passed over."""
     state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        if key.startswith(_PREFIX):
-            index, name = key.removeprefix(_PREFIX).split(".", 1)
-            state.setdefault(int(index), {})[name] = tensor
+    for key, tensor in with_prefix(tensors, _PREFIX).items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = tensor
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     laid_out = {
         index: {name: _lay_out_as(parameters[index], tensor) for name, tensor in own.items()}
@@ -28,6 +27,11 @@ def unpack_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Ten
     }
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": laid_out, "param_groups": groups})
+
+
+def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose name begins with a prefix, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _lay_out_as(parameter: Tensor, tensor: Tensor) -> Tensor:

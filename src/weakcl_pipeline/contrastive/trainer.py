@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ import polars as pl
 import torch
 from pydantic import Field
 from rich.progress import Progress
-from torch import Tensor
+from torch import Tensor, nn
 
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.checkpoint import CheckpointStore
@@ -23,13 +24,20 @@ from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_d
 from weakcl_pipeline.contrastive.embedding import embed
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig
 from weakcl_pipeline.contrastive.metrics import alignment, uniformity
-from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCEConfig, ObjectiveConfig
+from weakcl_pipeline.contrastive.objectives import (
+    OBJECTIVES,
+    Batch,
+    ClInfoNCEConfig,
+    ObjectiveConfig,
+    Setting,
+    SideInformation,
+)
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig, create_optimiser, learning_rate_at
 from weakcl_pipeline.contrastive.positives import Positives
 from weakcl_pipeline.contrastive.progress import training_progress
 from weakcl_pipeline.contrastive.progressive import ProgressiveConfig, view_size
 from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share
-from weakcl_pipeline.contrastive.state import pack_optimiser, unpack_optimiser
+from weakcl_pipeline.contrastive.state import pack_optimiser, unpack_optimiser, with_prefix
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images import Augmentation, AugmentationConfig, PackedImages
 from weakcl_pipeline.seeding import numpy_generator, seeded_torch, torch_generator
@@ -51,7 +59,7 @@ class TrainingConfig(Config):
         encoder: The architecture.
         augmentation: How views are made.
         progressive: Small views in the first epochs; none means the stored size in all.
-        objective: What is minimised.
+        objective: What is minimised by all methods but the rivals, which have their own objectives.
         sampler: How batches are drawn.
         optimiser: The optimiser and its schedule.
         device: Where and in which precision to compute.
@@ -62,7 +70,7 @@ class TrainingConfig(Config):
     encoder: EncoderConfig = EncoderConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     progressive: ProgressiveConfig | None = None
-    objective: ObjectiveConfig = ClInfoNCEConfig()
+    objective: ClInfoNCEConfig = ClInfoNCEConfig()
     sampler: SamplerConfig = SamplerConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     device: DeviceConfig = DeviceConfig()
@@ -95,6 +103,8 @@ def train(
     *,
     seed: int,
     name: str,
+    objective: ObjectiveConfig | None = None,
+    side: SideInformation | None = None,
     checkpoints: Path | None = None,
 ) -> TrainingResult:
     """Train an encoder, going on from the last checkpoint of the same training where there is one.
@@ -106,12 +116,15 @@ def train(
         config: The shared parameters.
         seed: Of the initialisation, the batches and the augmentation.
         name: The method, for the log.
+        objective: What is minimised instead of the shared objective.
+        side: What is known of the train split beside clusters, for objectives that use it.
         checkpoints: Directory of the method's checkpoints; none means no checkpoints.
 
     Raises:
         InputError: If the batch is larger than the train split, or the loss stops being finite.
     """
-    trainer = _Trainer(images, rows, positives, config, seed, name)
+    side = side or SideInformation()
+    trainer = _Trainer(images, rows, positives, config, seed, name, objective or config.objective, side)
     if checkpoints is None:
         return trainer.run(None)
     with CheckpointStore(checkpoints, trainer.fingerprint()) as store:
@@ -129,6 +142,8 @@ class _Trainer:
         config: TrainingConfig,
         seed: int,
         name: str,
+        objective: ObjectiveConfig,
+        side: SideInformation,
     ) -> None:
         if config.batch_size > len(rows):
             msg = f"training.batch_size: {config.batch_size} is more than the {len(rows)} samples of the train split"
@@ -142,23 +157,32 @@ class _Trainer:
         if config.device.channels_last:
             encoder = encoder.to(memory_format=torch.channels_last)
         self._encoder = encoder
-        self._embed_views: Callable[[Tensor], Tensor] = (
+        self._embed_views: Callable[[Tensor], tuple[Tensor, Tensor]] = (
             torch.compile(self._project) if config.device.compile else self._project
         )
         self._augmentation = Augmentation(config.augmentation)
+        self._clusters = positives.initial()
+        self._described = (
+            config.model_dump_json(),
+            seed,
+            positives.describe(),
+            objective.model_dump_json(),
+            side.describe(),
+        )
+        with seeded_torch(seed, "objective"):
+            built = OBJECTIVES[objective.name].build(objective, Setting(encoder, self._clusters, side, seed))
+        self._objective = built.to(self._device)
         self._view_sizes = [
             view_size(config.progressive, epoch, config.epochs, images.size) for epoch in range(config.epochs)
         ]
-        self._objective = OBJECTIVES[config.objective.name](config.objective)
-        self._optimiser = create_optimiser(self._encoder, config.optimiser)
+        self._optimiser = create_optimiser(nn.ModuleList([self._encoder, self._objective]), config.optimiser)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._dtype == torch.float16)
-        self._clusters = positives.initial()
         self._history: list[dict[str, float]] = []
         self._steps_per_epoch = len(rows) // config.batch_size
 
     def fingerprint(self) -> str:
-        """Digest all that determines the result: parameters, seed, pictures and positives."""
-        digest = sha256(repr((self._config.model_dump_json(), self._seed, self._positives.describe())).encode())
+        """Digest all that determines the result: parameters, seed, pictures, positives and side information."""
+        digest = sha256(repr(self._described).encode())
         for start in range(0, len(self._rows), 4096):
             digest.update(self._images.read(self._rows[start : start + 4096]).permute(0, 2, 3, 1).numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -184,10 +208,8 @@ class _Trainer:
         if saved is None:
             return
         tensors, metadata = saved
-        prefix = "encoder."
-        self._encoder.load_state_dict(
-            {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        )
+        for name, module in self._modules().items():
+            module.load_state_dict(with_prefix(tensors, f"{name}."))
         unpack_optimiser(self._optimiser, tensors)
         self._scaler.load_state_dict(metadata["scaler"])
         self._clusters = tensors["clusters"].numpy()
@@ -195,13 +217,21 @@ class _Trainer:
         logger.info("%s: going on after epoch %d of %d", self._name, len(self._history), self._config.epochs)
 
     def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        weights = {f"encoder.{name}": tensor for name, tensor in self._encoder.state_dict().items()}
+        weights = {
+            f"{name}.{key}": tensor
+            for name, module in self._modules().items()
+            for key, tensor in module.state_dict().items()
+        }
         tensors = weights | pack_optimiser(self._optimiser) | {"clusters": torch.from_numpy(self._clusters)}
         return tensors, {"history": self._history, "scaler": self._scaler.state_dict()}
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"encoder": self._encoder, "objective": self._objective}
 
     def _run_epoch(self, epoch: int, progress: Progress) -> None:
         embed_train_split = partial(self._embed_train_split, self._view_sizes[epoch])
         self._clusters, figures = self._positives.update(epoch, self._clusters, embed_train_split)
+        figures |= self._objective.begin_epoch(epoch, partial(self._embed_projections, self._view_sizes[epoch]))
         generator = numpy_generator(self._seed, "batches", epoch)
         batches = draw_batches(self._clusters, self._config.batch_size, self._config.sampler, generator)
         started = time.perf_counter()
@@ -233,7 +263,7 @@ class _Trainer:
     def _run_batches(self, epoch: int, batches: list[Rows], progress: Progress) -> list[float]:
         """Train on each batch; return the means of loss, alignment and uniformity."""
         self._encoder.train()
-        ids = torch.from_numpy(_separate(self._clusters)).to(self._device)
+        self._objective.train()
         generator = torch_generator(self._seed, "augmentation", epoch)
         measured = torch.zeros(len(batches), 3, device=self._device)
         bar = progress.add_task(
@@ -242,7 +272,7 @@ class _Trainer:
         started = refreshed = time.perf_counter()
         for step, batch in enumerate(batches):
             self._set_learning_rate(epoch * self._steps_per_epoch + step)
-            measured[step] = self._step(batch, ids[torch.from_numpy(batch)], self._view_sizes[epoch], generator)
+            measured[step] = self._step(batch, self._view_sizes[epoch], generator)
             now = time.perf_counter()
             if now - refreshed > _REFRESH_SECONDS:
                 refreshed = now
@@ -252,25 +282,40 @@ class _Trainer:
         self._refuse_non_finite(epoch, measured[:, 0])
         return measured.mean(dim=0).tolist()
 
-    def _step(self, batch: Rows, clusters: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    def _step(self, rows: Rows, size: int, generator: torch.Generator) -> Tensor:
         """Take one optimiser step; return loss, alignment and uniformity, float32 (3,)."""
-        pictures = self._images.read(self._rows[batch]).to(self._device, non_blocking=True)
-        views = self._augmentation(torch.cat([pictures] * _VIEWS), generator, size=(size, size))
-        with autocast(self._device, self._dtype):
-            z = self._embed_views(views)
-        loss = self._objective(z, clusters.repeat(_VIEWS))
+        batch = self._embed_batch(rows, size, generator)
+        loss = self._objective.loss(batch)
         self._optimiser.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if self._config.optimiser.clip_norm is not None:
             self._scaler.unscale_(self._optimiser)
-            torch.nn.utils.clip_grad_norm_(self._encoder.parameters(), self._config.optimiser.clip_norm)
+            torch.nn.utils.clip_grad_norm_(
+                chain.from_iterable(module.parameters() for module in self._modules().values()),
+                self._config.optimiser.clip_norm,
+            )
         self._scaler.step(self._optimiser)
         self._scaler.update()
-        first, second = z.detach().chunk(_VIEWS)
+        self._objective.after_step(self._encoder)
+        first, second = batch.z.detach()[: _VIEWS * len(rows)].chunk(_VIEWS)
         return torch.stack([loss.detach(), alignment(first, second), uniformity(first)])
 
-    def _project(self, views: Tensor) -> Tensor:
-        return self._encoder.project(self._encoder(views))
+    def _embed_batch(self, rows: Rows, size: int, generator: torch.Generator) -> Batch:
+        """Read and augment the pictures at positions of the train split, and embed all their views."""
+        pictures = self._images.read(self._rows[rows]).to(self._device, non_blocking=True)
+        views = [self._augmentation(torch.cat([pictures] * _VIEWS), generator, size=(size, size))]
+        if (crops := self._objective.small_crops) is not None:
+            small = self._augmentation.with_crops(crops.scale)
+            views.append(small(torch.cat([pictures] * crops.count), generator, size=(crops.size, crops.size)))
+        with autocast(self._device, self._dtype):
+            embedded = [self._embed_views(pictures) for pictures in views]
+        features, z = (torch.cat(parts) for parts in zip(*embedded, strict=True))
+        samples, clusters = (torch.from_numpy(ids).to(self._device) for ids in (rows, self._clusters[rows]))
+        return Batch(views[0], features, z, samples, clusters)
+
+    def _project(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        features = self._encoder(views)
+        return features, self._encoder.project(features)
 
     def _set_learning_rate(self, step: int) -> None:
         total = self._steps_per_epoch * self._config.epochs
@@ -292,16 +337,13 @@ class _Trainer:
 
     def _embed_train_split(self, size: int, features: Literal["backbone", "projection"]) -> npt.NDArray[np.float32]:
         """Embed pictures at the size of the epoch's views: an encoder does not know other sizes yet."""
-        projection = features == "projection"
-        return embed(
-            self._encoder, self._images, self._config.device, rows=self._rows, projection=projection, size=size
-        )
+        return self._embed_by(self._encoder, size, projection=features == "projection")
 
+    def _embed_projections(self, size: int, encoder: Encoder) -> npt.NDArray[np.float32]:
+        return self._embed_by(encoder, size, projection=True)
 
-def _separate(clusters: Rows) -> Rows:
-    """Give every sample without a cluster an id of its own."""
-    alone = clusters.max(initial=-1) + 1 + np.arange(len(clusters))
-    return np.where(clusters < 0, alone, clusters)
+    def _embed_by(self, encoder: Encoder, size: int, *, projection: bool) -> npt.NDArray[np.float32]:
+        return embed(encoder, self._images, self._config.device, rows=self._rows, projection=projection, size=size)
 
 
 def _clock(seconds: float) -> str:

@@ -13,14 +13,16 @@ class Method:
     Attributes:
         name: Its namespace in the catalog.
         title: Its name in tables and figures.
-        colour: Its colour in figures; those of Okabe and Ito (2008), safe for colour-blind readers.
+        colour: Its colour in figures; those of Okabe and Ito (2008) and Tol (2021), safe for colour-blind readers.
         trained: Whether it is trained here, as opposed to a reference without training.
+        rival: Whether it is there for comparison alone, which the pipeline `full` leaves out.
     """
 
     name: str
     title: str
     colour: str
     trained: bool = True
+    rival: bool = False
 
 
 METHODS = (
@@ -28,8 +30,14 @@ METHODS = (
     Method("raw_pixels", "Raw pixels", "#8c8c8c", trained=False),
     Method("random_encoder", "Random encoder", "#8c8c8c", trained=False),
     Method("self_supervised", "Self-supervised", "#0072B2"),
+    Method("pcl", "PCL", "#999933", rival=True),
+    Method("swav", "SwAV", "#DDCC77", rival=True),
     Method("iterative", "Iterative k-means", "#E69F00"),
+    Method("cluster_cross_entropy", "Cluster cross-entropy", "#AA4499", rival=True),
+    Method("attribute_prediction", "Attribute prediction", "#882255", rival=True),
+    Method("cmc", "CMC", "#332288", rival=True),
     Method("attribute", "Attributes", "#D55E00"),
+    Method("affinity", "Affinity", "#661100", rival=True),
     Method("supervised", "Supervised", "#009E73"),
 )
 

@@ -21,3 +21,9 @@ def label_ids(samples: pl.DataFrame) -> dict[str, Rows]:
     rows = train_rows(samples)
     names = [name for name in samples.columns if name.startswith(LABEL_PREFIX)]
     return {name.removeprefix(LABEL_PREFIX): as_assignment(samples[name].rank("dense"))[rows] for name in names}
+
+
+def cluster_ids(samples: pl.DataFrame, clusters: pl.DataFrame) -> Rows:
+    """Return the cluster of each sample of the train split, int64 (N,), -1 for none."""
+    ids = samples.select("sample_id").join(clusters, on="sample_id", how="left", maintain_order="left")["cluster"]
+    return as_assignment(ids)[train_rows(samples)]

@@ -1,13 +1,14 @@
 """Cl-InfoNCE: the views of one cluster attract each other, all other views repel."""
 
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.logsumexp import self_excluded_logsumexp
+from weakcl_pipeline.contrastive.objectives.base import Batch, Objective, Setting, separate
 
 
 class ClInfoNCEConfig(Config):
@@ -25,7 +26,7 @@ class ClInfoNCEConfig(Config):
     base_temperature: float | None = Field(default=None, gt=0)
 
 
-class ClInfoNCE(nn.Module):
+class ClInfoNCE(Objective):
     r"""Clustering InfoNCE of Tsai et al., "Learning Weakly-Supervised Contrastive Representations" (ICLR 2022).
 
     With L2-normalised embeddings z of all views in the batch, and P(i) the other views in the cluster of anchor i,
@@ -48,6 +49,16 @@ class ClInfoNCE(nn.Module):
     def __init__(self, config: ClInfoNCEConfig | None = None) -> None:
         super().__init__()
         self.config = config or ClInfoNCEConfig()
+
+    @classmethod
+    def build(cls, config: ClInfoNCEConfig, setting: Setting) -> Self:
+        """Build the objective, which is the same for every train split."""
+        return cls(config)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Compute the loss of a batch from its embeddings and clusters; a sample without one stands alone."""
+        loss: Tensor = self(batch.z, batch.per_view(separate(batch.clusters)))
+        return loss
 
     def forward(self, z: Tensor, clusters: Tensor) -> Tensor:
         """Compute the loss of a batch.

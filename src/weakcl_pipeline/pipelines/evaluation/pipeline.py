@@ -15,23 +15,26 @@ from weakcl_pipeline.pipelines.evaluation.nodes import (
     write_report,
 )
 
-TRAINED = [method.name for method in METHODS if method.trained]
-EMBEDDED = ["raw_pixels", "random_encoder", *TRAINED]
-EVALUATED = [method.name for method in METHODS]
 
+def create_pipeline(*, rivals: bool = False) -> Pipeline:
+    """Return embeddings and metrics of every method and reference, their comparison and the report.
 
-def create_pipeline() -> Pipeline:
-    """Return embeddings and metrics of every method and reference, their comparison and the report."""
-    methods = [_in_namespace(method, [_embed_pictures(), _evaluate()]) for method in TRAINED]
+    Args:
+        rivals: Whether the rivals are among the methods.
+    """
+    evaluated = [method for method in METHODS if rivals or not method.rival]
+    trained = [method.name for method in evaluated if method.trained]
+    methods = [_in_namespace(method, [_embed_pictures(), _evaluate()]) for method in trained]
     references = [
         _in_namespace("majority", [_evaluate_guess()]),
         _in_namespace("raw_pixels", [_embed_pixels(), _evaluate()]),
         _in_namespace("random_encoder", [_initialise(), _embed_pictures(), _evaluate()]),
     ]
+    names = [method.name for method in evaluated]
     with warnings.catch_warnings():
         # Two nodes read from every namespace, so their inputs have dots, which Kedro warns of outside a namespace.
         warnings.filterwarnings("ignore", message="One or more dataset names contain", category=UserWarning)
-        return Pipeline([*references, *methods, _compare(), _report()], tags="evaluation")
+        return Pipeline([*references, *methods, _compare(names), _report(names, trained)], tags="evaluation")
 
 
 def _in_namespace(method: str, nodes: list[Node]) -> Pipeline:
@@ -82,8 +85,8 @@ def _evaluate_guess() -> Node:
     )
 
 
-def _compare() -> Node:
-    evaluated = [f"{method}.{kind}" for method in EVALUATED for kind in ("metrics", "predictions")]
+def _compare(methods: list[str]) -> Node:
+    evaluated = [f"{method}.{kind}" for method in methods for kind in ("metrics", "predictions")]
     return Node(
         func=compare_methods,
         inputs=_shared() | {name: name for name in evaluated},
@@ -92,12 +95,12 @@ def _compare() -> Node:
     )
 
 
-def _report() -> Node:
+def _report(methods: list[str], trained: list[str]) -> Node:
     of_data = ["image_store", "comparison", "report_lineage"]
     of_clusters = ["ingestion_summary", "cluster_report", "clusters", "binary_attributes"]
-    of_methods = [f"{method}.history" for method in TRAINED]
-    of_methods += [f"{method}.embeddings" for method in EMBEDDED]
-    of_methods += [f"{method}.metrics" for method in EVALUATED]
+    of_methods = [f"{method}.history" for method in trained]
+    of_methods += [f"{method}.embeddings" for method in ["raw_pixels", "random_encoder", *trained]]
+    of_methods += [f"{method}.metrics" for method in methods]
     return Node(
         func=write_report,
         inputs=_shared() | {name: name for name in [*of_data, *of_clusters, *of_methods]},

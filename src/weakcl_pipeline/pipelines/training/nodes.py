@@ -9,13 +9,13 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from weakcl_pipeline.attributes import as_assignment
-from weakcl_pipeline.contrastive import FixedPositives, TrainingConfig, TrainingResult, train
+from weakcl_pipeline.contrastive import FixedPositives, SideInformation, TrainingConfig, TrainingResult, train
+from weakcl_pipeline.contrastive.objectives import ObjectiveConfig
 from weakcl_pipeline.contrastive.positives import NO_CLUSTER, Positives
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import history_figure
 from weakcl_pipeline.images import PackedImages
-from weakcl_pipeline.pipelines.samples import label_ids, train_rows
+from weakcl_pipeline.pipelines.samples import cluster_ids, label_ids, train_rows
 
 EncoderState = tuple[dict[str, Tensor], dict[str, Any]]
 Trained = tuple[EncoderState, pl.DataFrame, Figure]
@@ -38,8 +38,7 @@ def train_attribute(
     checkpoints: Path,
 ) -> Trained:
     """Train on attribute clusters, the method of the paper; a sample without a cluster stands for itself."""
-    ids = samples.select("sample_id").join(clusters, on="sample_id", how="left", maintain_order="left")["cluster"]
-    positives = FixedPositives(as_assignment(ids)[train_rows(samples)])
+    positives = FixedPositives(cluster_ids(samples, clusters))
     return describe(*run("attribute", positives, image_store, samples, training, seed, checkpoints))
 
 
@@ -67,10 +66,23 @@ def run(
     training: TrainingConfig,
     seed: int,
     checkpoints: Path,
+    *,
+    objective: ObjectiveConfig | None = None,
+    side: SideInformation | None = None,
 ) -> tuple[TrainingResult, dict[str, Any]]:
     """Train a method on the train split; return the result and what the encoder's metadata tells beside its form."""
     images = PackedImages.from_table(image_store)
-    result = train(images, train_rows(samples), positives, training, seed=seed, name=name, checkpoints=checkpoints)
+    result = train(
+        images,
+        train_rows(samples),
+        positives,
+        training,
+        seed=seed,
+        name=name,
+        objective=objective,
+        side=side,
+        checkpoints=checkpoints,
+    )
     metadata = {
         "method": name,
         "seed": seed,

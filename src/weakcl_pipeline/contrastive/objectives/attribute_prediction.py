@@ -1,0 +1,144 @@
+"""Attribute prediction: a linear classifier on the features predicts each picture's attributes."""
+
+from typing import Literal, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from weakcl_pipeline.config import Config
+from weakcl_pipeline.contrastive.objectives.base import Batch, Objective, Setting
+
+_RAREST = 1e-4  # keeps the prior of an attribute that all or no pictures have from an infinite bias
+
+
+class AttributePredictionConfig(Config):
+    """Parameters of :class:`AttributePrediction`.
+
+    Attributes:
+        name: The objective.
+        loss: ``softmax`` treats the attributes as rivals for one prediction, ``sigmoid`` each on its own. Mahajan et
+            al. found sigmoid significantly worse on hashtags, where a tag that is not given says little. Take sigmoid
+            where absence was annotated as carefully as presence, or where many pictures have no attribute at all.
+    """
+
+    name: Literal["attribute_prediction"] = "attribute_prediction"
+    loss: Literal["softmax", "sigmoid"] = "softmax"
+
+
+class AttributePrediction(Objective):
+    r"""Prediction of the attributes themselves, with logits :math:`l_i = W h_i + b` on the features h of view i.
+
+    ``softmax`` is the objective of Mahajan et al., "Exploring the Limits of Weakly Supervised Pretraining" (ECCV
+    2018, section 2): the cross-entropy to a target of 1/k for each of the k attributes in the set P(i) of those that
+    the picture has. With K(i) the attributes known of it,
+
+    .. math:: L = \operatorname{mean}_{i : k_i > 0} \Bigl[ \log\sum_{a \in K(i)} e^{l_{ia}}
+              - \frac{1}{k_i} \sum_{a \in P(i)} l_{ia} \Bigr]
+
+    ``sigmoid`` is the binary cross-entropy of each attribute, where :math:`y_{ia}` is 1 or 0,
+
+    .. math:: L = \operatorname{mean}_{i, a \in K(i)} \bigl[ -y_{ia} \log \sigma(l_{ia})
+              - (1 - y_{ia}) \log (1 - \sigma(l_{ia})) \bigr]
+
+    A missing cell adds nothing to either: it is no target, and not in the partition function of its picture. Nor do
+    pictures without any present attribute (``softmax``) or any known one (``sigmoid``): the mean is over the others.
+
+    Where the attributes' frequencies are given, the bias starts at what predicts them without looking at the picture:
+    their log-odds (``sigmoid``, as in Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, section 3.3), or
+    their logarithms (``softmax``). From a bias near 0, the gradients of the first steps would mostly tell that rare
+    attributes are rare, and the features would move with them.
+
+    Args:
+        config: Which of the two.
+        feature_dim: Width F of the features.
+        n_attributes: The number of attributes A.
+        frequencies: Share of the pictures that have each attribute, of those where it is known: float (A,) in [0, 1],
+            for instance ``attributes.nanmean(dim=0)`` of the train split. NaN, for never known, is taken for one half.
+
+    Raises:
+        ValueError: If there is no attribute, or another number of frequencies.
+    """
+
+    def __init__(
+        self,
+        config: AttributePredictionConfig,
+        feature_dim: int,
+        n_attributes: int,
+        frequencies: Tensor | None = None,
+    ) -> None:
+        if n_attributes < 1:
+            msg = f"expected at least one attribute to predict, got {n_attributes}"
+            raise ValueError(msg)
+        super().__init__()
+        self.config = config
+        self.classifier = nn.Linear(feature_dim, n_attributes)
+        if frequencies is not None:
+            self._start_at(frequencies)
+
+    attributes: Tensor
+
+    @classmethod
+    def build(cls, config: AttributePredictionConfig, setting: Setting) -> Self:
+        """Build the classifier of the train split's binary attributes, each starting at its frequency."""
+        attributes = setting.attributes
+        built = cls(config, setting.encoder.feature_dim, attributes.shape[1], attributes.nanmean(dim=0))
+        built.register_buffer("attributes", attributes, persistent=False)
+        return built
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Compute the loss of a batch from its features and the attributes of its samples."""
+        loss: Tensor = self(batch.features, batch.per_view(self.attributes[batch.samples]))
+        return loss
+
+    def forward(self, features: Tensor, attributes: Tensor) -> Tensor:
+        """Compute the loss of a batch.
+
+        Args:
+            features: The backbone's features of all views, float (N, F); computed in the classifier's dtype, which is
+                float32 unless it was converted.
+            attributes: The attributes of each view's picture, float (N, A): 1 present, 0 absent, NaN missing.
+
+        Returns:
+            The loss in nats, a scalar: an average over pictures (``softmax``) or known cells (``sigmoid``); 0 where
+            there are none.
+
+        Raises:
+            ValueError: If the shapes do not belong together.
+        """
+        n_attributes, width = self.classifier.weight.shape
+        n_views = features.shape[:1]
+        if features.shape != (*n_views, width) or attributes.shape != (*n_views, n_attributes):
+            msg = (
+                f"expected features (N, {width}) and attributes (N, {n_attributes}), got {tuple(features.shape)} and "
+                f"{tuple(attributes.shape)}"
+            )
+            raise ValueError(msg)
+        with torch.autocast(features.device.type, enabled=False):
+            logits = self.classifier(features.to(self.classifier.weight.dtype))
+            known = ~attributes.isnan()
+            present = attributes.nan_to_num(nan=0).to(logits.dtype)
+            loss = _softmax_loss if self.config.loss == "softmax" else _sigmoid_loss
+            return loss(logits, present, known)
+
+    @torch.no_grad()
+    def _start_at(self, frequencies: Tensor) -> None:
+        bias = self.classifier.bias
+        if frequencies.shape != bias.shape:
+            msg = f"expected frequencies ({len(bias)},), one an attribute, got {tuple(frequencies.shape)}"
+            raise ValueError(msg)
+        prior = frequencies.nan_to_num(nan=0.5).clamp(_RAREST, 1 - _RAREST)
+        bias.copy_(prior.log() if self.config.loss == "softmax" else prior.logit())
+
+
+def _softmax_loss(logits: Tensor, present: Tensor, known: Tensor) -> Tensor:
+    counts = present.sum(dim=1)
+    # The lowest finite number instead of minus infinity: a picture with nothing known stays free of NaN.
+    partition = logits.masked_fill(~known, torch.finfo(logits.dtype).min).logsumexp(dim=1)
+    per_picture = partition - (present * logits).sum(dim=1) / counts.clamp(min=1)
+    return torch.where(counts > 0, per_picture, 0).sum() / (counts > 0).sum().clamp(min=1)
+
+
+def _sigmoid_loss(logits: Tensor, present: Tensor, known: Tensor) -> Tensor:
+    per_cell = F.binary_cross_entropy_with_logits(logits, present, reduction="none")
+    return torch.where(known, per_cell, 0).sum() / known.sum().clamp(min=1)
