@@ -83,9 +83,9 @@ def slow_affinity(columns, weights, width, min_count, exclude):
             differences = [abs(values[i] - values[j]) for i in known for j in known]
             scale = width * median([d for d in differences if d] or [1.0])
             kernel = {(i, j): exp(-(((values[i] - values[j]) / scale) ** 2) / 2) for i in known for j in known}
-            for i, j in kernel:
+            for (i, j), similarity in kernel.items():
                 bits = weights.get(name, 1) * -log2(sum(kernel.values()) / len(kernel))
-                shared[i, j] += bits * kernel[i, j]
+                shared[i, j] += bits * similarity
                 said[i, j] += bits
             continue
         sets = {i: indicators_of(KINDS[name], values[i]) for i in known}
