@@ -245,6 +245,12 @@ def test_rivals_without_what_they_need_say_so(images):
         train(images, ROWS, KINDS, config(), objective=AffinityInfoNCEConfig(), seed=0, name="affinity")
 
 
+def test_small_crops_larger_than_the_pictures_are_refused(images):
+    swav = SwavConfig(prototypes=5, small_crops=3, small_size=SIZE + 1)
+    with pytest.raises(InputError, match=r"rivals\.swav\.small_size: 17 px is more than the 16 px"):
+        train(images, ROWS, KINDS, config(epochs=1), objective=swav, seed=0, name="swav")
+
+
 def test_multi_crop_adds_small_views(images, monkeypatch):
     sides, project = [], trainer_module._Trainer._project
 
