@@ -173,7 +173,8 @@ class _Trainer:
             built = OBJECTIVES[objective.name].build(objective, Setting(encoder, self._clusters, side, seed))
         self._objective = built.to(self._device)
         if (crops := built.small_crops) is not None and crops.size > images.size:
-            msg = f"rivals.{objective.name}.small_size: {crops.size} px is more than the {images.size} px of the pictures"
+            key = f"rivals.{objective.name}.small_size"
+            msg = f"{key}: {crops.size} px is more than the {images.size} px of the pictures"
             raise InputError(msg)
         self._view_sizes = [
             view_size(config.progressive, epoch, config.epochs, images.size) for epoch in range(config.epochs)
