@@ -32,7 +32,10 @@ TINY: dict[str, Any] = {
     "training": {
         "epochs": 2,
         "batch_size": 32,
-        "progressive": {"scale": 0.75},  # at 8 px the last stage would halve a single pixel (see docs/decisions.md)
+        "progressive": {
+            "scale": 0.75,
+            "share": 0.5,
+        },  # at 8 px the last stage would halve a single pixel (see docs/decisions.md)
         "encoder": {"backbone_kwargs": {"stem_width": 4, "channels": [4, 8, 8, 16]}, "head": {"output_dim": 16}},
     },
     "evaluation": {

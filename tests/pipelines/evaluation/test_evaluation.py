@@ -115,10 +115,11 @@ def test_nodes_have_the_names_and_namespaces_of_their_methods():
     pipeline = create_pipeline()
     names = {node.name for node in pipeline.nodes}
     assert {f"{method}.embed" for method in TRAINED} <= names
-    assert {f"{method.name}.evaluate" for method in METHODS} <= names
+    methods = {method.name for method in METHODS if not method.rival}
+    assert {f"{method}.evaluate" for method in methods} <= names
     assert {"random_encoder.initialise", "random_encoder.embed", "raw_pixels.embed"} <= names
     assert {"compare_methods", "write_report"} <= names
-    assert {node.namespace for node in pipeline.nodes} == {None, *(method.name for method in METHODS)}
+    assert {node.namespace for node in pipeline.nodes} == {None, *methods}
     assert all("evaluation" in node.tags for node in pipeline.nodes)
     assert {node.name for node in pipeline.only_nodes_with_namespaces(["attribute"]).nodes} == {
         *("attribute.embed", "attribute.evaluate")
@@ -165,7 +166,7 @@ def test_metrics_are_those_of_the_embeddings(outputs, samples):
 
 
 def test_the_comparison_holds_every_method_and_its_figure(outputs):
-    assert set(outputs["comparison"]["method"]) == {method.name for method in METHODS}
+    assert set(outputs["comparison"]["method"]) == {method.name for method in METHODS if not method.rival}
     assert {axes.get_title(loc="left") for axes in outputs["comparison_plot"].axes} == {"kind", "side"}
 
 
