@@ -17,12 +17,13 @@ def self_excluded_logsumexp(z: Tensor, temperature: float, tile: int = TILE) -> 
     (2022): no N x N matrix is ever held, and memory beyond ``z`` is O(N + tile^2).
 
     Args:
-        z: Embeddings of the anchors, float (N, D), N >= 2.
+        z: Embeddings of the anchors, float (N, D).
         temperature: T > 0, the divisor of the similarities.
         tile: Anchors on a side of a tile.
 
     Returns:
-        The logarithm of each anchor's partition function in nats, float (N,), differentiable once.
+        The logarithm of each anchor's partition function in nats, float (N,), differentiable once; minus infinity for
+        an anchor that is alone.
     """
     result: Tensor = _SelfExcludedLogSumExp.apply(z, temperature, tile)
     return result
@@ -48,7 +49,7 @@ class _SelfExcludedLogSumExp(torch.autograd.Function):
             lse[rows] = torch.logaddexp(lse[rows], logits.logsumexp(dim=1))
             if rows != columns:
                 lse[columns] = torch.logaddexp(lse[columns], logits.logsumexp(dim=0))
-        ctx.save_for_backward(z, lse)
+        ctx.save_for_backward(z, lse.clamp(min=torch.finfo(lse.dtype).min))  # alone: exp(-inf - min) is 0, not NaN
         ctx.temperature, ctx.tile = temperature, tile  # type: ignore[attr-defined]
         return lse
 

@@ -1,4 +1,5 @@
 import itertools
+import json
 import math
 import subprocess
 import sys
@@ -37,7 +38,84 @@ def loss_and_gradient(function, z):
     return loss.detach(), gradient
 
 
+def variant_by_loops(z, clusters, config):
+    """Every variant by its formula: a probability for each positive of each anchor, then a weighted mean."""
+    n = len(z)
+    losses, weights = [], []
+    for i in range(n):
+        e = {a: torch.exp(z[i] @ z[a] / config.temperature) for a in range(n) if a != i}
+        positives = [a for a in e if clusters[a] == clusters[i]]
+        if not positives:
+            continue
+        negatives = sum((e[a] for a in e if a not in positives), start=z.new_zeros(()))
+        rivals = sum(e[p] for p in positives)
+        q = [e[p] / ((rivals if config.positives_in_denominator else e[p]) + negatives) for p in positives]
+        if config.mean_over_positives == "outside_log":
+            losses.append(-sum(torch.log(each) for each in q) / len(q))
+        else:
+            losses.append(-torch.log(sum(q) / len(q)))
+        weights.append((len(positives) + 1) ** -config.cluster_balance)
+    if not losses:
+        return z.sum() * 0
+    return sum(w * loss for w, loss in zip(weights, losses, strict=True)) / sum(weights)
+
+
+def variant_by_matrices(z, clusters, config):
+    """The same with N x N matrices, for sizes where loops are too slow."""
+    itself = torch.eye(len(z), dtype=torch.bool)
+    same = clusters[:, None] == clusters[None]
+    positive = same & ~itself
+    e = torch.exp(z @ z.T / config.temperature)
+    if config.positives_in_denominator:
+        q = e / (e * ~itself).sum(dim=1, keepdim=True)
+    else:
+        q = e / (e + (e * ~same).sum(dim=1, keepdim=True))
+    counts = positive.sum(dim=1)
+    anchor = counts > 0
+    if config.mean_over_positives == "outside_log":
+        losses = -(torch.log(q) * positive).sum(dim=1)[anchor] / counts[anchor]
+    else:
+        losses = -torch.log((q * positive).sum(dim=1)[anchor] / counts[anchor])
+    weights = (counts[anchor] + 1).double() ** -config.cluster_balance
+    return (weights * losses).sum() / weights.sum()
+
+
 SHAPES = ["one_cluster", "pairs", "few", "many_with_singletons", "gaps_and_negatives"]
+FORMULAS = [
+    {"mean_over_positives": mean, "positives_in_denominator": kept}
+    for mean in ("outside_log", "inside_log")
+    for kept in (True, False)
+]
+VARIANTS = [{**formula, "cluster_balance": balance} for formula in FORMULAS for balance in (0.0, 1.0)]
+
+
+def name_of(variant):
+    return "-".join(map(str, variant.values()))
+
+
+@pytest.mark.parametrize("variant", [*VARIANTS, {"cluster_balance": 0.5}], ids=name_of)
+@pytest.mark.parametrize(("n", "shape", "temperature"), list(itertools.product([2, 3, 17], SHAPES, [0.05, 2.0])))
+def test_every_variant_equals_the_loop_over_its_formula(variant, n, shape, temperature):
+    z, clusters = embeddings(n, seed=n, dtype=torch.float64), clusters_of(shape, n)
+    config = ClInfoNCEConfig(temperature=temperature, **variant)
+    expected, expected_gradient = loss_and_gradient(lambda x: variant_by_loops(x, clusters, config), z)
+    loss, gradient = loss_and_gradient(lambda x: ClInfoNCE(config)(x, clusters), z)
+    assert loss.dtype == gradient.dtype == torch.float64
+    torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
+@pytest.mark.parametrize(("n", "views", "temperature"), [(300, 2, 0.05), (700, 2, 0.1), (1100, 1, 0.5)])
+def test_every_variant_in_float32_is_within_1e5_of_float64(variant, n, views, temperature):
+    z = embeddings(n * views, dim=128, seed=3)
+    sizes = torch.rand(n, generator=torch.Generator().manual_seed(5)) ** 3  # few large clusters, many small ones
+    clusters = (sizes * n // 4).long().repeat(views)
+    config = ClInfoNCEConfig(temperature=temperature, **variant)
+    expected, expected_gradient = loss_and_gradient(lambda x: variant_by_matrices(x, clusters, config), z.double())
+    loss, gradient = loss_and_gradient(lambda x: ClInfoNCE(config)(x, clusters), z)
+    assert abs(loss.double() - expected) / expected < 1e-5
+    assert (gradient.double() - expected_gradient).norm() / expected_gradient.norm() < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -77,14 +155,36 @@ def test_any_tile_gives_the_same_partition_function(n, tile, seed):
     torch.testing.assert_close(gradient, dense_gradient)
 
 
-@given(seed=st.integers(0, 2**31), n=st.integers(4, 30))
-@settings(deadline=None, max_examples=40)
-def test_neither_order_nor_names_of_clusters_matter(seed, n):
+@given(seed=st.integers(0, 2**31), n=st.integers(4, 30), variant=st.sampled_from(VARIANTS))
+@settings(deadline=None, max_examples=100)
+def test_neither_order_nor_names_of_clusters_matter(seed, n, variant):
     z, clusters = embeddings(n, seed=seed, dtype=torch.float64), clusters_of("few", n)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     renamed = torch.tensor([40, -3, 9])[clusters]
-    objective = ClInfoNCE()
+    objective = ClInfoNCE(ClInfoNCEConfig(**variant))
     torch.testing.assert_close(objective(z, clusters), objective(z[order], renamed[order]))
+
+
+@given(seed=st.integers(0, 2**31), n=st.integers(4, 30), balance=st.floats(0, 1), temperature=st.floats(0.02, 5))
+@settings(deadline=None, max_examples=60)
+def test_variants_are_ordered(seed, n, balance, temperature):
+    z, clusters = embeddings(n, seed=seed, dtype=torch.float64), clusters_of("few", n)
+    outside, outside_alone, inside, inside_alone = (
+        ClInfoNCE(ClInfoNCEConfig(temperature=temperature, cluster_balance=balance, **formula))(z, clusters)
+        for formula in FORMULAS
+    )
+    slack = 1e-12
+    assert inside <= outside + slack  # Jensen's inequality
+    assert inside_alone <= outside_alone + slack
+    assert outside_alone <= outside + slack  # a smaller denominator
+    assert inside_alone <= inside + slack
+
+
+@given(seed=st.integers(0, 2**31), n=st.integers(1, 15), variant=st.sampled_from(VARIANTS))
+@settings(deadline=None, max_examples=60)
+def test_all_variants_are_one_where_every_anchor_has_one_positive(seed, n, variant):
+    z, clusters = embeddings(2 * n, seed=seed, dtype=torch.float64), torch.arange(n).repeat(2)
+    torch.testing.assert_close(ClInfoNCE(ClInfoNCEConfig(**variant))(z, clusters), ClInfoNCE()(z, clusters))
 
 
 def test_one_cluster_a_picture_is_simclr():
@@ -99,6 +199,47 @@ def test_one_cluster_a_class_is_supcon_by_hand():
     z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     loss = ClInfoNCE(ClInfoNCEConfig(temperature=0.5))(z, torch.tensor([7, 7, 4, 4]))
     assert float(loss) == pytest.approx(math.log(math.exp(2) + 2) - 2, rel=1e-6)
+
+
+def test_variants_by_hand():
+    # Two anchors at similarity 0 and one at 1 to the first; one negative at 0 to all; T = 1.
+    z = torch.tensor([[1.0, 0, 0], [1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]])
+    clusters = torch.tensor([5, 5, 5, 6])
+    e = math.e
+    by_hand = {
+        # Anchors 1 and 2: q of the near and the far positive. Anchor 3: q of either.
+        ("outside_log", True): (2 * -(math.log(e / (e + 2)) + math.log(1 / (e + 2))) / 2 - math.log(1 / 3)) / 3,
+        ("inside_log", True): (2 * -math.log((e + 1) / (e + 2) / 2) - math.log(1 / 3)) / 3,
+        ("outside_log", False): (2 * -(math.log(e / (e + 1)) + math.log(1 / 2)) / 2 - math.log(1 / 2)) / 3,
+        ("inside_log", False): (2 * -math.log((e / (e + 1) + 1 / 2) / 2) - math.log(1 / 2)) / 3,
+    }
+    for (mean, kept), expected in by_hand.items():
+        config = ClInfoNCEConfig(temperature=1, mean_over_positives=mean, positives_in_denominator=kept)
+        assert float(ClInfoNCE(config)(z, clusters)) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
+def test_positives_repel_each_other_in_the_papers_loss_alone(variant):
+    z, clusters = embeddings(12, dtype=torch.float64), torch.arange(12) // 4
+    objective = ClInfoNCE(ClInfoNCEConfig(temperature=0.1, **variant))
+    _, gradient = loss_and_gradient(lambda x: objective(x, clusters), z)
+    by_similarity = gradient @ torch.linalg.pinv(z)  # independent z: a step can change one similarity and no other
+    positive = (clusters[:, None] == clusters) & ~torch.eye(12, dtype=torch.bool)
+    assert (by_similarity[clusters[:, None] != clusters] > 0).all()
+    papers = variant["mean_over_positives"] == "outside_log" and variant["positives_in_denominator"]
+    assert (by_similarity[positive] > 0).any() == papers
+
+
+def test_a_balanced_loss_is_the_mean_over_clusters():
+    z, clusters = embeddings(12, dtype=torch.float64), torch.tensor([0] * 7 + [1] * 2 + [2] * 2 + [3])
+    anchors = [[0, 1, 2, 3, 4, 5, 6], [7, 8], [9, 10]]
+    similarities = (z @ z.T / 0.1).fill_diagonal_(-torch.inf).log_softmax(dim=1)
+    of_clusters = [
+        torch.stack([-similarities[i, [p for p in members if p != i]].mean() for i in members]).mean()
+        for members in anchors
+    ]
+    loss = ClInfoNCE(ClInfoNCEConfig(cluster_balance=1))(z, clusters)
+    torch.testing.assert_close(loss, torch.stack(of_clusters).mean())
 
 
 def test_base_temperature_scales_as_the_released_code():
@@ -117,27 +258,57 @@ def test_an_anchor_without_positive_adds_nothing_but_stays_a_negative():
     assert not torch.isclose(loss, ClInfoNCE()(z[:4], torch.zeros(4, dtype=torch.int64)))
 
 
-def test_no_positive_at_all_is_zero_and_never_nan():
-    z = embeddings(6).requires_grad_()
-    loss = ClInfoNCE()(z, torch.arange(6))
+@pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
+@pytest.mark.parametrize("n", [1, 6])
+def test_no_positive_at_all_is_zero_and_never_nan(variant, n):
+    z = embeddings(n).requires_grad_()
+    loss = ClInfoNCE(ClInfoNCEConfig(**variant))(z, torch.arange(n))
     (gradient,) = torch.autograd.grad(loss, z)
     assert float(loss.detach()) == 0
     assert gradient.abs().max() == 0
 
 
-def test_identical_embeddings_at_a_low_temperature_stay_finite():
+@pytest.mark.parametrize("mean", ["outside_log", "inside_log"])
+def test_without_negatives_and_rival_positives_there_is_nothing_to_learn(mean):
+    z = embeddings(6).requires_grad_()
+    config = ClInfoNCEConfig(mean_over_positives=mean, positives_in_denominator=False)
+    loss = ClInfoNCE(config)(z, torch.zeros(6, dtype=torch.int64))
+    (gradient,) = torch.autograd.grad(loss, z)
+    assert float(loss.detach()) == pytest.approx(0, abs=1e-6)
+    assert gradient.abs().max() == 0
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
+def test_identical_embeddings_at_a_low_temperature_stay_finite(variant):
     z = torch.tensor([[1.0, 0.0]]).repeat(8, 1).requires_grad_()
-    loss = ClInfoNCE(ClInfoNCEConfig(temperature=0.005))(z, torch.arange(8) // 2)
+    loss = ClInfoNCE(ClInfoNCEConfig(temperature=0.005, **variant))(z, torch.arange(8) // 2)
     (gradient,) = torch.autograd.grad(loss, z)
     assert float(loss.detach()) == pytest.approx(math.log(7), rel=1e-4)
     assert gradient.isfinite().all()
 
 
-def test_half_precision_is_computed_in_float32():
+@pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
+def test_positives_at_the_far_end_and_a_low_temperature_stay_finite(variant):
+    z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]]).requires_grad_()
+    loss = ClInfoNCE(ClInfoNCEConfig(temperature=0.005, **variant))(z, torch.tensor([0, 1, 0, 1]))
+    (gradient,) = torch.autograd.grad(loss, z)
+    assert float(loss.detach()) == pytest.approx(400)  # the positive at -1, the negative at 1, over T; e^-400 is 0
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
+def test_half_precision_is_computed_in_float32(variant):
     z, clusters = embeddings(64).bfloat16(), clusters_of("few", 64)
-    with torch.autocast("cpu", torch.bfloat16):
-        loss = ClInfoNCE()(z, clusters)
-    torch.testing.assert_close(loss, ClInfoNCE()(z.float(), clusters))
+    objective = ClInfoNCE(ClInfoNCEConfig(**variant))
+
+    def under_autocast(x):
+        with torch.autocast("cpu", torch.bfloat16):
+            return objective(x, clusters)
+
+    loss, gradient = loss_and_gradient(under_autocast, z)
+    expected, expected_gradient = loss_and_gradient(lambda x: objective(x, clusters), z.float())
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(gradient, expected_gradient.bfloat16())
 
 
 def test_shapes_that_do_not_belong_together_are_refused():
@@ -145,16 +316,26 @@ def test_shapes_that_do_not_belong_together_are_refused():
         ClInfoNCE()(embeddings(4), torch.zeros(3, dtype=torch.int64))
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [{"cluster_balance": -0.1}, {"cluster_balance": 1.1}, {"mean_over_positives": "nowhere"}, {"temperature": 0}],
+)
+def test_parameters_out_of_range_are_refused_by_name(parameters):
+    with pytest.raises(ValueError, match=next(iter(parameters))):
+        ClInfoNCEConfig(**parameters)
+
+
 MEMORY = """
-import resource, sys, torch
-from weakcl_pipeline.contrastive import ClInfoNCE
-n = int(sys.argv[1])
+import json, resource, sys, torch
+from weakcl_pipeline.contrastive import ClInfoNCE, ClInfoNCEConfig
+n, dim, variant = json.loads(sys.argv[1])
+objective = ClInfoNCE(ClInfoNCEConfig(**variant))
 torch.manual_seed(0)
 def run(n):
-    z = torch.nn.functional.normalize(torch.randn(n, 128), dim=1).requires_grad_()
+    z = torch.nn.functional.normalize(torch.randn(n, dim), dim=1).requires_grad_()
     clusters = torch.randint(0, n // 16, (n,))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    ClInfoNCE()(z, clusters).backward()
+    objective(z, clusters).backward()
     assert z.grad.isfinite().all()
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
 run(512)
@@ -162,13 +343,19 @@ print(run(n))
 """
 
 
-def peak_gigabytes(n):
-    done = subprocess.run([sys.executable, "-c", MEMORY, str(n)], capture_output=True, text=True, check=True)
+def peak_gigabytes(n, dim=128, **variant):
+    arguments = json.dumps([n, dim, variant])
+    done = subprocess.run([sys.executable, "-c", MEMORY, arguments], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
 def test_memory_does_not_grow_with_the_square():
     assert peak_gigabytes(16_384) < 0.25  # one float32 matrix of N x N would be 1 GiB, and autograd keeps several
+
+
+def test_memory_of_the_variants_does_not_grow_with_the_square():
+    peak = peak_gigabytes(6144, dim=16, mean_over_positives="inside_log", positives_in_denominator=False)
+    assert peak < 0.12  # one float32 matrix of N x N would be 0.14 GiB
 
 
 @pytest.mark.slow

@@ -1,49 +1,68 @@
 """Cl-InfoNCE: the views of one cluster attract each other, all other views repel."""
 
+from functools import partial
 from typing import Literal, Self
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.logsumexp import self_excluded_logsumexp
 from weakcl_pipeline.contrastive.objectives.base import Batch, Objective, Setting, separate
+from weakcl_pipeline.contrastive.tiles import by_anchor_blocks
 
 
 class ClInfoNCEConfig(Config):
-    """Parameters of :class:`ClInfoNCE`.
+    """Parameters of :class:`ClInfoNCE`; the defaults are the paper's loss.
 
     Attributes:
         name: The objective.
         temperature: T, the divisor of the similarities.
         base_temperature: Scales the loss by ``temperature / base_temperature``; the released code fixes 0.07. Without
             it the loss is not scaled.
+        mean_over_positives: Whether the mean over an anchor's positives is taken of the logarithms (``outside_log``,
+            every positive counts alike) or inside the logarithm (``inside_log``, near positives count more).
+        positives_in_denominator: Whether a positive competes with the anchor's other positives, as well as with the
+            negatives.
+        cluster_balance: The weight of an anchor is the size of its cluster in the batch to the power of minus this:
+            at 0 every anchor counts alike, at 1 every cluster.
     """
 
     name: Literal["cl_infonce"] = "cl_infonce"
     temperature: float = Field(default=0.1, gt=0)
     base_temperature: float | None = Field(default=None, gt=0)
+    mean_over_positives: Literal["outside_log", "inside_log"] = "outside_log"
+    positives_in_denominator: bool = True
+    cluster_balance: float = Field(default=0.0, ge=0, le=1)
 
 
 class ClInfoNCE(Objective):
     r"""Clustering InfoNCE of Tsai et al., "Learning Weakly-Supervised Contrastive Representations" (ICLR 2022).
 
-    With L2-normalised embeddings z of all views in the batch, and P(i) the other views in the cluster of anchor i,
+    With L2-normalised embeddings z of all views in the batch, similarities :math:`s_{ij} = z_i \cdot z_j / T`, and P(i)
+    the other views in the cluster of anchor i,
 
-    .. math:: L = \operatorname{mean}_i \Bigl[ \log\sum_{a \ne i} e^{z_i \cdot z_a / T}
-              - \frac{1}{|P(i)|} \sum_{p \in P(i)} z_i \cdot z_p / T \Bigr]
+    .. math:: L = \operatorname{mean}_i \Bigl[ -\frac{1}{|P(i)|} \sum_{p \in P(i)} \log q_{ip} \Bigr], \qquad
+              q_{ip} = \frac{e^{s_{ip}}}{\sum_{a \ne i} e^{s_{ia}}}
 
     as in the authors' code, which is the "out" loss of SupCon (Khosla et al., NeurIPS 2020, eq. 2) on cluster ids:
     positives stay in the denominator. One cluster per picture makes it SimCLR's NT-Xent, one per class SupCon. The
     mean runs over the anchors that have a positive; an anchor without one adds nothing to it, but is still a
-    negative of the others.
+    negative of the others. Three parameters change the formula, each in a place of its own:
 
-    The mean over positives needs only each cluster's sum of z, and the partition function is computed in tiles, so
-    that time is O(N^2 D) and memory O(N D).
+    - ``mean_over_positives: inside_log`` makes the bracket :math:`-\log \frac{1}{|P(i)|} \sum_{p \in P(i)} q_{ip}`, as
+      the "in" loss of SupCon (eq. 3).
+    - ``positives_in_denominator: false`` makes :math:`q_{ip} = e^{s_{ip}} / (e^{s_{ip}} + \sum_n e^{s_{in}})` with n
+      over the views in other clusters, as SINCERE (Feeney and Hughes 2023), so that positives never repel each other.
+    - ``cluster_balance: b`` makes the mean over anchors a weighted one, with weights :math:`(|P(i)| + 1)^{-b}`.
+
+    The mean over positives of the paper's loss needs only each cluster's sum of z, and the partition function is
+    computed in tiles; the first two variants compute blocks of anchors. Time is O(N^2 D) and memory O(N D) in all.
 
     Args:
-        config: Temperature and scale.
+        config: Temperature, scale and variant.
     """
 
     def __init__(self, config: ClInfoNCEConfig | None = None) -> None:
@@ -76,19 +95,42 @@ class ClInfoNCE(Objective):
         if z.ndim != 2 or clusters.shape != z.shape[:1]:
             msg = f"expected embeddings (N, D) and clusters (N,), got {tuple(z.shape)} and {tuple(clusters.shape)}"
             raise ValueError(msg)
+        config = self.config
         with torch.autocast(z.device.type, enabled=False):
             z = z if z.dtype == torch.float64 else z.float()
-            values, ids, counts = torch.unique(clusters, return_inverse=True, return_counts=True)
-            positives = counts[ids] - 1
+            _, ids, counts = torch.unique(clusters, return_inverse=True, return_counts=True)
+            positives = counts[ids].to(z.dtype) - 1
             has_positive = positives > 0
-            attraction = _mean_positive_similarity(z, ids, len(values), positives.clamp(min=1))
-            temperature = self.config.temperature
-            per_anchor = self_excluded_logsumexp(z, temperature) - attraction / temperature
-            loss: Tensor = torch.where(has_positive, per_anchor, 0).sum() / has_positive.sum().clamp(min=1)
-            return loss * (temperature / (self.config.base_temperature or temperature))
+            if config.mean_over_positives == "outside_log" and config.positives_in_denominator:
+                per_anchor = _paper_losses(z, ids, positives.clamp(min=1), config.temperature)
+            else:
+                losses = partial(_variant_losses, ids=ids, positives=positives.clamp(min=1), config=config)
+                per_anchor = by_anchor_blocks(losses, z)
+            weights = has_positive * (positives + 1) ** -config.cluster_balance
+            loss: Tensor = torch.where(has_positive, weights * per_anchor, 0).sum() / weights.sum().clamp(min=1)
+            return loss * (config.temperature / (config.base_temperature or config.temperature))
 
 
-def _mean_positive_similarity(z: Tensor, ids: Tensor, n_clusters: int, positives: Tensor) -> Tensor:
-    """Return each anchor's mean similarity to its positives, (N,), through the sums of z over clusters."""
-    sums = z.new_zeros(n_clusters, z.shape[1]).index_add(0, ids, z)
-    return (z * (sums[ids] - z)).sum(dim=1) / positives
+def _paper_losses(z: Tensor, ids: Tensor, positives: Tensor, temperature: float) -> Tensor:
+    """Return the losses of all anchors, (N,); their mean similarity to positives comes from the sums of clusters."""
+    sums = torch.zeros_like(z).index_add(0, ids, z)
+    attraction = (z * (sums[ids] - z)).sum(dim=1) / positives
+    return self_excluded_logsumexp(z, temperature) - attraction / temperature
+
+
+def _variant_losses(
+    similarities: Tensor, anchors: slice, ids: Tensor, positives: Tensor, config: ClInfoNCEConfig
+) -> Tensor:
+    """Return the losses of a block of anchors, (anchors,), from their similarities to all views, (anchors, N)."""
+    s = similarities / config.temperature
+    same = ids[anchors, None] == ids
+    positive = same.clone()
+    positive[:, anchors].fill_diagonal_(False)
+    if config.positives_in_denominator:
+        log_q = s - s.masked_fill(same & ~positive, -torch.inf).logsumexp(dim=1, keepdim=True)
+    else:
+        negatives = s.masked_fill(same, -torch.inf).logsumexp(dim=1, keepdim=True)
+        log_q = F.logsigmoid(s - negatives)  # log(e^s / (e^s + e^negatives)), exact where the positive wins by far
+    if config.mean_over_positives == "outside_log":
+        return -torch.where(positive, log_q, 0).sum(dim=1) / positives[anchors]
+    return positives[anchors].log() - torch.where(positive, log_q, -torch.inf).logsumexp(dim=1)
