@@ -113,8 +113,9 @@ def test_after_training_anew_the_new_clusters_can_be_evaluated(standin):
 def test_old_encoders_do_not_stop_a_stage_that_does_not_use_them(standin):
     standin.run("full")
     standin.run("ingestion")
-    recluster(standin)
-    standin.run("training")
+    newer = recluster(standin)
+    run = standin.run("training")
+    assert standin.lineage("attribute.encoder", run).ancestry["clusters"] == newer
 
 
 def test_versions_are_searched_for_newest_first(standin):

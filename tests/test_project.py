@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from kedro.inspection import get_project_snapshot
 
 ROOT = Path(__file__).parent.parent
@@ -82,3 +83,12 @@ def test_readme_names_the_artifacts(snapshot):
     named = {generic(name) for name in readme_table("Where everything is")}
     made = {generic(name) for name in made_by(snapshot, "full")}
     assert named - {"raw_samples", "<method>.checkpoints"} == made
+
+
+def test_the_long_budget_differs_from_the_default_in_epochs_alone():
+    default, long = (
+        yaml.safe_load((ROOT / f"conf/{name}/parameters_training.yml").read_text())["training"]
+        for name in ("base", "long")
+    )
+    assert long["epochs"] > default["epochs"]
+    assert long | {"epochs": 0} == default | {"epochs": 0}

@@ -245,6 +245,19 @@ def test_rivals_without_what_they_need_say_so(images):
         train(images, ROWS, KINDS, config(), objective=AffinityInfoNCEConfig(), seed=0, name="affinity")
 
 
+def test_an_objectives_own_encoder_computes_in_the_precision_of_the_training(images, monkeypatch):
+    dtypes, project = [], trainer_module.Encoder.project
+
+    def spy(self, features):
+        dtypes.append(features.dtype)
+        return project(self, features)
+
+    monkeypatch.setattr(trainer_module.Encoder, "project", spy)
+    training = config(epochs=1, device=DeviceConfig(precision="bf16"))
+    train(images, ROWS, KINDS, training, objective=PclConfig(ks=(3,)), seed=0, name="pcl")
+    assert dtypes == [torch.bfloat16] * 6  # the encoder's and the momentum encoder's in each of three steps
+
+
 def test_small_crops_larger_than_the_pictures_are_refused(images):
     swav = SwavConfig(prototypes=5, small_crops=3, small_size=SIZE + 1)
     with pytest.raises(InputError, match=r"rivals\.swav\.small_size: 17 px is more than the 16 px"):

@@ -45,8 +45,9 @@ class TestTwoThreads:
         assert numbers == [2, 2]
 
     def test_two_run_at_once(self):
-        both = threading.Barrier(2, timeout=20)
-        for_each(lambda item: both.wait(), range(2))
+        both, arrived = threading.Barrier(2, timeout=20), []
+        for_each(lambda item: arrived.append(both.wait()), range(2))
+        assert sorted(arrived) == [0, 1]
 
     def test_errors_reach_the_caller(self):
         with pytest.raises(ZeroDivisionError):

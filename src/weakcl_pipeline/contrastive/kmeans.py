@@ -6,6 +6,8 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from weakcl_pipeline.errors import InputError
+
 Rows = npt.NDArray[np.int64]
 
 
@@ -22,6 +24,19 @@ class KMeans:
     assignment: Rows
     inertia: float
     n_clusters: int
+
+
+def number_of_clusters(k: float, n_samples: int, key: str) -> int:
+    """Return the number of clusters that a parameter stands for: a number, or, below 1, a fraction of the samples.
+
+    Raises:
+        InputError: If it is not between 1 and the number of samples; names the key.
+    """
+    n_clusters = round(k * n_samples) if k < 1 else round(k)
+    if not 1 <= n_clusters <= n_samples:
+        msg = f"{key}: {k:g} makes {n_clusters} clusters, but the train split has {n_samples} samples"
+        raise InputError(msg)
+    return n_clusters
 
 
 def kmeans(embeddings: npt.NDArray[np.float32], k: int, *, spherical: bool, iterations: int, seed: int) -> KMeans:

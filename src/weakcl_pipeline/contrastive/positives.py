@@ -10,8 +10,7 @@ from pydantic import Field
 from sklearn.metrics import normalized_mutual_info_score
 
 from weakcl_pipeline.config import Config
-from weakcl_pipeline.contrastive.kmeans import kmeans
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.contrastive.kmeans import kmeans, number_of_clusters
 from weakcl_pipeline.seeding import derive_seed
 
 Rows = npt.NDArray[np.int64]
@@ -91,11 +90,7 @@ class IterativeConfig(Config):
         Raises:
             InputError: If k is larger than that number.
         """
-        k = round(self.k * n_samples) if self.k < 1 else round(self.k)
-        if not 1 <= k <= n_samples:
-            msg = f"iterative.k: {self.k:g} makes {k} clusters, but the train split has {n_samples} samples"
-            raise InputError(msg)
-        return k
+        return number_of_clusters(self.k, n_samples, "iterative.k")
 
 
 class IterativePositives:

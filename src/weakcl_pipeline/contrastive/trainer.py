@@ -25,6 +25,7 @@ from weakcl_pipeline.contrastive.embedding import embed
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig
 from weakcl_pipeline.contrastive.metrics import alignment, uniformity
 from weakcl_pipeline.contrastive.objectives import (
+    FULL_VIEWS,
     OBJECTIVES,
     Batch,
     ClInfoNCEConfig,
@@ -38,15 +39,15 @@ from weakcl_pipeline.contrastive.progress import training_progress
 from weakcl_pipeline.contrastive.progressive import ProgressiveConfig, view_size
 from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share
 from weakcl_pipeline.contrastive.state import pack_optimiser, unpack_optimiser, with_prefix
+from weakcl_pipeline.contrastive.views import Views
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.images import Augmentation, AugmentationConfig, PackedImages
+from weakcl_pipeline.images import AugmentationConfig, PackedImages
 from weakcl_pipeline.seeding import numpy_generator, seeded_torch, torch_generator
 
 logger = logging.getLogger(__name__)
 
 Rows = npt.NDArray[np.int64]
 
-_VIEWS = 2
 _REFRESH_SECONDS = 1.0  # reading the loss waits for the device, so the bar asks for it seldom
 
 
@@ -160,7 +161,6 @@ class _Trainer:
         self._embed_views: Callable[[Tensor], tuple[Tensor, Tensor]] = (
             torch.compile(self._project) if config.device.compile else self._project
         )
-        self._augmentation = Augmentation(config.augmentation)
         self._clusters = positives.initial()
         self._described = (
             config.model_dump_json(),
@@ -172,6 +172,7 @@ class _Trainer:
         with seeded_torch(seed, "objective"):
             built = OBJECTIVES[objective.name].build(objective, Setting(encoder, self._clusters, side, seed))
         self._objective = built.to(self._device)
+        self._views = Views(config.augmentation, built.small_crops)
         if (crops := built.small_crops) is not None and crops.size > images.size:
             key = f"rivals.{objective.name}.small_size"
             msg = f"{key}: {crops.size} px is more than the {images.size} px of the pictures"
@@ -234,8 +235,9 @@ class _Trainer:
 
     def _run_epoch(self, epoch: int, progress: Progress) -> None:
         embed_train_split = partial(self._embed_train_split, self._view_sizes[epoch])
-        self._clusters, figures = self._positives.update(epoch, self._clusters, embed_train_split)
-        figures |= self._objective.begin_epoch(epoch, partial(self._embed_projections, self._view_sizes[epoch]))
+        embed_features = partial(embed_train_split, self._encoder)
+        self._clusters, figures = self._positives.update(epoch, self._clusters, embed_features)
+        figures |= self._objective.begin_epoch(epoch, partial(embed_train_split, features="projection"))
         generator = numpy_generator(self._seed, "batches", epoch)
         batches = draw_batches(self._clusters, self._config.batch_size, self._config.sampler, generator)
         started = time.perf_counter()
@@ -287,9 +289,12 @@ class _Trainer:
         return measured.mean(dim=0).tolist()
 
     def _step(self, rows: Rows, size: int, generator: torch.Generator) -> Tensor:
-        """Take one optimiser step; return loss, alignment and uniformity, float32 (3,)."""
-        batch = self._embed_batch(rows, size, generator)
-        loss = self._objective.loss(batch)
+        """Take an optimiser step on rows of the train split; return loss, alignment and uniformity, float32 (3,)."""
+        pictures = self._images.read(self._rows[rows]).to(self._device, non_blocking=True)
+        views = self._views(pictures, size, generator)
+        with autocast(self._device, self._dtype):
+            batch = self._embed_batch(rows, views)
+            loss = self._objective.loss(batch)
         self._optimiser.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if self._config.optimiser.clip_norm is not None:
@@ -301,19 +306,12 @@ class _Trainer:
         self._scaler.step(self._optimiser)
         self._scaler.update()
         self._objective.after_step(self._encoder)
-        first, second = batch.z.detach()[: _VIEWS * len(rows)].chunk(_VIEWS)
+        first, second = batch.z.detach()[: FULL_VIEWS * len(rows)].chunk(FULL_VIEWS)
         return torch.stack([loss.detach(), alignment(first, second), uniformity(first)])
 
-    def _embed_batch(self, rows: Rows, size: int, generator: torch.Generator) -> Batch:
-        """Read and augment the pictures at positions of the train split, and embed all their views."""
-        pictures = self._images.read(self._rows[rows]).to(self._device, non_blocking=True)
-        views = [self._augmentation(torch.cat([pictures] * _VIEWS), generator, size=(size, size))]
-        if (crops := self._objective.small_crops) is not None:
-            small = self._augmentation.with_crops(crops.scale)
-            views.append(small(torch.cat([pictures] * crops.count), generator, size=(crops.size, crops.size)))
-        with autocast(self._device, self._dtype):
-            embedded = [self._embed_views(pictures) for pictures in views]
-        features, z = (torch.cat(parts) for parts in zip(*embedded, strict=True))
+    def _embed_batch(self, rows: Rows, views: list[Tensor]) -> Batch:
+        """Embed all views of the pictures at positions of the train split."""
+        features, z = (torch.cat(parts) for parts in zip(*map(self._embed_views, views), strict=True))
         samples, clusters = (torch.from_numpy(ids).to(self._device) for ids in (rows, self._clusters[rows]))
         return Batch(views[0], features, z, samples, clusters)
 
@@ -339,14 +337,11 @@ class _Trainer:
         )
         raise InputError(msg)
 
-    def _embed_train_split(self, size: int, features: Literal["backbone", "projection"]) -> npt.NDArray[np.float32]:
+    def _embed_train_split(
+        self, size: int, encoder: Encoder, features: Literal["backbone", "projection"]
+    ) -> npt.NDArray[np.float32]:
         """Embed pictures at the size of the epoch's views: an encoder does not know other sizes yet."""
-        return self._embed_by(self._encoder, size, projection=features == "projection")
-
-    def _embed_projections(self, size: int, encoder: Encoder) -> npt.NDArray[np.float32]:
-        return self._embed_by(encoder, size, projection=True)
-
-    def _embed_by(self, encoder: Encoder, size: int, *, projection: bool) -> npt.NDArray[np.float32]:
+        projection = features == "projection"
         return embed(encoder, self._images, self._config.device, rows=self._rows, projection=projection, size=size)
 
 

@@ -121,10 +121,6 @@ class Augmentation:
     def __init__(self, config: AugmentationConfig) -> None:
         self.config = config
 
-    def with_crops(self, scale: tuple[float, float]) -> "Augmentation":
-        """Return the same augmentation with another range of areas for the crop."""
-        return Augmentation(self.config.model_copy(update={"crop_scale": scale}))
-
     def __call__(self, images: Tensor, generator: torch.Generator, size: tuple[int, int] | None = None) -> Tensor:
         """Augment a batch on the device where it is.
 

@@ -5,6 +5,7 @@ import numpy.typing as npt
 import polars as pl
 
 from weakcl_pipeline.attributes import as_assignment
+from weakcl_pipeline.contrastive.positives import NO_CLUSTER
 
 Rows = npt.NDArray[np.int64]
 
@@ -14,6 +15,11 @@ LABEL_PREFIX = "label_"
 def train_rows(samples: pl.DataFrame) -> Rows:
     """Return the rows of the train split, int64 (N,); the image store has the same rows in the same order."""
     return np.flatnonzero((samples["split"] == "train").to_numpy())
+
+
+def alone(samples: pl.DataFrame) -> Rows:
+    """Return clusters that leave every sample of the train split for itself, int64 (N,)."""
+    return np.full(len(train_rows(samples)), NO_CLUSTER)
 
 
 def label_ids(samples: pl.DataFrame) -> dict[str, Rows]:

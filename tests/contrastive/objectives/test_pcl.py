@@ -225,8 +225,19 @@ def test_pictures_of_one_cluster_do_not_repel_their_prototype():
 
 def test_before_the_first_clustering_it_is_info_nce_alone():
     objective = pcl(warmup_epochs=2)
-    assert objective.update(1, features(), seed=0) == {}
-    assert [objective.is_due(epoch) for epoch in range(4)] == [False, False, True, True]
+    embedded = []
+
+    def embed(encoder):
+        embedded.append(encoder)
+        return features()
+
+    before = deepcopy(objective.state_dict())
+    assert objective.begin_epoch(0, embed) == objective.begin_epoch(1, embed) == {}
+    assert embedded == []
+    clustered = deepcopy(objective)
+    assert set(clustered.begin_epoch(2, embed)) == {"inertia_5", "inertia_9"}
+    assert embedded == [clustered.momentum_encoder]
+    assert all(torch.equal(objective.state_dict()[name], tensor) for name, tensor in before.items())
     z, samples = unit(BATCH), samples_of(0)
     for clustering in objective.clusterings:
         loss, gradient = loss_and_gradient(clustering, z, samples, 3)
@@ -329,7 +340,7 @@ def test_the_defaults_are_fractions_of_the_data():
 
 @pytest.mark.parametrize("k", [41, 0.01])
 def test_a_k_that_the_data_cannot_have_is_refused(k):
-    with pytest.raises(InputError, match=r"training\.objective\.ks: .* 40 samples"):
+    with pytest.raises(InputError, match=r"rivals\.pcl\.ks: .* 40 samples"):
         pcl(ks=(k,))
 
 

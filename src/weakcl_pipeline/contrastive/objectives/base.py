@@ -1,5 +1,6 @@
 """What a training and its objective tell each other."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,6 +16,7 @@ from weakcl_pipeline.contrastive.encoder import Encoder
 from weakcl_pipeline.errors import InputError
 
 Rows = npt.NDArray[np.int64]
+FULL_VIEWS = 2
 EmbedTrainSplit = Callable[[Encoder], npt.NDArray[np.float32]]
 
 
@@ -121,19 +123,19 @@ class Setting:
         return self.side.affinity
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """What a training minimises; its parameters are trained with the encoder's, its buffers kept in checkpoints."""
 
     small_crops: SmallCrops | None = None
 
     @classmethod
+    @abstractmethod
     def build(cls, config: Any, setting: Setting) -> Self:
         """Build the objective for a train split."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
-        """Compute the loss of a batch in nats, a scalar."""
-        raise NotImplementedError
+        """Compute the loss of a batch in nats, a scalar; called in the autocast of the training."""
 
     def begin_epoch(self, epoch: int, embed: EmbedTrainSplit) -> dict[str, float]:
         """Prepare for an epoch, counted from 0; return figures for its row of the history.

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.encoder import Encoder
-from weakcl_pipeline.contrastive.kmeans import kmeans
+from weakcl_pipeline.contrastive.kmeans import kmeans, number_of_clusters
 from weakcl_pipeline.contrastive.objectives.base import Batch, EmbedTrainSplit, Objective, Setting
-from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.seeding import derive_seed
 
 _KMEANS_ITERATIONS = 20  # as in the authors' code
@@ -58,7 +57,7 @@ class Pcl(Objective):
     where the first sum runs over the picture's key and the queue of earlier keys, the second over the picture's
     prototype and r others (eq. 11). :func:`concentrations` gives phi (eq. 12).
 
-    An epoch begins with :meth:`update`, every optimiser step ends with :meth:`after_step`. All state is in the
+    An epoch begins with :meth:`begin_epoch`, every optimiser step ends with :meth:`after_step`. All state is in the
     ``state_dict``, of sizes known from the start; the drawing of prototypes takes torch's global generator.
 
     The authors' code (salesforce/PCL) is made for 1.3 million pictures in up to 100,000 clusters. From it differ:
@@ -93,7 +92,8 @@ class Pcl(Objective):
         self.momentum_encoder = deepcopy(encoder).requires_grad_(False)
         self.n_samples, self.output_dim = n_samples, encoder.config.head.output_dim
         self.clusterings = nn.ModuleList(
-            _Clustering(_n_clusters(k, n_samples), n_samples, self.output_dim) for k in config.ks
+            _Clustering(number_of_clusters(k, n_samples, "rivals.pcl.ks"), n_samples, self.output_dim)
+            for k in config.ks
         )
         self.queue: Tensor
         self.queue_samples: Tensor
@@ -145,16 +145,13 @@ class Pcl(Objective):
         self.queue_samples = torch.cat([samples, self.queue_samples])[: len(self.queue)]
         return info_nce + torch.stack(proto_nce).mean()
 
-    def is_due(self, epoch: int) -> bool:
-        """Return whether an epoch, counted from 0, begins with a clustering."""
-        return epoch >= self.config.warmup_epochs
-
     def begin_epoch(self, epoch: int, embed: EmbedTrainSplit) -> dict[str, float]:
-        """Cluster the train split anew where the epoch is due."""
-        return self.update(epoch, embed(self.momentum_encoder), self._seed) if self.is_due(epoch) else {}
+        """Cluster the train split anew, unless the epoch, counted from 0, belongs to the warm-up."""
+        warming_up = epoch < self.config.warmup_epochs
+        return {} if warming_up else self.update(epoch, embed(self.momentum_encoder), self._seed)
 
     def update(self, epoch: int, features: npt.NDArray[np.float32], seed: int) -> dict[str, float]:
-        """Cluster the train split anew where the epoch is due, else keep the clusters.
+        """Cluster the train split anew.
 
         Args:
             epoch: The epoch that is about to begin, counted from 0.
@@ -167,8 +164,6 @@ class Pcl(Objective):
         Raises:
             ValueError: If there is not one embedding for each sample.
         """
-        if not self.is_due(epoch):
-            return {}
         if features.shape != (self.n_samples, self.output_dim):
             msg = f"expected embeddings ({self.n_samples}, {self.output_dim}), got {features.shape}"
             raise ValueError(msg)
@@ -261,12 +256,3 @@ def concentrations(distances: Tensor, assignment: Tensor, alpha: float, temperat
 def _cross_entropy_of_first(logits: Tensor) -> Tensor:
     """Return the mean cross-entropy of logits (B, C) whose first column is the target's."""
     return (logits.logsumexp(dim=1) - logits[:, 0]).mean()
-
-
-def _n_clusters(k: float, n_samples: int) -> int:
-    """Return the number of clusters that k stands for."""
-    n_clusters = round(k * n_samples) if k < 1 else round(k)
-    if not 1 <= n_clusters <= n_samples:
-        msg = f"training.objective.ks: {k:g} makes {n_clusters} clusters, but the train split has {n_samples} samples"
-        raise InputError(msg)
-    return n_clusters

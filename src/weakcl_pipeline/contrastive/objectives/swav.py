@@ -8,9 +8,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from weakcl_pipeline.config import Config
-from weakcl_pipeline.contrastive.objectives.base import Batch, EmbedTrainSplit, Objective, Setting, SmallCrops
-
-_FULL_VIEWS = 2
+from weakcl_pipeline.contrastive.objectives.base import (
+    FULL_VIEWS,
+    Batch,
+    EmbedTrainSplit,
+    Objective,
+    Setting,
+    SmallCrops,
+)
 
 
 class SwavConfig(Config):
@@ -83,7 +88,7 @@ class Swav(Objective):
         self.output_dim = output_dim
         self.prototypes = nn.Linear(output_dim, config.prototypes, bias=False)
         self.queue: Tensor
-        self.register_buffer("queue", torch.zeros(_FULL_VIEWS, config.queue, output_dim))  # newest first
+        self.register_buffer("queue", torch.zeros(FULL_VIEWS, config.queue, output_dim))  # newest first
         if config.small_crops:
             self.small_crops = SmallCrops(config.small_crops, config.small_size, config.small_scale)
         self.begin_epoch(0)
@@ -118,7 +123,7 @@ class Swav(Objective):
         Raises:
             ValueError: If the embeddings are not those of V views.
         """
-        n_views = _FULL_VIEWS + self.config.small_crops
+        n_views = FULL_VIEWS + self.config.small_crops
         if z.ndim != 2 or z.shape[1] != self.output_dim or len(z) == 0 or len(z) % n_views:
             msg = f"expected embeddings ({n_views} * B, {self.output_dim}), got {tuple(z.shape)}"
             raise ValueError(msg)
@@ -127,11 +132,11 @@ class Swav(Objective):
             views = z.reshape(n_views, -1, self.output_dim)
             prototypes = self._unit_prototypes().to(z.dtype)
             scores = views @ prototypes.T
-            codes = self._assign(scores[:_FULL_VIEWS].detach(), prototypes.detach())
+            codes = self._assign(scores[:FULL_VIEWS].detach(), prototypes.detach())
             log_p = F.log_softmax(scores / self.config.temperature, dim=2)
-            of_others = log_p.sum(dim=0) - log_p[:_FULL_VIEWS]
+            of_others = log_p.sum(dim=0) - log_p[:FULL_VIEWS]
             loss = -(codes * of_others).sum(dim=2).mean() / (n_views - 1)
-        full_views = views[:_FULL_VIEWS].detach().to(self.queue.dtype)
+        full_views = views[:FULL_VIEWS].detach().to(self.queue.dtype)
         self.queue = torch.cat([full_views, self.queue], dim=1)[:, : self.config.queue]
         return loss
 

@@ -1,9 +1,8 @@
 """Nodes that train the rivals: other objectives on the same encoder, augmentation, batches and budget."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import torch
@@ -21,11 +20,8 @@ from weakcl_pipeline.contrastive.objectives import (
     PclConfig,
     SwavConfig,
 )
-from weakcl_pipeline.contrastive.positives import NO_CLUSTER
-from weakcl_pipeline.pipelines.samples import cluster_ids, train_rows
+from weakcl_pipeline.pipelines.samples import Rows, alone, cluster_ids, train_rows
 from weakcl_pipeline.pipelines.training.nodes import Trained, describe, run
-
-Rows = npt.NDArray[np.int64]
 
 
 class RivalsConfig(Config):
@@ -85,59 +81,39 @@ def train_cluster_cross_entropy(
     return _train(objective, ids, SideInformation(), image_store, samples, training, seed, checkpoints)
 
 
-def train_attribute_prediction(
-    image_store: pa.Table,
-    samples: pl.DataFrame,
-    binary_attributes: pl.DataFrame,
-    training: TrainingConfig,
-    rivals: RivalsConfig,
-    seed: int,
-    checkpoints: Path,
-) -> Trained:
-    """Train to predict the binary attributes."""
-    side = _attributes(samples, binary_attributes)
-    objective = rivals.attribute_prediction
-    return _train(objective, _alone(samples), side, image_store, samples, training, seed, checkpoints)
+def training_on_attributes(name: str) -> Callable[..., Trained]:
+    """Return the node function of a rival that learns from the binary attributes."""
+
+    def train(
+        image_store: pa.Table,
+        samples: pl.DataFrame,
+        binary_attributes: pl.DataFrame,
+        training: TrainingConfig,
+        rivals: RivalsConfig,
+        seed: int,
+        checkpoints: Path,
+    ) -> Trained:
+        side = _attributes(samples, binary_attributes)
+        return _train(getattr(rivals, name), alone(samples), side, image_store, samples, training, seed, checkpoints)
+
+    return train
 
 
-def train_cmc(
-    image_store: pa.Table,
-    samples: pl.DataFrame,
-    binary_attributes: pl.DataFrame,
-    training: TrainingConfig,
-    rivals: RivalsConfig,
-    seed: int,
-    checkpoints: Path,
-) -> Trained:
-    """Train to tell which attributes belong to which picture."""
-    side = _attributes(samples, binary_attributes)
-    return _train(rivals.cmc, _alone(samples), side, image_store, samples, training, seed, checkpoints)
+def training_on_pictures(name: str) -> Callable[..., Trained]:
+    """Return the node function of a rival that learns from pictures alone, without attributes or labels."""
 
+    def train(
+        image_store: pa.Table,
+        samples: pl.DataFrame,
+        training: TrainingConfig,
+        rivals: RivalsConfig,
+        seed: int,
+        checkpoints: Path,
+    ) -> Trained:
+        nothing = SideInformation()
+        return _train(getattr(rivals, name), alone(samples), nothing, image_store, samples, training, seed, checkpoints)
 
-def train_pcl(
-    image_store: pa.Table,
-    samples: pl.DataFrame,
-    training: TrainingConfig,
-    rivals: RivalsConfig,
-    seed: int,
-    checkpoints: Path,
-) -> Trained:
-    """Train on prototypes found by k-means, without attributes or labels."""
-    alone = _alone(samples)
-    return _train(rivals.pcl, alone, SideInformation(), image_store, samples, training, seed, checkpoints)
-
-
-def train_swav(
-    image_store: pa.Table,
-    samples: pl.DataFrame,
-    training: TrainingConfig,
-    rivals: RivalsConfig,
-    seed: int,
-    checkpoints: Path,
-) -> Trained:
-    """Train on prototypes that views are assigned to in equal shares, without attributes or labels."""
-    alone = _alone(samples)
-    return _train(rivals.swav, alone, SideInformation(), image_store, samples, training, seed, checkpoints)
+    return train
 
 
 def _train(
@@ -155,10 +131,6 @@ def _train(
         objective.name, positives, image_store, samples, training, seed, checkpoints, objective=objective, side=side
     )
     return describe(result, metadata | {"objective": objective.model_dump(mode="json")})
-
-
-def _alone(samples: pl.DataFrame) -> Rows:
-    return np.full(len(train_rows(samples)), NO_CLUSTER)
 
 
 def _attributes(samples: pl.DataFrame, binary_attributes: pl.DataFrame) -> SideInformation:

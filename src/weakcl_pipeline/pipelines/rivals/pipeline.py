@@ -7,11 +7,9 @@ from kedro.pipeline import Pipeline
 
 from weakcl_pipeline.pipelines.rivals.nodes import (
     train_affinity,
-    train_attribute_prediction,
     train_cluster_cross_entropy,
-    train_cmc,
-    train_pcl,
-    train_swav,
+    training_on_attributes,
+    training_on_pictures,
 )
 from weakcl_pipeline.pipelines.training.pipeline import training_pipeline
 
@@ -21,10 +19,10 @@ OWN = ["training", "rivals"]
 RIVALS: dict[str, tuple[Callable[..., Any], list[str], list[str]]] = {
     "affinity": (train_affinity, [*PICTURES, "clusters", "attributes", "attribute_schema"], ["clustering", *OWN]),
     "cluster_cross_entropy": (train_cluster_cross_entropy, [*PICTURES, "clusters"], OWN),
-    "attribute_prediction": (train_attribute_prediction, [*PICTURES, "binary_attributes"], OWN),
-    "cmc": (train_cmc, [*PICTURES, "binary_attributes"], OWN),
-    "pcl": (train_pcl, PICTURES, OWN),
-    "swav": (train_swav, PICTURES, OWN),
+    "attribute_prediction": (training_on_attributes("attribute_prediction"), [*PICTURES, "binary_attributes"], OWN),
+    "cmc": (training_on_attributes("cmc"), [*PICTURES, "binary_attributes"], OWN),
+    "pcl": (training_on_pictures("pcl"), PICTURES, OWN),
+    "swav": (training_on_pictures("swav"), PICTURES, OWN),
 }
 
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 from matplotlib.figure import Figure
@@ -11,11 +10,11 @@ from torch import Tensor
 
 from weakcl_pipeline.contrastive import FixedPositives, SideInformation, TrainingConfig, TrainingResult, train
 from weakcl_pipeline.contrastive.objectives import ObjectiveConfig
-from weakcl_pipeline.contrastive.positives import NO_CLUSTER, Positives
+from weakcl_pipeline.contrastive.positives import Positives
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import history_figure
 from weakcl_pipeline.images import PackedImages
-from weakcl_pipeline.pipelines.samples import cluster_ids, label_ids, train_rows
+from weakcl_pipeline.pipelines.samples import alone, cluster_ids, label_ids, train_rows
 
 EncoderState = tuple[dict[str, Tensor], dict[str, Any]]
 Trained = tuple[EncoderState, pl.DataFrame, Figure]
@@ -25,8 +24,8 @@ def train_self_supervised(
     image_store: pa.Table, samples: pl.DataFrame, training: TrainingConfig, seed: int, checkpoints: Path
 ) -> Trained:
     """Train with every picture for itself, which makes Cl-InfoNCE SimCLR."""
-    alone = np.full(len(train_rows(samples)), NO_CLUSTER)
-    return describe(*run("self_supervised", FixedPositives(alone), image_store, samples, training, seed, checkpoints))
+    positives = FixedPositives(alone(samples))
+    return describe(*run("self_supervised", positives, image_store, samples, training, seed, checkpoints))
 
 
 def train_attribute(
