@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
+from kedro.framework.project import LOGGING
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import CatalogConfigResolver, DataCatalog
@@ -23,6 +24,10 @@ from weakcl_pipeline.datasets import AtomicDataset, Lineage
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
+
+# Kedro configures logging anew when it first meets a package, which would take pytest's handlers away during a test.
+for package in ("weakcl_pipeline", "standin"):
+    LOGGING.set_project_logging(package)
 
 # What makes a run of the real pipelines take seconds. Keys are those of conf/base/parameters*.yml.
 TINY: dict[str, Any] = {
