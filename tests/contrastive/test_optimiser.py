@@ -1,6 +1,7 @@
 import math
 
 import pytest
+import timm.optim
 import torch
 from torch import nn
 
@@ -22,17 +23,48 @@ def test_schedule_warms_up_linearly_and_ends_as_a_cosine():
     assert learning_rate_at(0, 1, OptimiserConfig(learning_rate=1, warmup_share=1)) == 1
 
 
-@pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)])
+NOTHING = nn.Identity()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW), ("muon", timm.optim.Muon)]
+)
 def test_only_matrices_decay_unless_told_so(name, kind):
-    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
-    optimiser = create_optimiser(model, OptimiserConfig(name=name, weight_decay=0.3))
+    model, classifier = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), nn.Linear(4, 2)
+    optimiser = create_optimiser(model, classifier, OptimiserConfig(name=name, weight_decay=0.3))
     assert isinstance(optimiser, kind)
-    assert [(len(group["params"]), group["weight_decay"]) for group in optimiser.param_groups] == [(1, 0.3), (3, 0.0)]
-    all_decay = create_optimiser(model, OptimiserConfig(name=name, weight_decay=0.3, decay_all=True))
-    assert [group["weight_decay"] for group in all_decay.param_groups] == [0.3, 0.3]
+    groups = [(len(group["params"]), group["weight_decay"]) for group in optimiser.param_groups]
+    assert groups == [(1, 0.3), (1, 0.3), (4, 0.0)]
+    all_decay = create_optimiser(model, classifier, OptimiserConfig(name=name, weight_decay=0.3, decay_all=True))
+    assert [group["weight_decay"] for group in all_decay.param_groups] == [0.3, 0.3, 0.3]
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_frozen_parameters_are_left_out():
+    model = nn.Linear(3, 4).requires_grad_(False)
+    optimiser = create_optimiser(nn.Linear(2, 2), model, OptimiserConfig())
+    assert sum(len(group["params"]) for group in optimiser.param_groups) == 2
+
+
+def test_muon_moves_hidden_weights_by_an_orthogonal_matrix_and_the_rest_as_adam_does():
+    torch.manual_seed(0)
+    hidden, output = nn.Conv2d(4, 8, 3, bias=False), nn.Linear(8, 5)
+    before = {module: [p.detach().clone() for p in module.parameters()] for module in (hidden, output)}
+    rate = 0.01
+    config = OptimiserConfig(name="muon", learning_rate=rate, weight_decay=0, newton_schulz_steps=8)
+    optimiser = create_optimiser(hidden, output, config)
+    output(hidden(torch.randn(6, 4, 3, 3)).flatten(1)).square().sum().backward()
+    optimiser.step()
+    moved = (before[hidden][0] - hidden.weight.detach()).reshape(8, 36)
+    singular_values = torch.linalg.svdvals(moved) / (rate * 0.2 * 36**0.5)  # 0.2 sqrt(max(out, in)): Liu et al. 2025
+    assert singular_values.min() > 0.6  # the iterations leave them near 1, not at 1
+    assert singular_values.max() < 1.3
+    for old, new in zip(before[output], output.parameters(), strict=True):  # the first step of Adam has the same size
+        step = (old - new.detach()) * new.grad.sign()
+        torch.testing.assert_close(step, torch.full_like(step, float(step.mean())), rtol=1e-3, atol=1e-6)
+        assert step.mean() > 0
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])
 def test_a_restored_optimiser_goes_on_as_if_nothing_had_happened(name):
     def steps(model, optimiser, count):
         for _ in range(count):
@@ -42,11 +74,11 @@ def test_a_restored_optimiser_goes_on_as_if_nothing_had_happened(name):
 
     torch.manual_seed(0)
     model = nn.Linear(3, 4)
-    optimiser = create_optimiser(model, OptimiserConfig(name=name))
+    optimiser = create_optimiser(model, NOTHING, OptimiserConfig(name=name))
     steps(model, optimiser, 3)
     copy = nn.Linear(3, 4)
     copy.load_state_dict(model.state_dict())
-    restored = create_optimiser(copy, OptimiserConfig(name=name))
+    restored = create_optimiser(copy, NOTHING, OptimiserConfig(name=name))
     saved = {name: tensor.clone() for name, tensor in pack_optimiser(optimiser).items()}
     unpack_optimiser(restored, saved | {"encoder.weight": torch.zeros(1)})
     steps(model, optimiser, 3)

@@ -195,7 +195,7 @@ def assert_resumes_exactly(images, root, caplog, kind, training, **options):
 
 
 @pytest.mark.parametrize("kind", POSITIVES)
-@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw", "muon"])
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(images, tmp_path, caplog, kind, optimiser):
     progressive = {"scale": 0.5, "share": 0.8}  # the first epoch after the kill is the last small one
     training = config(epochs=5, progressive=progressive, optimiser=OptimiserConfig(name=optimiser, learning_rate=0.01))

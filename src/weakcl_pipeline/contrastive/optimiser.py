@@ -1,10 +1,12 @@
 """The optimiser and its learning rate."""
 
 import math
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
+from timm.optim import Muon
 from torch import nn
 
 from weakcl_pipeline.config import Config
@@ -14,9 +16,12 @@ class OptimiserConfig(Config):
     """Parameters of the optimiser and its schedule.
 
     Attributes:
-        name: ``sgd`` (Nesterov momentum, as in the paper's code) or ``adamw``.
+        name: ``sgd`` (Nesterov momentum, as in the paper's code), ``adamw``, or ``muon`` (Jordan et al. 2024), which
+            replaces the update of each of the encoder's matrices by the nearest orthogonal one, scaled to the size of
+            an update of AdamW (Liu et al. 2025), and leaves vectors and the objective's own parameters to NAdamW.
         learning_rate: Its peak.
-        momentum: For ``sgd``.
+        momentum: For ``sgd`` and ``muon``.
+        newton_schulz_steps: Iterations by which ``muon`` finds the orthogonal matrix; fewer are faster and coarser.
         weight_decay: Strength of weight decay.
         decay_all: Whether biases and normalisation layers decay too, as in the paper's code.
         warmup_share: The share of all steps in which the rate rises linearly to its peak (0.33 in the paper's code).
@@ -24,9 +29,10 @@ class OptimiserConfig(Config):
         clip_norm: Gradients are scaled down to this global L2 norm; none means no clipping.
     """
 
-    name: Literal["sgd", "adamw"] = "sgd"
+    name: Literal["sgd", "adamw", "muon"] = "sgd"
     learning_rate: float = Field(default=0.1, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
+    newton_schulz_steps: int = Field(default=5, ge=1)
     weight_decay: float = Field(default=1e-4, ge=0)
     decay_all: bool = False
     warmup_share: float = Field(default=0.1, ge=0, le=1)
@@ -34,19 +40,37 @@ class OptimiserConfig(Config):
     clip_norm: float | None = Field(default=None, gt=0)
 
 
-def create_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """Build the optimiser over a model's trainable parameters, matrices and vectors in groups of their own."""
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    matrices = [p for p in trainable if p.ndim > 1]
-    vectors = [p for p in trainable if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": config.weight_decay if config.decay_all else 0.0},
+def create_optimiser(encoder: nn.Module, objective: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """Build the optimiser over all trainable parameters.
+
+    Args:
+        encoder: Its matrices are one group of parameters.
+        objective: What it trains beside the encoder, such as a classifier; its matrices are a group of their own.
+        config: The optimiser.
+
+    Returns:
+        The optimiser; the vectors of both modules are the last group.
+    """
+    hidden, vectors = _by_shape(encoder.parameters())
+    outputs, other_vectors = _by_shape(objective.parameters())
+    groups: list[dict[str, Any]] = [
+        {"params": hidden, "weight_decay": config.weight_decay},
+        {"params": outputs, "weight_decay": config.weight_decay},
+        {"params": vectors + other_vectors, "weight_decay": config.weight_decay if config.decay_all else 0.0},
     ]
+    rate, momentum, nesterov = config.learning_rate, config.momentum, config.momentum > 0
     if config.name == "adamw":
-        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
-    nesterov = config.momentum > 0
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=nesterov, fused=True)
+        return torch.optim.AdamW(groups, lr=rate, fused=True)
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=True)
+    groups[1]["use_fallback"] = True  # an orthogonal update is for hidden layers, say Muon's authors
+    return Muon(groups, lr=rate, momentum=momentum, nesterov=nesterov, ns_steps=config.newton_schulz_steps)
+
+
+def _by_shape(parameters: Iterable[nn.Parameter]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the trainable matrices (and convolutions), and the trainable vectors."""
+    trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    return [p for p in trainable if p.ndim > 1], [p for p in trainable if p.ndim <= 1]
 
 
 def learning_rate_at(step: int, total_steps: int, config: OptimiserConfig) -> float:

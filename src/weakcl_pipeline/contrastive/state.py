@@ -9,9 +9,16 @@ _PREFIX = "optimiser."
 
 
 def pack_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the state of every parameter as ``optimiser.<parameter>.<name>``; all of it must be tensors."""
-    state = optimiser.state_dict()["state"]
-    return {f"{_PREFIX}{index}.{name}": tensor for index, own in state.items() for name, tensor in own.items()}
+    """Return the state of every parameter as ``optimiser.<parameter>.<name>``.
+
+    What is no tensor is left out: it is what an optimiser (Muon) decides by a parameter's shape, and decides again.
+    """
+    return {
+        f"{_PREFIX}{index}.{name}": value
+        for index, own in optimiser.state_dict()["state"].items()
+        for name, value in own.items()
+        if isinstance(value, Tensor)
+    }
 
 
 def unpack_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:

@@ -180,7 +180,7 @@ class _Trainer:
         self._view_sizes = [
             view_size(config.progressive, epoch, config.epochs, images.size) for epoch in range(config.epochs)
         ]
-        self._optimiser = create_optimiser(nn.ModuleList([self._encoder, self._objective]), config.optimiser)
+        self._optimiser = create_optimiser(self._encoder, self._objective, config.optimiser)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._dtype == torch.float16)
         self._history: list[dict[str, float]] = []
         self._steps_per_epoch = len(rows) // config.batch_size
