@@ -69,6 +69,61 @@ def test_a_node_can_ask_for_the_lineage_of_its_inputs(standin):
     assert "report_lineage" not in lineage.ancestry
 
 
+def seeds_compared(project, version=None) -> list[int]:
+    return project.catalog().load("comparison", version=version)["seed"].to_list()
+
+
+def test_a_node_can_ask_for_its_inputs_under_other_seeds(standin):
+    runs = {seed: standin.run("full", params={"seed": seed}) for seed in (3, 1)}
+    assert seeds_compared(standin, runs[3]) == [3]
+    assert seeds_compared(standin, runs[1]) == [1, 3]
+    lineage = standin.lineage("comparison")
+    assert [record.version for record in lineage.repeats["attribute.metrics"]] == [runs[3]]
+    assert lineage.inputs["attribute.metrics"].version == runs[1]
+    scores = {seed: standin.catalog().load("attribute.metrics", version=run)["score"] for seed, run in runs.items()}
+    assert dict(standin.catalog().load("comparison").iter_rows()) == scores
+
+
+def test_of_one_seed_the_newest_repeat_counts(standin):
+    first, again = (standin.run("full", params={"seed": 1}) for _ in range(2))
+    standin.run("full", params={"seed": 2})
+    assert [r.version for r in standin.lineage("comparison").repeats["attribute.metrics"]] == [again]
+    assert first != again
+
+
+@pytest.mark.parametrize("changed", [{"training": {"epochs": 3}}, {"clustering": {"count": 2}}])
+def test_other_parameters_on_the_way_make_another_experiment(standin, changed):
+    standin.run("full", params={"seed": 1, **changed})
+    standin.run("full", params={"seed": 2})
+    assert seeds_compared(standin) == [2]
+
+
+def test_other_data_make_another_experiment(standin):
+    standin.run("full", params={"seed": 1})
+    raw = standin.path / "data/01_raw/emoji/emoji.parquet"
+    pl.read_parquet(raw)[1:].write_parquet(raw)
+    standin.run("full", params={"seed": 2})
+    assert seeds_compared(standin) == [2]
+
+
+def test_a_seed_costs_only_its_own_training(standin):
+    first = standin.run("full", params={"seed": 1})
+    standin.run("training", "evaluation", params={"seed": 2})
+    assert seeds_compared(standin) == [1, 2]
+    assert standin.versions("samples") == [first]
+
+
+def test_artifacts_without_a_recipe_are_passed_over(standin):
+    standin.run("full", params={"seed": 1})
+    path = standin.artifact("attribute.metrics").path.parent / "lineage.json"
+    lineage = standin.lineage("attribute.metrics")
+    path.write_text(lineage.model_copy(update={"recipe": None}).model_dump_json())  # as an earlier release wrote it
+    damaged = standin.run("full", params={"seed": 4})
+    (standin.artifact("attribute.metrics").directory / damaged / "lineage.json").write_text("{")
+    standin.run("full", params={"seed": 2})
+    assert seeds_compared(standin) == [2]
+
+
 def test_a_run_of_default_is_recorded_as_such(standin):
     standin.run()
     assert standin.lineage("report").pipelines == ("__default__",)

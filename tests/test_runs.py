@@ -113,3 +113,15 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(project, pipel
     assert whole.returncode == 0, whole.stdout + whole.stderr
     files = [{file.name: file.sha256 for file in project.lineage(name, v).files} for v in project.versions(name)[:2]]
     assert files[0]["encoder.safetensors"] == files[1]["encoder.safetensors"]
+
+
+def seeds_compared(project) -> dict[str, list[int]]:
+    comparison = project.catalog().load("comparison")
+    return dict(comparison.filter(probe="linear", label="group").select("method", "seeds").iter_rows())
+
+
+def test_seeds_are_gathered_but_an_encoder_evaluated_under_another_seed_is_no_repeat(project):
+    project.run("evaluation", params={"seed": 9})
+    assert seeds_compared(project)["attribute"] == [9]
+    project.run("training", "evaluation", params={"seed": 1})
+    assert seeds_compared(project)["attribute"] == [0, 1]

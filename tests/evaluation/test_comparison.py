@@ -4,13 +4,25 @@ import pytest
 
 from tests.evaluation.data import make_features, make_samples
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.evaluation import BootstrapConfig, EvaluationConfig, compare, evaluate_features, evaluate_majority
+from weakcl_pipeline.evaluation import (
+    BootstrapConfig,
+    EvaluationConfig,
+    Outcome,
+    compare,
+    evaluate_features,
+    evaluate_majority,
+)
 
 CONFIG = EvaluationConfig.model_validate(
     {"linear_probe": {"costs": [0.1]}, "knn": {"ks": [5]}, "few_label": {"shares": [0.1], "repeats": 2, "costs": [1.0]}}
 )
 SIGNALS = {"self_supervised": 0.5, "attribute": 1.2, "supervised": 3.0, "raw_pixels": 0.2}
 BOOTSTRAP = BootstrapConfig(resamples=500)
+
+
+def outcome(metrics, predictions, seed=0):
+    """A method that was run with one seed."""
+    return Outcome({seed: predictions}, {seed: metrics}, {})
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +33,13 @@ def evaluated():
         for name, signal in SIGNALS.items()
     }
     found["majority"] = evaluate_majority(samples, None, seed=2)
-    return samples, {k: v[0] for k, v in found.items()}, {k: v[1] for k, v in found.items()}
+    return samples, {name: outcome(*parts, seed=2) for name, parts in found.items()}
 
 
 @pytest.fixture(scope="module")
 def comparison(evaluated):
-    samples, metrics, predictions = evaluated
-    return compare(predictions, metrics, samples, BOOTSTRAP, seed=2)
+    samples, outcomes = evaluated
+    return compare(outcomes, samples, BOOTSTRAP, seed=2)
 
 
 def made_up(correct, samples):
@@ -45,8 +57,20 @@ def made_up(correct, samples):
     )
 
 
-def plain_metrics(names):
-    return {name: {"seed": 0, "labels": {"kind": {"linear_probe": {"balanced_accuracy": 0.5}}}} for name in names}
+PLAIN_METRICS = {"labels": {"kind": {"linear_probe": {"balanced_accuracy": 0.5}}}}
+
+
+def made_up_outcomes(correct, samples):
+    """Method -> seed -> which test samples are right, or without seeds -> which are."""
+    seeds = {name: found if isinstance(found, dict) else {0: found} for name, found in correct.items()}
+    return {
+        name: Outcome(
+            {seed: made_up(right, samples) for seed, right in found.items()},
+            dict.fromkeys(found, PLAIN_METRICS),
+            {},
+        )
+        for name, found in seeds.items()
+    }
 
 
 def one(comparison, method, label="kind", probe="linear"):
@@ -59,14 +83,15 @@ def test_a_row_for_every_label_probe_and_method(comparison):
     assert comparison["probe"].unique(maintain_order=True).to_list() == ["linear", "knn", "linear_10%"]
     order = ["majority", "raw_pixels", "self_supervised", "attribute", "supervised"]
     assert comparison["method"].to_list() == order * 6
-    assert comparison["seed"].unique().to_list() == [2]
+    assert comparison["seeds"].to_list() == [[2]] * 30
+    assert comparison["deviation"].null_count() == comparison["seconds"].null_count() == 30
     assert comparison["samples"].unique().to_list() == [150]
 
 
 def test_accuracies_are_those_of_the_metrics(comparison, evaluated):
-    _, metrics, _ = evaluated
+    _, outcomes = evaluated
     for row in comparison.iter_rows(named=True):
-        found = metrics[row["method"]]["labels"][row["label"]]
+        found = outcomes[row["method"]].metrics[2]["labels"][row["label"]]
         if row["method"] == "majority":
             expected = found["majority"]
         elif row["probe"] == "linear_10%":
@@ -95,9 +120,8 @@ def test_paired_interval_against_a_naive_loop():
     rng = np.random.default_rng(0)
     lower = rng.random(60) < 0.5
     correct = {"self_supervised": lower, "attribute": lower | (rng.random(60) < 0.3)}
-    predictions = {name: made_up(right, samples) for name, right in correct.items()}
     config = BootstrapConfig(resamples=20_000)
-    row = one(compare(predictions, plain_metrics(correct), samples, config, seed=0), "attribute")
+    row = one(compare(made_up_outcomes(correct, samples), samples, config, seed=0), "attribute")
     units = samples.filter(pl.col("split") == "test").with_row_index()
     members = [
         part["index"].to_list()
@@ -118,24 +142,22 @@ def test_no_share_without_a_gap_and_no_interval_without_a_certain_one(upper, sha
     samples = make_samples(test=100)
     place = np.arange(100)
     correct = {"self_supervised": place < 50, "attribute": place < 50, "supervised": place < 100 * upper}
-    predictions = {name: made_up(right, samples) for name, right in correct.items()}
-    row = one(compare(predictions, plain_metrics(correct), samples, BOOTSTRAP, seed=0), "attribute")
+    row = one(compare(made_up_outcomes(correct, samples), samples, BOOTSTRAP, seed=0), "attribute")
     assert row["gap_closed"] == share
     assert (row["gap_closed_low"] is not None) == bounded
 
 
 def test_without_a_self_supervised_encoder_there_are_no_differences():
     samples = make_samples()
-    predictions = {"attribute": made_up(np.ones(40), samples), "supervised": made_up(np.ones(40), samples)}
-    found = compare(predictions, plain_metrics(predictions), samples, BOOTSTRAP, seed=0)
+    outcomes = made_up_outcomes({"attribute": np.ones(40), "supervised": np.ones(40)}, samples)
+    found = compare(outcomes, samples, BOOTSTRAP, seed=0)
     assert found["difference"].null_count() == found["gap_closed"].null_count() == 2
     assert found.schema["difference"] == pl.Float64
 
 
 def test_majority_alone_is_compared_under_its_own_name():
     samples = make_samples()
-    metrics, predictions = evaluate_majority(samples, None, seed=0)
-    found = compare({"majority": predictions}, {"majority": metrics}, samples, BOOTSTRAP, seed=0)
+    found = compare({"majority": outcome(*evaluate_majority(samples, None, seed=0))}, samples, BOOTSTRAP, seed=0)
     assert found["probe"].to_list() == ["majority", "majority"]
 
 
@@ -143,24 +165,78 @@ def test_repeats_are_averaged_by_sample():
     samples = make_samples(test=4)
     first, second = made_up([1, 1, 0, 0], samples), made_up([1, 0, 1, 0], samples)
     both = pl.concat([first, second.with_columns(repeat=pl.lit(1, pl.Int32))])
-    found = compare({"attribute": both}, plain_metrics(["attribute"]), samples, BOOTSTRAP, seed=0)
+    found = compare({"attribute": outcome(PLAIN_METRICS, both)}, samples, BOOTSTRAP, seed=0)
     assert found["accuracy"].to_list() == [0.5]
     assert found["samples"].to_list() == [4]
 
 
 def test_order_of_rows_does_not_matter_and_the_seed_does(evaluated, comparison):
-    samples, metrics, predictions = evaluated
-    shuffled = {name: frame.sample(fraction=1, shuffle=True, seed=1) for name, frame in predictions.items()}
-    again = compare(shuffled, metrics, samples.reverse(), BOOTSTRAP, seed=2)
+    samples, outcomes = evaluated
+    shuffled = {
+        name: outcome(found.metrics[2], found.predictions[2].sample(fraction=1, shuffle=True, seed=1), seed=2)
+        for name, found in outcomes.items()
+    }
+    again = compare(shuffled, samples.reverse(), BOOTSTRAP, seed=2)
     keys = ["label", "probe", "method"]
     assert again.sort(keys).equals(comparison.sort(keys))
-    other = compare(predictions, metrics, samples, BOOTSTRAP, seed=3)
+    other = compare(outcomes, samples, BOOTSTRAP, seed=3)
     assert other["accuracy"].equals(comparison["accuracy"])
     assert not other["accuracy_low"].equals(comparison["accuracy_low"])
 
 
-def test_methods_of_other_samples_are_refused(evaluated):
-    samples, metrics, predictions = evaluated
-    less = predictions | {"attribute": predictions["attribute"].filter(pl.col("sample_id") != "s0200")}
+@pytest.mark.parametrize("seed", [2, 3])
+def test_methods_and_seeds_of_other_samples_are_refused(evaluated, seed):
+    samples, outcomes = evaluated
+    found = outcomes["attribute"]
+    less = found.predictions[2].filter(pl.col("sample_id") != "s0200")
+    changed = Outcome({**found.predictions, seed: less}, {**found.metrics, seed: found.metrics[2]}, {})
     with pytest.raises(InputError, match=r"attribute.predictions: other test samples for 'kind'"):
-        compare(less, metrics, samples, BOOTSTRAP, seed=2)
+        compare(outcomes | {"attribute": changed}, samples, BOOTSTRAP, seed=2)
+
+
+def test_means_and_deviations_are_over_the_seeds():
+    samples = make_samples(test=10)
+    place = np.arange(10)
+    correct = {"self_supervised": place < 5, "attribute": {0: place < 6, 4: place < 8}, "iterative": place < 6}
+    found = compare(made_up_outcomes(correct, samples), samples, BOOTSTRAP, seed=0)
+    row = one(found, "attribute")
+    assert (row["seeds"], row["accuracy"]) == ([0, 4], pytest.approx(0.7))
+    assert row["deviation"] == pytest.approx(0.1 * 2**0.5)
+    assert row["difference"] == pytest.approx(0.1)  # only seed 0 can be set against self_supervised
+    assert dict(found.select("method", "rank").iter_rows()) == {"attribute": 1, "iterative": 2, "self_supervised": 3}
+
+
+def test_methods_without_a_common_seed_are_not_set_against_each_other():
+    samples = make_samples(test=10)
+    correct = {"self_supervised": {1: np.ones(10)}, "attribute": {0: np.ones(10)}}
+    row = one(compare(made_up_outcomes(correct, samples), samples, BOOTSTRAP, seed=0), "attribute")
+    assert [row[f"difference{end}"] for end in ("", "_low", "_high")] == [None] * 3
+
+
+def test_interval_over_seeds_and_samples_against_a_naive_loop():
+    samples = make_samples(test=40).with_columns(group=pl.lit(None, pl.String))
+    rng = np.random.default_rng(1)
+    lower = {seed: rng.random(40) < 0.5 for seed in range(4)}
+    upper = {seed: right | (rng.random(40) < 0.2 * seed) for seed, right in lower.items()}
+    config = BootstrapConfig(resamples=20_000)
+    correct = {"self_supervised": lower, "attribute": upper}
+    row = one(compare(made_up_outcomes(correct, samples), samples, config, seed=0), "attribute")
+    gains = np.stack([upper[seed].astype(float) - lower[seed] for seed in range(4)])
+    naive = [gains[rng.integers(0, 4, 4)][:, rng.integers(0, 40, 40)].mean() for _ in range(20_000)]
+    assert row["difference"] == pytest.approx(gains.mean())
+    assert row["difference_low"] == pytest.approx(np.quantile(naive, 0.025), abs=0.01)
+    assert row["difference_high"] == pytest.approx(np.quantile(naive, 0.975), abs=0.01)
+    of_samples_alone = [gains[:, rng.integers(0, 40, 40)].mean() for _ in range(20_000)]
+    assert row["difference_high"] > np.quantile(of_samples_alone, 0.975) + 0.02
+
+
+def test_the_cost_of_a_training_is_averaged_over_its_seeds():
+    samples = make_samples(test=10)
+    plain = made_up_outcomes({"attribute": {0: np.ones(10), 1: np.ones(10)}}, samples)["attribute"]
+    histories = {
+        0: pl.DataFrame({"seconds": [1.0, 3.0], "images_per_second": [300.0, 100.0]}),  # 600 images in 4 s
+        1: pl.DataFrame({"seconds": [3.0, 3.0], "images_per_second": [100.0, 100.0]}),
+    }
+    timed = {"attribute": Outcome(plain.predictions, plain.metrics, histories)}
+    row = one(compare(timed, samples, BOOTSTRAP, seed=0), "attribute")
+    assert (row["seconds"], row["images_per_second"]) == (5.0, 125.0)

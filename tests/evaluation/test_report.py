@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from tests.evaluation.data import make_features, make_images, make_samples
+from tests.evaluation.test_comparison import outcome
 from tests.evaluation.test_figures import history
 from weakcl_pipeline.evaluation import (
     EvaluationConfig,
@@ -66,7 +67,8 @@ def content():
     evaluated = {name: evaluate_features(found, samples, CONFIG, 0) for name, found in embeddings.items()}
     evaluated["majority"] = evaluate_majority(samples, None, 0)
     metrics = {name: found[0] for name, found in evaluated.items()}
-    comparison = compare({k: v[1] for k, v in evaluated.items()}, metrics, samples, CONFIG.bootstrap, 0)
+    outcomes = {name: outcome(*found) for name, found in evaluated.items()}
+    comparison = compare(outcomes, samples, CONFIG.bootstrap, 0)
     cluster = pl.Series([i % 5 if i % 7 else None for i in range(len(samples))], dtype=pl.Int32)
     return ReportContent(
         samples=samples,

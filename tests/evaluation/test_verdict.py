@@ -6,9 +6,10 @@ from weakcl_pipeline.evaluation.verdict import verdict
 ENDS = ("", "_low", "_high")
 
 
-def row(method, accuracy, difference=(0.0, 0.0, 0.0), share=None, label="kind"):
+def row(method, accuracy, difference=(0.0, 0.0, 0.0), share=None, label="kind", seeds=(0,)):
     named = dict(zip([f"difference{end}" for end in ENDS], difference, strict=True))
-    return {"label": label, "probe": "linear", "method": method, "accuracy": accuracy, "gap_closed": share} | named
+    found = {"label": label, "probe": "linear", "method": method, "seeds": list(seeds), "accuracy": accuracy}
+    return found | {"gap_closed": share} | named
 
 
 def say(*rows, confidence=0.95):
@@ -41,6 +42,11 @@ def test_a_gain_beyond_chance():
 def test_other_outcomes(difference, share, says):
     rows = row("self_supervised", 0.5), row("attribute", 0.55, difference, share), row("supervised", 0.6)
     assert says in say(*rows, confidence=0.9)[0]
+
+
+def test_several_seeds_are_a_part_of_chance():
+    (text,) = say(row("self_supervised", 0.5), row("attribute", 0.55, (0.05, 0.01, 0.1), seeds=(0, 1, 2)))
+    assert "more than the choice of test pictures and of 3 seeds explains" in text
 
 
 def test_without_a_supervised_encoder():

@@ -53,6 +53,11 @@ def evaluate(encoder: tuple[dict[str, torch.Tensor], dict[str, Any]], samples: p
     return {"score": encoder[0]["weights"].sum().item() / len(samples)}
 
 
+def compare(metrics: dict[str, float], seed: int, repeats: dict[str, dict[int, dict[str, float]]]) -> pl.DataFrame:
+    by_seed = {seed: metrics, **repeats.get("attribute.metrics", {})}
+    return pl.DataFrame({"seed": sorted(by_seed), "score": [by_seed[seed]["score"] for seed in sorted(by_seed)]})
+
+
 def write_report(metrics: dict[str, float], clusters: pl.DataFrame, lineage: dict[str, dict[str, str]]) -> str:
     number = clusters["cluster"].n_unique()
     return f"<p>{metrics['score']} with {number} clusters of {lineage['clusters']['version']}</p>"

@@ -33,7 +33,10 @@ def register_pipelines() -> dict[str, Pipeline]:
         inputs={"samples"},
     )
     evaluation = evaluate + Pipeline(
-        [Node(nodes.write_report, ["attribute.metrics", "clusters", "report_lineage"], "report", name="write_report")]
+        [
+            Node(nodes.compare, ["attribute.metrics", "params:seed", "repeats"], "comparison", name="compare"),
+            Node(nodes.write_report, ["attribute.metrics", "clusters", "report_lineage"], "report", name="write_report"),
+        ]
     )
     stages = {"ingestion": ingestion, "clustering": clustering, "training": training, "evaluation": evaluation}
     full = sum(stages.values(), Pipeline([]))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Field
-from timm.optim import Muon
+from timm.optim.muon import Muon
 from torch import nn
 
 from weakcl_pipeline.config import Config

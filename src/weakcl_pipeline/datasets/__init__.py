@@ -6,6 +6,7 @@ from weakcl_pipeline.datasets.checkpoints import CheckpointsDataset
 from weakcl_pipeline.datasets.html import HtmlDataset
 from weakcl_pipeline.datasets.inputs import InputsLineageDataset
 from weakcl_pipeline.datasets.lineage import Lineage, Provenance
+from weakcl_pipeline.datasets.repeats import RepeatsDataset
 from weakcl_pipeline.datasets.table import TableDataset
 from weakcl_pipeline.datasets.tensors import TensorsDataset
 
@@ -18,6 +19,7 @@ __all__ = [
     "InputsLineageDataset",
     "Lineage",
     "Provenance",
+    "RepeatsDataset",
     "TableDataset",
     "TensorsDataset",
 ]

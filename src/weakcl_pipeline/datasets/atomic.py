@@ -115,8 +115,16 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
             CorruptArtifactError: A file is not what was written.
             VersionNotFoundError: There is no version.
         """
-        path = self.path
-        for record in self.lineage(path.parent.name).files:
+        return self.load_version(self.path.parent.name)
+
+    def load_version(self, version: str) -> Any:
+        """Load a version, whichever is pinned.
+
+        Raises:
+            CorruptArtifactError: A file is not what was written.
+        """
+        path = Path(self._get_versioned_path(version))
+        for record in self.lineage(version).files:
             self._verify(path.parent, record)
         return self._inner(path).load()
 

@@ -75,10 +75,13 @@ class Provenance(Record):
         pipelines: The pipelines that run was asked for.
         parameters: The parameters the node was given, by name.
         parameters_hash: Hash of `parameters`.
-        seed: The seed the node was given, if any.
+        seed: The seed the node was given, if any, else the one behind what its namespace gave it.
+        recipe: Hash of all that makes it what it is, the seed aside: the node, its parameters, and the recipes of its
+            inputs. Versions of one recipe are repeats of one experiment. None where something has no recipe.
         code: The code that ran.
         libraries: Versions of Python and of the libraries that shape the numbers.
         inputs: What the node read, parameters aside.
+        repeats: By name of an input, the versions of the same recipe but other seeds that the node read too.
         ancestry: Version of every artifact, and of the raw data, this one was made from, directly or not.
     """
 
@@ -90,9 +93,11 @@ class Provenance(Record):
     parameters: dict[str, Any] = Field(default_factory=dict)
     parameters_hash: str | None = None
     seed: int | None = None
+    recipe: str | None = None
     code: CodeRecord | None = None
     libraries: dict[str, str] = Field(default_factory=dict)
     inputs: dict[str, InputRecord] = Field(default_factory=dict)
+    repeats: dict[str, tuple[InputRecord, ...]] = Field(default_factory=dict)
     ancestry: dict[str, str] = Field(default_factory=dict)
 
 

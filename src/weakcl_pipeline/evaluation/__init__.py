@@ -1,7 +1,7 @@
 """Evidence: what frozen features are worth, by method, with intervals, figures and a report."""
 
 from weakcl_pipeline.evaluation.bootstrap import BootstrapConfig
-from weakcl_pipeline.evaluation.comparison import compare
+from weakcl_pipeline.evaluation.comparison import Outcome, compare
 from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, evaluate_features
 from weakcl_pipeline.evaluation.few_label import FewLabelConfig
 from weakcl_pipeline.evaluation.figures import comparison_figure, histories_figure, history_figure
@@ -19,6 +19,7 @@ __all__ = [
     "KnnConfig",
     "LinearProbeConfig",
     "Method",
+    "Outcome",
     "ReportConfig",
     "ReportContent",
     "build_report",

@@ -59,6 +59,11 @@ def resampled_means(
     return np.concatenate(parts)
 
 
+def resampled_weights(count: int, resamples: int, rng: np.random.Generator) -> Doubles:
+    """Return how much each of a few items counts in each bootstrap resample, float64 (R, count), rows summing to 1."""
+    return np.concatenate(list(_draws(count, resamples, rng))) / count
+
+
 def _draws(count: int, resamples: int, rng: np.random.Generator) -> Iterator[Doubles]:
     """Yield how often each group is drawn in each resample, float64 (r, count), with rows that sum to count."""
     step = max(1, _CHUNK_COUNTS // count)

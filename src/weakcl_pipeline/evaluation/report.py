@@ -112,6 +112,7 @@ def build_report(content: ReportContent, config: ReportConfig) -> str:
             lineage=dict(sorted(content.lineage.items())),
             confidence=content.confidence,
             seed=content.seed,
+            seeds=content.comparison["seeds"].explode().unique().sort().to_list(),
             image_size=content.images.size,
         )
     )

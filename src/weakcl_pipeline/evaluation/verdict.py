@@ -49,13 +49,18 @@ def _headline(label: str, method: Mapping[str, Any]) -> str:
     return f"On {label}, auxiliary information closes {share:.0%} of the gap between self-supervised and supervised"
 
 
+def _chance(method: Mapping[str, Any]) -> str:
+    seeds = len(method["seeds"])
+    return "the choice of test pictures" if seeds == 1 else f"the choice of test pictures and of {seeds} seeds"
+
+
 def _certainty(method: Mapping[str, Any], confidence: float) -> str:
     gain, low, high = (100 * method[f"difference{end}"] for end in ("", "_low", "_high"))
     ends = f"{confidence:.0%} interval {low:+.1f} to {high:+.1f}"
     if low <= 0 <= high:
-        return f"The difference of {gain:+.1f} points may be due to the choice of test pictures ({ends})."
+        return f"The difference of {gain:+.1f} points may be due to {_chance(method)} ({ends})."
     word = "gain" if gain > 0 else "loss"
-    return f"The {word} of {abs(gain):.1f} points is more than the choice of test pictures explains ({ends})."
+    return f"The {word} of {abs(gain):.1f} points is more than {_chance(method)} explains ({ends})."
 
 
 def _percent(share: float) -> str:

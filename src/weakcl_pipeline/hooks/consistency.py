@@ -24,6 +24,8 @@ class Origin:
         hash: Its content hash, where it lies on a disk.
         siblings: What the same node made with it.
         ancestry: Version of everything it was made from.
+        recipe: What it was made by, the seed aside.
+        seed: The seed it was made with.
     """
 
     name: str
@@ -31,11 +33,15 @@ class Origin:
     hash: str | None = None
     siblings: tuple[str, ...] = ()
     ancestry: Mapping[str, str] = field(default_factory=dict)
+    recipe: str | None = None
+    seed: int | None = None
 
     @classmethod
     def of(cls, name: str, lineage: Lineage) -> Self:
         """Take the origin of the artifact ``name`` from its lineage file."""
-        return cls(name, lineage.version, lineage.hash, lineage.siblings, lineage.ancestry)
+        return cls(
+            name, lineage.version, lineage.hash, lineage.siblings, lineage.ancestry, lineage.recipe, lineage.seed
+        )
 
     @cached_property
     def claims(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The hook that writes every artifact's lineage and refuses to mix artifacts that do not belong together."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,23 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
-from weakcl_pipeline.datasets import AtomicDataset, CheckpointsDataset, InputsLineageDataset, Provenance
+from weakcl_pipeline.datasets import (
+    AtomicDataset,
+    CheckpointsDataset,
+    InputsLineageDataset,
+    Provenance,
+    RepeatsDataset,
+)
 from weakcl_pipeline.datasets.inputs import InputsLineage
 from weakcl_pipeline.datasets.lineage import InputRecord, hash_of, hash_of_path
+from weakcl_pipeline.datasets.repeats import Repeats
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.hooks.consistency import Meetings, Origin, conflicts, describe
 from weakcl_pipeline.hooks.environment import code_revision, library_versions
+from weakcl_pipeline.hooks.repeats import find_repeats
 from weakcl_pipeline.hooks.versions import artifacts_of, pin_versions, require_agreement
 
+_IMMATERIAL = (CheckpointsDataset, InputsLineageDataset, RepeatsDataset)
 _MIXED = "would mix artifacts that do not belong together. Versions, and the inputs that mean them:"
 
 
@@ -53,11 +62,11 @@ class LineageHook:
     @hook_impl
     def before_node_run(
         self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], run_id: str
-    ) -> dict[str, InputsLineage]:
+    ) -> dict[str, InputsLineage | Repeats]:
         """Check what the node was given, and note it for the lineage of what it will make.
 
         Returns:
-            What takes the place of inputs: the lineage of the others, for a node that asks for it.
+            What takes the place of inputs, for a node that asks for it: the lineage of the others, and their repeats.
 
         Raises:
             InputError: Inputs disagree.
@@ -67,13 +76,29 @@ class LineageHook:
         together = Meetings({origin.name: frozenset({node.name}) for origin in origins})
         if pairs := conflicts(origins, together):
             raise InputError(f"Node {node.name} {_MIXED}\n{describe(pairs)}\nMake them anew in one run.")
-        ancestry = merge_ancestry(origins)
+        asked = {name: catalog.get(name) for name in node.inputs}
+        wants_repeats = any(isinstance(dataset, RepeatsDataset) for dataset in asked.values())
+        repeats = find_repeats(origins, catalog) if wants_repeats else {}
+        provenance = describe_node(node, inputs, origins).model_copy(
+            update={
+                "run_id": run_id,
+                "pipelines": self._requested.get(run_id, ()),
+                "repeats": {name: tuple(repeat.record for repeat in found) for name, found in repeats.items()},
+            }
+        )
         for name in node.outputs:
-            self._made[run_id, name] = Origin(name, run_id, None, tuple(node.outputs), ancestry)
+            self._made[run_id, name] = Origin(
+                name, run_id, None, provenance.siblings, provenance.ancestry, provenance.recipe, provenance.seed
+            )
         self._running.catalog = catalog
-        self._running.provenance = self._describe(node, inputs, origins, ancestry, run_id)
-        asked = [name for name in node.inputs if isinstance(catalog.get(name), InputsLineageDataset)]
-        return dict.fromkeys(asked, _inputs_lineage(origins, ancestry))
+        self._running.provenance = provenance
+        handed: dict[str, InputsLineage | Repeats] = {}
+        for name, dataset in asked.items():
+            if isinstance(dataset, InputsLineageDataset):
+                handed[name] = _inputs_lineage(origins, provenance.ancestry)
+            if isinstance(dataset, RepeatsDataset):
+                handed[name] = {key: {repeat.seed: repeat.load() for repeat in found} for key, found in repeats.items()}
+        return handed
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str) -> None:
@@ -104,30 +129,37 @@ class LineageHook:
             return made
         return _raw_origin(name, dataset)
 
-    def _describe(
-        self,
-        node: Node,
-        inputs: Mapping[str, Any],
-        origins: Iterable[Origin],
-        ancestry: dict[str, str],
-        run_id: str,
-    ) -> Provenance:
-        parameters = {name: _plain(value) for name, value in inputs.items() if _is_parameter(name)}
-        seeds = [value for name, value in parameters.items() if name.split(":")[-1].split(".")[-1] == "seed"]
-        return Provenance(
-            dataset="",
-            node=node.name,
-            siblings=tuple(node.outputs),
-            run_id=run_id,
-            pipelines=self._requested.get(run_id, ()),
-            parameters=parameters,
-            parameters_hash=hash_of(parameters),
-            seed=seeds[0] if seeds else None,
-            code=code_revision(),
-            libraries=library_versions(),
-            inputs={origin.name: InputRecord(version=origin.version, hash=origin.hash) for origin in origins},
-            ancestry=ancestry,
-        )
+
+def describe_node(node: Node, inputs: Mapping[str, Any], origins: Sequence[Origin]) -> Provenance:
+    """Describe what a node makes: from what, by which code, and with which parameters."""
+    parameters = {name: _plain(value) for name, value in inputs.items() if _is_parameter(name)}
+    seeds = [value for name, value in parameters.items() if _is_seed(name)]
+    inherited = [origin.seed for origin in origins if node.namespace and origin.name.startswith(f"{node.namespace}.")]
+    known = sorted({seed for seed in [*seeds, *inherited] if seed is not None})
+    return Provenance(
+        dataset="",
+        node=node.name,
+        siblings=tuple(node.outputs),
+        parameters=parameters,
+        parameters_hash=hash_of(parameters),
+        seed=next((seed for seed in [*seeds, *inherited] if seed is not None), None),
+        recipe=_recipe(node, parameters, origins, known if len(known) > 1 else None),
+        code=code_revision(),
+        libraries=library_versions(),
+        inputs={origin.name: _record(origin) for origin in origins},
+        ancestry=merge_ancestry(origins),
+    )
+
+
+def _recipe(
+    node: Node, parameters: Mapping[str, Any], origins: Iterable[Origin], mixed_seeds: list[int] | None
+) -> str | None:
+    """Return the recipe of what a node makes; one that mixes seeds repeats no other."""
+    recipes = {origin.name: origin.recipe for origin in origins}
+    if None in recipes.values():
+        return None
+    others = {name: value for name, value in parameters.items() if not _is_seed(name)}
+    return hash_of({"node": node.name, "parameters": others, "inputs": recipes, "mixed_seeds": mixed_seeds})
 
 
 def merge_ancestry(origins: Iterable[Origin]) -> dict[str, str]:
@@ -148,13 +180,21 @@ def _raw_inputs(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     return sorted(name for name in material if not isinstance(catalog.get(name), AtomicDataset))
 
 
+def _is_seed(name: str) -> bool:
+    return name.removeprefix("params:").rpartition(".")[-1] == "seed"
+
+
+def _record(origin: Origin) -> InputRecord:
+    return InputRecord(version=origin.version, hash=origin.hash)
+
+
 def _is_parameter(name: str) -> bool:
     return name == "parameters" or name.startswith("params:")
 
 
 def _is_material(name: str, catalog: DataCatalog) -> bool:
     """Whether it is data: parameters are recorded apart, and scratch space leaves no trace in results."""
-    return not (_is_parameter(name) or isinstance(catalog.get(name), CheckpointsDataset | InputsLineageDataset))
+    return not (_is_parameter(name) or isinstance(catalog.get(name), _IMMATERIAL))
 
 
 def _raw_origin(name: str, dataset: AbstractDataset[Any, Any] | None) -> Origin:
@@ -166,7 +206,7 @@ def _raw_origin(name: str, dataset: AbstractDataset[Any, Any] | None) -> Origin:
         content = hash_of_path(Path(location))
     except FileNotFoundError as error:
         raise InputError(f"{name}: there is no {location}. Put the data there, or correct the catalog.") from error
-    return Origin(name, content, content)
+    return Origin(name, content, content, recipe=content)
 
 
 def _plain(value: Any) -> Any:

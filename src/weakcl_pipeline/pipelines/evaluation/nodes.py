@@ -14,6 +14,7 @@ from weakcl_pipeline.contrastive import Encoder, TrainingConfig, embed
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import (
     EvaluationConfig,
+    Outcome,
     ReportContent,
     build_report,
     compare,
@@ -27,6 +28,8 @@ from weakcl_pipeline.pipelines.samples import train_rows
 
 EncoderState = tuple[dict[str, Tensor], dict[str, Any]]
 Evaluated = tuple[dict[str, Any], pl.DataFrame]
+BySeed = Mapping[int, Any]
+Repeats = Mapping[str, BySeed]
 Floats = npt.NDArray[np.float32]
 
 
@@ -64,22 +67,33 @@ def evaluate_guess(samples: pl.DataFrame, evaluation: EvaluationConfig, seed: in
 
 
 def compare_methods(
-    samples: pl.DataFrame, evaluation: EvaluationConfig, seed: int, **evaluated: Any
+    samples: pl.DataFrame, evaluation: EvaluationConfig, seed: int, repeats: Repeats, **evaluated: Any
 ) -> tuple[pl.DataFrame, Figure]:
-    """Put all methods side by side.
+    """Put all methods side by side, over all seeds with which they were run.
 
     Args:
         samples: Says which samples belong together.
         evaluation: The bootstrap.
-        seed: Of the bootstrap.
-        **evaluated: ``<method>.metrics`` and ``<method>.predictions`` of every method.
+        seed: Of this run, and of the bootstrap.
+        repeats: What ``evaluated`` holds, from earlier runs with other seeds: name -> seed -> artifact.
+        **evaluated: ``<method>.metrics`` and ``<method>.predictions`` of every method, and ``<method>.history`` of
+            those that were trained.
 
     Returns:
         The comparison and its figure.
     """
-    predictions, metrics = _of_methods(evaluated, "predictions"), _of_methods(evaluated, "metrics")
-    comparison = compare(predictions, metrics, samples, evaluation.bootstrap, seed)
+    by_seed = {name: {seed: artifact, **repeats.get(name, {})} for name, artifact in evaluated.items()}
+    metrics, predictions, histories = (_of_methods(by_seed, kind) for kind in ("metrics", "predictions", "history"))
+    outcomes = {name: _outcome(predictions[name], metrics[name], histories.get(name, {})) for name in metrics}
+    comparison = compare(outcomes, samples, evaluation.bootstrap, seed)
     return comparison, comparison_figure(comparison, evaluation.bootstrap.confidence)
+
+
+def _outcome(predictions: BySeed, metrics: BySeed, histories: BySeed) -> Outcome:
+    """Keep the seeds of which there are both predictions and metrics: somebody may have removed one of them."""
+    seeds = sorted(predictions.keys() & metrics.keys())
+    known = [{seed: found[seed] for seed in seeds if seed in found} for found in (predictions, metrics, histories)]
+    return Outcome(*known)
 
 
 def write_report(

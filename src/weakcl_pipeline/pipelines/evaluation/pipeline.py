@@ -34,7 +34,7 @@ def create_pipeline(*, rivals: bool = False) -> Pipeline:
     with warnings.catch_warnings():
         # Two nodes read from every namespace, so their inputs have dots, which Kedro warns of outside a namespace.
         warnings.filterwarnings("ignore", message="One or more dataset names contain", category=UserWarning)
-        return Pipeline([*references, *methods, _compare(names), _report(names, trained)], tags="evaluation")
+        return Pipeline([*references, *methods, _compare(names, trained), _report(names, trained)], tags="evaluation")
 
 
 def _in_namespace(method: str, nodes: list[Node]) -> Pipeline:
@@ -85,11 +85,12 @@ def _evaluate_guess() -> Node:
     )
 
 
-def _compare(methods: list[str]) -> Node:
+def _compare(methods: list[str], trained: list[str]) -> Node:
     evaluated = [f"{method}.{kind}" for method in methods for kind in ("metrics", "predictions")]
+    evaluated += [f"{method}.history" for method in trained]
     return Node(
         func=compare_methods,
-        inputs=_shared() | {name: name for name in evaluated},
+        inputs=_shared() | {"repeats": "repeats"} | {name: name for name in evaluated},
         outputs=["comparison", "comparison_plot"],
         name="compare_methods",
     )

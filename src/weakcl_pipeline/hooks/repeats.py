@@ -1,0 +1,53 @@
+"""Which versions of artifacts are repeats of each other: made by the same recipe, from other seeds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kedro.io import DataCatalog
+
+from weakcl_pipeline.datasets import AtomicDataset, CorruptArtifactError
+from weakcl_pipeline.datasets.lineage import InputRecord
+from weakcl_pipeline.hooks.consistency import Origin
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A version of an artifact that differs from another one by the seed alone.
+
+    Attributes:
+        seed: The seed it was made with.
+        record: Its version and content hash.
+        artifact: Where it lies.
+    """
+
+    seed: int
+    record: InputRecord
+    artifact: AtomicDataset
+
+    def load(self) -> Any:
+        """Load it."""
+        return self.artifact.load_version(self.record.version)
+
+
+def find_repeats(origins: Iterable[Origin], catalog: DataCatalog) -> dict[str, list[Repeat]]:
+    """Return for each artifact its repeats, of each other seed the newest, in the order of the seeds."""
+    found = {}
+    for origin in origins:
+        artifact = catalog.get(origin.name)
+        if isinstance(artifact, AtomicDataset) and origin.recipe is not None and origin.seed is not None:
+            found[origin.name] = _repeats(origin, artifact)
+    return {name: repeats for name, repeats in found.items() if repeats}
+
+
+def _repeats(origin: Origin, artifact: AtomicDataset) -> list[Repeat]:
+    newest: dict[int, Repeat] = {}
+    for version in artifact.list_versions(full_path=False):
+        try:
+            lineage = artifact.lineage(version)
+        except CorruptArtifactError:  # nobody can say what it is
+            continue
+        if lineage.recipe == origin.recipe and lineage.seed is not None and lineage.seed != origin.seed:
+            record = InputRecord(version=version, hash=lineage.hash)
+            newest.setdefault(lineage.seed, Repeat(lineage.seed, record, artifact))
+    return [newest[seed] for seed in sorted(newest)]
