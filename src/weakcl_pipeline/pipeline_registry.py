@@ -2,11 +2,11 @@
 
 from kedro.pipeline import Pipeline
 
-from weakcl_pipeline.pipelines import clustering, evaluation, ingestion, iterative, rivals, training
+from weakcl_pipeline.pipelines import clustering, evaluation, ingestion, iterative, rivals, study, training
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return the stages, each of which runs alone, their sum, and the same with the rivals.
+    """Return the stages, each of which runs alone, their sum, the same with the rivals, and the studies.
 
     The stages are imported one by one, not with Kedro's `find_pipelines`, which for ``--pipelines=full`` would
     look for a package named ``full`` and fail.
@@ -22,4 +22,5 @@ def register_pipelines() -> dict[str, Pipeline]:
     stages["rivals"] = rivals.create_pipeline()
     compared = {**stages, "evaluation": evaluation.create_pipeline(rivals=True)}
     compare = sum(compared.values(), Pipeline([]))
+    stages["study"] = study.create_pipeline()
     return {**stages, "full": full, "compare": compare, "__default__": full}

@@ -35,7 +35,9 @@ def register_pipelines() -> dict[str, Pipeline]:
     evaluation = evaluate + Pipeline(
         [
             Node(nodes.compare, ["attribute.metrics", "params:seed", "repeats"], "comparison", name="compare"),
-            Node(nodes.write_report, ["attribute.metrics", "clusters", "report_lineage"], "report", name="write_report"),
+            Node(
+                nodes.write_report, ["attribute.metrics", "clusters", "report_lineage"], "report", name="write_report"
+            ),
         ]
     )
     stages = {"ingestion": ingestion, "clustering": clustering, "training": training, "evaluation": evaluation}

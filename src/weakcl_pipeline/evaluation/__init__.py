@@ -10,6 +10,8 @@ from weakcl_pipeline.evaluation.linear_probe import LinearProbeConfig
 from weakcl_pipeline.evaluation.methods import METHODS, Method
 from weakcl_pipeline.evaluation.references import evaluate_majority, raw_pixel_features
 from weakcl_pipeline.evaluation.report import ReportConfig, ReportContent, build_report
+from weakcl_pipeline.evaluation.study import Setting, run_setting
+from weakcl_pipeline.evaluation.study_figure import study_figure
 
 __all__ = [
     "METHODS",
@@ -22,6 +24,7 @@ __all__ = [
     "Outcome",
     "ReportConfig",
     "ReportContent",
+    "Setting",
     "build_report",
     "compare",
     "comparison_figure",
@@ -30,4 +33,6 @@ __all__ = [
     "histories_figure",
     "history_figure",
     "raw_pixel_features",
+    "run_setting",
+    "study_figure",
 ]

@@ -86,7 +86,7 @@ def _draw_label(axes: Axes, found: pl.DataFrame, methods: Sequence[str], probes:
             )
             if probe == "linear" and method.name == LOWER:
                 axes.axvline(accuracy, color=_GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
-    _style(axes, grid="x")
+    style_axes(axes, grid="x")
     axes.tick_params(axis="y", length=0)
     for position in range(len(methods)):
         axes.axhline(position, color=_FAINT, linewidth=0.6, zorder=0)
@@ -131,7 +131,7 @@ def _draw_histories(histories: Mapping[str, pl.DataFrame], wanted: Sequence[str]
     if information:
         _draw_information(axes[len(panels)], histories)
     for panel in axes[:count]:
-        _style(panel, grid="y")
+        style_axes(panel, grid="y")
         panel.set_xlabel("epoch", fontsize=9)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     for panel in axes[count:]:
@@ -169,9 +169,10 @@ def _draw_information(axes: Axes, histories: Mapping[str, pl.DataFrame]) -> None
     axes.legend(frameon=False, fontsize=8)
 
 
-def _style(axes: Axes, grid: str) -> None:
+def style_axes(axes: Axes, grid: Literal["x", "y"]) -> None:
+    """Give axes the look of all figures: two spines, and a pale grid across one axis."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(_GREY)
     axes.tick_params(colors=_INK, labelsize=9)
-    axes.grid(visible=True, axis="x" if grid == "x" else "y", color=_FAINT, linewidth=0.8)
+    axes.grid(visible=True, axis=grid, color=_FAINT, linewidth=0.8)
     axes.set_axisbelow(True)

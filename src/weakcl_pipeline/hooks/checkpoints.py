@@ -5,6 +5,7 @@ import shutil
 import threading
 from typing import Any
 
+import polars as pl
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline.node import Node
@@ -17,9 +18,9 @@ logger = logging.getLogger(__name__)
 class CheckpointsHook:
     """Removes ``<checkpoints>/<run key>`` when all outputs of the node that trained there have been saved.
 
-    A node trains there if a `CheckpointsDataset` is among its inputs and one of its outputs is a pair whose
-    second part, a mapping, names the directory as ``checkpoint``. Until the last output is saved a killed run
-    needs it.
+    A node trains there if a `CheckpointsDataset` is among its inputs and one of its outputs names the directories as
+    ``checkpoint``: a pair in its second part, a mapping, or a table in a column. Until the last output is saved a
+    killed run needs them.
     """
 
     def __init__(self) -> None:
@@ -52,4 +53,6 @@ def _checkpoint_of(data: Any) -> list[str]:
     match data:
         case (_, {"checkpoint": str(key)}):
             return [key]
+        case pl.DataFrame() if "checkpoint" in data.columns:
+            return data["checkpoint"].unique().to_list()
     return []

@@ -1,0 +1,126 @@
+"""What a representation owes to the clusters it was trained on: the same training under many settings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from weakcl_pipeline.attributes.report import describe_granularity
+from weakcl_pipeline.contrastive import FixedPositives, SideInformation, TrainingConfig, embed, train
+from weakcl_pipeline.contrastive.objectives import ObjectiveConfig
+from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, evaluate_features
+from weakcl_pipeline.evaluation.few_label import FewLabelConfig
+from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.seeding import numpy_generator
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One training of a study.
+
+    Attributes:
+        variable: What the study varies, for instance ``granularity``.
+        value: Its value here.
+        clusters: Of the train split, int64 (N,), negative for none.
+        training: How to train.
+        method: What is minimised: ``attribute`` is the shared objective.
+        objective: What is minimised instead of the shared objective.
+        side: What the objective knows beside clusters.
+        chosen: Whether this is what `full` would train with.
+    """
+
+    variable: str
+    value: float
+    clusters: Rows
+    training: TrainingConfig
+    method: str = "attribute"
+    objective: ObjectiveConfig | None = None
+    side: SideInformation | None = None
+    chosen: bool = False
+
+    @property
+    def name(self) -> str:
+        """The setting in words, for the log."""
+        return f"{self.method}, {self.variable} {self.value:g}"
+
+
+def run_setting(
+    setting: Setting,
+    images: PackedImages,
+    samples: pl.DataFrame,
+    label: str,
+    evaluation: EvaluationConfig,
+    seed: int,
+    checkpoints: Path,
+) -> pl.DataFrame:
+    """Train, embed and evaluate one setting.
+
+    Args:
+        setting: What to train.
+        images: The pictures of all samples.
+        samples: ``sample_id``, ``split`` and ``label_<name>`` columns, in the order of the pictures.
+        label: The label T against which the information of the clusters is measured.
+        evaluation: The probes; those with few labels are left out.
+        seed: Of the training.
+        checkpoints: Where the training keeps its checkpoints, from which a killed study goes on.
+
+    Returns:
+        A row per label and probe: ``method``, ``variable``, ``value``, ``chosen``, ``seed``; of the clusters of the
+        train split ``clusters``, ``unclustered_share``, ``entropy`` H(Z), ``information`` I(Z;T) and
+        ``conditional_entropy`` H(Z|T) (bits, over the samples that have a cluster and a label), ``partner_share`` (mean
+        over the epochs) and ``checkpoint`` of the training; ``label``, ``probe`` (``linear``, ``knn``), ``accuracy`` on
+        the test split, and the ``validation_accuracy``.
+    """
+    rows = np.flatnonzero((samples["split"] == "train").to_numpy())
+    result = train(
+        images,
+        rows,
+        FixedPositives(setting.clusters),
+        setting.training,
+        seed=seed,
+        name=setting.name,
+        objective=setting.objective,
+        side=setting.side,
+        checkpoints=checkpoints,
+    )
+    features = embed(result.encoder, images, setting.training.device)
+    probes = evaluation.model_copy(update={"few_label": FewLabelConfig(shares=())})
+    metrics, _ = evaluate_features(features, samples, probes, seed)
+    about = describe_granularity(
+        setting.clusters,
+        {label: samples[f"label_{label}"].gather(rows)},
+        batch_size=setting.training.batch_size,
+        shuffles=1,
+        rng=numpy_generator(seed, "shuffled information"),
+    )
+    shared = {
+        "method": setting.method,
+        "variable": setting.variable,
+        "value": float(setting.value),
+        "chosen": setting.chosen,
+        "seed": seed,
+        "clusters": about["clusters"],
+        "unclustered_share": about["unclustered_share"],
+        "entropy": about["H(Z)"],
+        "information": about["labels"][label]["I(Z;T)"],
+        "conditional_entropy": about["labels"][label]["H(Z|T)"],
+        "partner_share": result.history["partner_share"].mean(),
+        "checkpoint": result.checkpoint,
+    }
+    return pl.DataFrame(
+        [
+            shared
+            | {
+                "label": name,
+                "probe": probe,
+                "accuracy": found[key]["accuracy"],
+                "validation_accuracy": found[key]["validation_accuracy"],
+            }
+            for name, found in metrics["labels"].items()
+            for probe, key in (("linear", "linear_probe"), ("knn", "knn"))
+        ]
+    )

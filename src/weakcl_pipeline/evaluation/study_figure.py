@@ -1,0 +1,91 @@
+"""The figure of the studies: accuracy against what was varied."""
+
+from itertools import cycle
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import spearmanr
+
+from weakcl_pipeline.evaluation.figures import style_axes
+from weakcl_pipeline.evaluation.methods import describe_method
+
+_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")
+_LOGARITHMIC = ("split", "granularity", "batch size", "temperature")
+
+_PANELS = {
+    "Classes merged (H(Z|T) = 0)": (["merged"], "information", "I(Z;T) (bits)"),
+    "Classes split (full I(Z;T))": (["split"], "conditional_entropy", "H(Z|T) (bits)"),
+    "Attributes turned into noise": (["noise"], "value", "share of the attributes"),
+    "Cells deleted": (["missing"], "value", "share of the cells"),
+    "Granularity (ringed: chosen without labels)": (["granularity"], "value", "binary attributes k"),
+    "Uniform and cluster-aware batches": (
+        ["granularity, uniform batches", "granularity, cluster_aware batches"],
+        "value",
+        "binary attributes k",
+    ),
+    "Batch size": (["batch size"], "value", "pictures in a batch"),
+    "Temperature": (["temperature"], "value", "temperature"),
+}
+
+
+def rank_correlation(found: pl.DataFrame, by: str) -> float:
+    """Return Spearman's rank correlation of the accuracy with a column; NaN where either does not vary."""
+    if min(found[by].n_unique(), found["accuracy"].n_unique()) < 2:
+        return float("nan")
+    return float(spearmanr(found[by].to_numpy(), found["accuracy"].to_numpy()).statistic)
+
+
+def mean_over_seeds(found: pl.DataFrame) -> pl.DataFrame:
+    """Return a row for each method, variable, value, label and probe of the studies' tables, means over the seeds."""
+    keys = ["method", "variable", "value", "chosen", "label", "probe"]
+    measured = ["information", "conditional_entropy", "partner_share", "accuracy", "validation_accuracy"]
+    means = found.group_by(keys, maintain_order=True).agg(pl.mean(*measured))
+    return means.sort("variable", "method", "value", maintain_order=True)
+
+
+def study_figure(found: pl.DataFrame, label: str, probe: str = "linear") -> Figure:
+    """Draw the accuracy on the test split against what each study varied; titles give the rank correlation.
+
+    Args:
+        found: Rows of :func:`weakcl_pipeline.evaluation.run_setting`.
+        label: The label whose accuracy is drawn.
+        probe: The probe.
+    """
+    means = mean_over_seeds(found.filter(label=label, probe=probe))
+    panels = {
+        title: spec for title, spec in _PANELS.items() if not means.filter(pl.col("variable").is_in(spec[0])).is_empty()
+    }
+    width = min(4, len(panels))
+    height = -(-len(panels) // width)
+    figure = Figure(figsize=(3.7 * width, 3.0 * height), layout="constrained")
+    axes = list(figure.subplots(height, width, squeeze=False, sharey=True).flat)
+    for panel, (title, (variables, by, name)) in zip(axes, panels.items(), strict=False):
+        shown = means.filter(pl.col("variable").is_in(variables))
+        _draw(panel, shown, by)
+        panel.set_title(title, loc="left", fontsize=10)
+        panel.set_xlabel(name, fontsize=9)
+        panel.set_ylabel(f"test accuracy on {label} (%)", fontsize=9)
+        style_axes(panel, grid="y")
+    for panel in axes[len(panels) :]:
+        panel.remove()
+    return figure
+
+
+def _draw(axes: Axes, shown: pl.DataFrame, by: str) -> None:
+    curves = shown.partition_by("variable", "method", as_dict=True, maintain_order=True)
+    for ((variable, method), curve), colour in zip(curves.items(), cycle(_COLOURS), strict=False):
+        points = curve.sort(by)
+        name = str(variable).removeprefix("granularity, ") if len(curves) > 1 and method == "attribute" else ""
+        several = shown["method"].n_unique() > 1
+        title = describe_method(str(method)).title if several else name
+        correlation = f"rank correlation {rank_correlation(points, by):+.2f}"
+        legend = f"{title}: {correlation}" if title else correlation
+        axes.plot(points[by], 100 * points["accuracy"], "o-", color=colour, markersize=4, linewidth=1.4, label=legend)
+        ringed = points.filter(pl.col("chosen"))
+        axes.plot(ringed[by], 100 * ringed["accuracy"], "o", color=colour, markersize=10, fillstyle="none")
+        if by == "value" and str(variable).startswith(_LOGARITHMIC):
+            axes.set_xscale("log")
+            axes.set_xticks(points[by].to_list(), [f"{value:g}" for value in points[by]])
+            axes.minorticks_off()
+    axes.legend(frameon=False, fontsize=7)

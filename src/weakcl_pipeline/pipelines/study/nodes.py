@@ -1,0 +1,223 @@
+"""Nodes that train one method again and again, each time with one thing changed."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from matplotlib.figure import Figure
+from pydantic import Field
+
+from weakcl_pipeline import attributes as rules
+from weakcl_pipeline.attributes import Affinity, ClusteringConfig, as_assignment, choose_attributes, column_of, specs_of
+from weakcl_pipeline.attributes.schema import Schema
+from weakcl_pipeline.attributes.synthetic import delete_cells, merge_classes, shuffle_attributes, split_classes
+from weakcl_pipeline.config import Config
+from weakcl_pipeline.contrastive import SideInformation, TrainingConfig
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.evaluation import EvaluationConfig, Setting, run_setting, study_figure
+from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.pipelines.clustering.nodes import form_clusters
+from weakcl_pipeline.pipelines.rivals.nodes import RivalsConfig
+from weakcl_pipeline.pipelines.samples import cluster_ids, label_ids, train_rows
+from weakcl_pipeline.seeding import numpy_generator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class StudyConfig(Config):
+    """What the studies vary.
+
+    Attributes:
+        label: The label whose classes the synthetic clusters are made from; the first one where not given.
+        epochs: Of each training, in place of ``training.epochs``: a study has many trainings.
+        merged: Numbers of clusters that the classes are merged into, beside the classes themselves.
+        split: Numbers of parts that each class is split into.
+        noise: Shares of the binary attributes that are turned into noise.
+        missing: Shares of the cells of the attribute table that are deleted.
+        batch_sizes: Sizes of a batch.
+        temperatures: Temperatures of the objective.
+    """
+
+    label: str | None = None
+    epochs: int = Field(default=8, ge=1)
+    merged: tuple[Count, ...] = (1, 2, 3, 5)
+    split: tuple[Count, ...] = (2, 4, 16, 64)
+    noise: tuple[Share, ...] = (0.0, 0.25, 0.5, 0.75)
+    missing: tuple[Share, ...] = (0.0, 0.1, 0.3, 0.5)
+    batch_sizes: tuple[Annotated[int, Field(ge=2)], ...] = (32, 64, 128)
+    temperatures: tuple[Annotated[float, Field(gt=0)], ...] = (0.05, 0.1, 0.2, 0.4)
+
+
+def study_synthetic(
+    samples: pl.DataFrame,
+    study: StudyConfig,
+    training: TrainingConfig,
+    evaluation: EvaluationConfig,
+    seed: int,
+    image_store: pa.Table,
+    checkpoints: Path,
+) -> pl.DataFrame:
+    """Train on clusters made from the classes: merged ones know less of them, split ones know what they do not ask."""
+    classes = label_ids(samples)[_label(samples, study)]
+    training = _shortened(training, study)
+    full = len(np.unique(classes[classes >= 0]))
+    settings = [
+        Setting("merged", count, merge_classes(classes, count), training)
+        for count in sorted({*(count for count in study.merged if count < full), full})
+    ]
+    settings += [
+        Setting("split", parts, split_classes(classes, parts, _draws(seed, "split", parts)), training)
+        for parts in sorted({1, *study.split})
+    ]
+    return _run(settings, samples, study, evaluation, seed, image_store, checkpoints)
+
+
+def study_degraded(
+    samples: pl.DataFrame,
+    study: StudyConfig,
+    training: TrainingConfig,
+    evaluation: EvaluationConfig,
+    seed: int,
+    clustering: ClusteringConfig,
+    rivals: RivalsConfig,
+    image_store: pa.Table,
+    attributes: pl.DataFrame,
+    binary_attributes: pl.DataFrame,
+    attribute_schema: Schema,
+    checkpoints: Path,
+) -> pl.DataFrame:
+    """Train on attributes of which a share is noise, and on attributes of which a share is missing.
+
+    Missing cells are studied with ``affinity`` too, which is made to bear them.
+    """
+    training = _shortened(training, study)
+    settings = []
+    for share in study.noise:
+        noisy = shuffle_attributes(binary_attributes.drop("sample_id"), share, _draws(seed, "noise", share))
+        clusters = form_clusters(samples, _identified(samples, noisy), clustering, training, seed)
+        settings.append(Setting("noise", share, cluster_ids(samples, clusters), training, chosen=share == 0))
+    specs = specs_of(attribute_schema)
+    used = {name: specs[name] for name in choose_attributes(specs, clustering)}
+    for share in study.missing:
+        table = delete_cells(attributes.select(list(used)), share, _draws(seed, "missing", share))
+        binary = rules.binarise(table, used, samples["split"] == "train")
+        clusters = form_clusters(samples, _identified(samples, binary), clustering, training, seed)
+        ids = cluster_ids(samples, clusters)
+        settings.append(Setting("missing", share, ids, training, chosen=share == 0))
+        side = SideInformation(affinity=Affinity(table[train_rows(samples)], used, rivals.kernel))
+        settings.append(Setting("missing", share, ids, training, "affinity", rivals.affinity, side))
+    return _run(settings, samples, study, evaluation, seed, image_store, checkpoints)
+
+
+def study_granularities(
+    samples: pl.DataFrame,
+    study: StudyConfig,
+    training: TrainingConfig,
+    evaluation: EvaluationConfig,
+    seed: int,
+    clustering: ClusteringConfig,
+    image_store: pa.Table,
+    clusters: pl.DataFrame,
+    checkpoints: Path,
+) -> pl.DataFrame:
+    """Train on every granularity; the one that the label-free criterion chose is marked."""
+    training = _shortened(training, study)
+    rows = train_rows(samples)
+    settings = [
+        Setting(
+            "granularity",
+            k,
+            as_assignment(clusters[column_of(k)])[rows],
+            training,
+            chosen=clusters[column_of(k)].equals(clusters["cluster"]),
+        )
+        for k in clustering.granularities
+    ]
+    return _run(settings, samples, study, evaluation, seed, image_store, checkpoints)
+
+
+def study_batches(
+    samples: pl.DataFrame,
+    study: StudyConfig,
+    training: TrainingConfig,
+    evaluation: EvaluationConfig,
+    seed: int,
+    clustering: ClusteringConfig,
+    image_store: pa.Table,
+    clusters: pl.DataFrame,
+    checkpoints: Path,
+) -> pl.DataFrame:
+    """Train with uniform and with cluster-aware batches at every granularity, and with other sizes and temperatures."""
+    training = _shortened(training, study)
+    rows, ids = train_rows(samples), cluster_ids(samples, clusters)
+    settings = []
+    for name in ("uniform", "cluster_aware"):
+        drawn = _changed(training, "sampler", name=name)
+        settings += [
+            Setting(f"granularity, {name} batches", k, as_assignment(clusters[column_of(k)])[rows], drawn)
+            for k in clustering.granularities
+        ]
+    for size in study.batch_sizes:
+        sized = training.model_copy(update={"batch_size": size})
+        settings.append(Setting("batch size", size, ids, sized, chosen=size == training.batch_size))
+    for temperature in study.temperatures:
+        warmed = _changed(training, "objective", temperature=temperature)
+        usual = temperature == training.objective.temperature
+        settings.append(Setting("temperature", temperature, ids, warmed, chosen=usual))
+    return _run(settings, samples, study, evaluation, seed, image_store, checkpoints)
+
+
+def draw_study(samples: pl.DataFrame, study: StudyConfig, **tables: pl.DataFrame) -> Figure:
+    """Draw accuracy against what was varied, and against the information of the clusters.
+
+    Args:
+        samples: Says which label the study is about.
+        study: The same.
+        **tables: What the nodes above made.
+    """
+    return study_figure(pl.concat(tables.values()), _label(samples, study))
+
+
+def _run(
+    settings: Sequence[Setting],
+    samples: pl.DataFrame,
+    study: StudyConfig,
+    evaluation: EvaluationConfig,
+    seed: int,
+    image_store: pa.Table,
+    checkpoints: Path,
+) -> pl.DataFrame:
+    images, label = PackedImages.from_table(image_store), _label(samples, study)
+    found: Iterable[pl.DataFrame] = (
+        run_setting(setting, images, samples, label, evaluation, seed, checkpoints) for setting in settings
+    )
+    return pl.concat(found)
+
+
+def _label(samples: pl.DataFrame, study: StudyConfig) -> str:
+    labels = list(label_ids(samples))
+    if not labels or (study.label is not None and study.label not in labels):
+        known = ", ".join(labels) or "none"
+        msg = f"study.label: {study.label or 'a study'} needs a label column of ingestion.labels; there are: {known}"
+        raise InputError(msg)
+    return study.label or labels[0]
+
+
+def _shortened(training: TrainingConfig, study: StudyConfig) -> TrainingConfig:
+    return training.model_copy(update={"epochs": study.epochs})
+
+
+def _changed(training: TrainingConfig, group: str, **values: Any) -> TrainingConfig:
+    return training.model_copy(update={group: getattr(training, group).model_copy(update=values)})
+
+
+def _identified(samples: pl.DataFrame, binary: pl.DataFrame) -> pl.DataFrame:
+    return samples.select("sample_id").hstack(binary)
+
+
+def _draws(seed: int, what: str, value: float) -> np.random.Generator:
+    return numpy_generator(seed, f"study of {what}", str(value))

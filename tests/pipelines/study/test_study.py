@@ -1,0 +1,92 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.pipelines.study.pipeline import STUDIES
+
+STUDY = {
+    "study": {
+        "epochs": 1,
+        "merged": [2],
+        "split": [4],
+        "noise": [0.0, 0.5],
+        "missing": [0.0, 0.5],
+        "batch_sizes": [16],
+        "temperatures": [0.2],
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def studied(full_run, tmp_path_factory):
+    project = full_run.copy(tmp_path_factory.mktemp("studied") / "project")
+    project.run("study", params=STUDY)
+    return project
+
+
+def table(project, name):
+    return project.artifact(f"study.{name}").load().filter(label="group", probe="linear")
+
+
+def test_merged_and_split_classes_have_the_information_they_are_made_for(studied):
+    found = table(studied, "synthetic")
+    samples = studied.artifact("samples").load().filter(split="train")
+    classes = samples["label_group"].n_unique()
+    assert found.select("variable", "value").rows() == [("merged", 2), ("merged", classes), ("split", 1), ("split", 4)]
+    shares = samples["label_group"].value_counts(normalize=True)["proportion"].to_numpy()
+    full = -(shares * np.log2(shares)).sum()
+    assert found["information"].to_list() == pytest.approx([found["entropy"][0], full, full, full])
+    assert found["information"][0] <= 1
+    assert found["conditional_entropy"][:3].to_list() == pytest.approx([0, 0, 0], abs=1e-9)
+    assert found["conditional_entropy"][3] == pytest.approx(2, abs=0.1)
+    assert found["accuracy"].is_between(0, 1).all()
+
+
+def test_attributes_are_studied_with_noise_and_with_missing_cells_which_affinity_faces_too(studied):
+    found = table(studied, "degraded")
+    assert found.select("method", "variable", "value").rows() == [
+        ("attribute", "noise", 0.0),
+        ("attribute", "noise", 0.5),
+        ("attribute", "missing", 0.0),
+        ("affinity", "missing", 0.0),
+        ("attribute", "missing", 0.5),
+        ("affinity", "missing", 0.5),
+    ]
+    unclustered = dict(found.filter(method="attribute", variable="missing").select("value", "unclustered_share").rows())
+    assert unclustered[0.5] > unclustered[0.0] + 0.1
+    assert found["chosen"].to_list() == [True, False, True, False, False, False]
+
+
+def test_every_granularity_is_trained_and_the_chosen_one_marked(studied):
+    found = table(studied, "granularities")
+    assert found["value"].to_list() == [2, 5, 10]
+    assert found.filter("chosen")["value"].to_list() == [5]
+    report = studied.artifact("cluster_report").load()["granularities"]
+    expected = [found_at["labels"]["group"]["I(Z;T)"] for found_at in report]
+    assert found["information"].to_list() == pytest.approx(expected)
+
+
+def test_batches_are_studied_uniform_and_cluster_aware_by_size_and_temperature(studied):
+    found = table(studied, "batches")
+    names = ["granularity, uniform batches"] * 3 + ["granularity, cluster_aware batches"] * 3
+    assert found["variable"].to_list() == [*names, "batch size", "temperature"]
+    shares = found["partner_share"].to_list()
+    assert sum(shares[3:6]) > sum(shares[:3])
+
+
+def test_what_was_made_from_what_and_nothing_is_left_behind(studied):
+    assert set(studied.lineage("study.plot").inputs) == {"samples", *(f"study.{name}" for name in STUDIES)}
+    checkpoints = studied.path / "data/06_models/study/checkpoints"
+    assert [path for path in checkpoints.iterdir() if path.is_dir()] == []
+
+
+def test_both_labels_and_probes_are_there(studied):
+    found = studied.artifact("study.granularities").load()
+    assert found.select("label", "probe").unique().height == 4
+    assert found.schema["value"] == pl.Float64
+
+
+def test_an_unknown_label_is_named(studied):
+    with pytest.raises(InputError, match=r"study.label: colour .* there are: group, subgroup"):
+        studied.run("study", node_names=["study.synthetic"], params={"study": {"label": "colour"}})
