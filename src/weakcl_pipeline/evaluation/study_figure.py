@@ -1,6 +1,7 @@
 """The figure of the studies: accuracy against what was varied."""
 
 from itertools import cycle
+from math import isnan
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -18,9 +19,8 @@ _PANELS = {
     "Classes split (full I(Z;T))": (["split"], "conditional_entropy", "H(Z|T) (bits)"),
     "Attributes turned into noise": (["noise"], "value", "share of the attributes"),
     "Cells deleted": (["missing"], "value", "share of the cells"),
-    "Granularity (ringed: chosen without labels)": (["granularity"], "value", "binary attributes k"),
-    "Uniform and cluster-aware batches": (
-        ["granularity, uniform batches", "granularity, cluster_aware batches"],
+    "Granularity (ringed: chosen without labels)": (
+        ["granularity", "granularity, uniform batches", "granularity, cluster_aware batches"],
         "value",
         "binary attributes k",
     ),
@@ -74,13 +74,14 @@ def study_figure(found: pl.DataFrame, label: str, probe: str = "linear") -> Figu
 
 def _draw(axes: Axes, shown: pl.DataFrame, by: str) -> None:
     curves = shown.partition_by("variable", "method", as_dict=True, maintain_order=True)
+    methods = shown["method"].n_unique()
     for ((variable, method), curve), colour in zip(curves.items(), cycle(_COLOURS), strict=False):
         points = curve.sort(by)
-        name = str(variable).removeprefix("granularity, ") if len(curves) > 1 and method == "attribute" else ""
-        several = shown["method"].n_unique() > 1
-        title = describe_method(str(method)).title if several else name
-        correlation = f"rank correlation {rank_correlation(points, by):+.2f}"
-        legend = f"{title}: {correlation}" if title else correlation
+        batches = str(variable).removeprefix("granularity, ") if "," in str(variable) else "batches as configured"
+        title = describe_method(str(method)).title if methods > 1 else batches if len(curves) > 1 else ""
+        correlation = rank_correlation(points, by)
+        known = "" if isnan(correlation) else f"rank correlation {correlation:+.2f}"
+        legend = ": ".join(part for part in (title, known) if part) or None
         axes.plot(points[by], 100 * points["accuracy"], "o-", color=colour, markersize=4, linewidth=1.4, label=legend)
         ringed = points.filter(pl.col("chosen"))
         axes.plot(ringed[by], 100 * ringed["accuracy"], "o", color=colour, markersize=10, fillstyle="none")
@@ -88,4 +89,5 @@ def _draw(axes: Axes, shown: pl.DataFrame, by: str) -> None:
             axes.set_xscale("log")
             axes.set_xticks(points[by].to_list(), [f"{value:g}" for value in points[by]])
             axes.minorticks_off()
-    axes.legend(frameon=False, fontsize=7)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(frameon=False, fontsize=7)

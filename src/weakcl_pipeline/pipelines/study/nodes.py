@@ -151,16 +151,18 @@ def study_batches(
     clusters: pl.DataFrame,
     checkpoints: Path,
 ) -> pl.DataFrame:
-    """Train with uniform and with cluster-aware batches at every granularity, and with other sizes and temperatures."""
+    """Train with the sampler that is not configured at every granularity, and with other batch sizes and temperatures.
+
+    The configured sampler is what `study_granularities` trains with.
+    """
     training = _shortened(training, study)
     rows, ids = train_rows(samples), cluster_ids(samples, clusters)
-    settings = []
-    for name in ("uniform", "cluster_aware"):
-        drawn = _changed(training, "sampler", name=name)
-        settings += [
-            Setting(f"granularity, {name} batches", k, as_assignment(clusters[column_of(k)])[rows], drawn)
-            for k in clustering.granularities
-        ]
+    other = "uniform" if training.sampler.name == "cluster_aware" else "cluster_aware"
+    drawn = _changed(training, "sampler", name=other)
+    settings = [
+        Setting(f"granularity, {other} batches", k, as_assignment(clusters[column_of(k)])[rows], drawn)
+        for k in clustering.granularities
+    ]
     for size in study.batch_sizes:
         sized = training.model_copy(update={"batch_size": size})
         settings.append(Setting("batch size", size, ids, sized, chosen=size == training.batch_size))
