@@ -16,17 +16,20 @@ from weakcl_pipeline.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+RUNNER = "weakcl_pipeline.runner.SideBySideRunner"  # unless another one is asked for
+
 # Where Kedro refuses configuration, or pipelines, nodes, tags, ... that do not exist, and with what.
 _REFUSING = ("kedro.framework.session", "kedro.pipeline.pipeline", "kedro.config")
 _REFUSALS = (ValueError, MissingConfigException, BadConfigException, YAMLError)
 
 
 class RunCommand(click.Command):
-    """Kedro's `run` with all its options, and ``--verbose`` for the traceback of an error."""
+    """Kedro's `run` with all its options, its own runner, and ``--verbose`` for the traceback of an error."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run; what a user can mend becomes one message and exit code 1, a defect keeps its traceback."""
         verbose = ctx.params.pop("verbose")
+        ctx.params["runner"] = ctx.params.get("runner") or RUNNER
         try:
             return super().invoke(ctx)
         except Exception as error:

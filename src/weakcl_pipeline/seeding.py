@@ -6,9 +6,12 @@ Because every stream is named, a run that was killed and resumed draws the same 
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 import numpy as np
 import torch
+
+_GLOBAL_GENERATOR = RLock()
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
@@ -31,9 +34,9 @@ def torch_generator(seed: int, *purpose: str | int) -> torch.Generator:
 def seeded_torch(seed: int, *purpose: str | int) -> Iterator[None]:
     """Give code that draws from torch's global generator (initialisation, dropout) the stream of a purpose.
 
-    The global state is put back afterwards.
+    The global state is put back afterwards. There is one for all threads, so another thread that wants it waits.
     """
     devices = list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices=devices):
+    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=devices):
         torch.manual_seed(derive_seed(seed, *purpose))
         yield

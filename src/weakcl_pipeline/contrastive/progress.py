@@ -1,21 +1,54 @@
-"""A training's progress bar, on the console that the log is written to."""
+"""The progress bars of trainings, on the console that the log is written to."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from threading import Lock
 
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 
-@contextmanager
-def training_progress() -> Iterator[Progress]:
-    """Show a progress bar while the block runs; silent where the output is no terminal.
+class _Display:
+    """One display for all trainings of the process: a console has room for one, and threads may train side by side."""
 
-    It shares rich's global console with Kedro's log handler, so that log lines appear above the bar instead of
-    tearing it apart.
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._users = 0
+        self._progress: Progress | None = None
+
+    @contextmanager
+    def shared(self) -> Iterator[Progress]:
+        with self._lock:
+            if self._progress is None:
+                self._progress = _create()
+                self._progress.start()
+            progress = self._progress
+            self._users += 1
+        try:
+            yield progress
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    progress.stop()
+                    self._progress = None
+
+
+_display = _Display()
+
+
+def training_progress() -> AbstractContextManager[Progress]:
+    """Show progress bars while the block runs; silent where the output is no terminal.
+
+    They share rich's global console with Kedro's log handler, so that log lines appear above the bars instead of
+    tearing them apart.
     """
+    return _display.shared()
+
+
+def _create() -> Progress:
     console = get_console()
-    with Progress(
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -25,5 +58,4 @@ def training_progress() -> Iterator[Progress]:
         console=console,
         transient=True,
         disable=not console.is_terminal,
-    ) as progress:
-        yield progress
+    )

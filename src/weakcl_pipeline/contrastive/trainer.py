@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -241,8 +242,7 @@ class _Trainer:
         generator = numpy_generator(self._seed, "batches", epoch)
         batches = draw_batches(self._clusters, self._config.batch_size, self._config.sampler, generator)
         started = time.perf_counter()
-        with seeded_torch(self._seed, "epoch", epoch):
-            measured = self._run_batches(epoch, batches, progress)
+        measured = self._run_batches(epoch, batches, progress)
         seconds = time.perf_counter() - started
         row = {
             "epoch": epoch + 1,
@@ -276,14 +276,19 @@ class _Trainer:
             f"{self._name} {epoch + 1}/{self._config.epochs}", total=len(batches), loss=0, images_per_second=0
         )
         started = refreshed = time.perf_counter()
-        for step, batch in enumerate(batches):
-            self._set_learning_rate(epoch * self._steps_per_epoch + step)
-            measured[step] = self._step(batch, self._view_sizes[epoch], generator)
-            now = time.perf_counter()
-            if now - refreshed > _REFRESH_SECONDS:
-                refreshed = now
-                rate = (step + 1) * self._config.batch_size / (now - started)
-                progress.update(bar, completed=step + 1, loss=float(measured[step, 0]), images_per_second=rate)
+        with ExitStack() as stack:
+            stack.enter_context(seeded_torch(self._seed, "epoch", epoch))
+            for step, batch in enumerate(batches):
+                self._set_learning_rate(epoch * self._steps_per_epoch + step)
+                before = torch.get_rng_state() if step == 0 else None
+                measured[step] = self._step(batch, self._view_sizes[epoch], generator)
+                if before is not None and self._device.type == "cpu" and before.equal(torch.get_rng_state()):
+                    stack.close()  # nothing draws from the global generator: leave it to other threads' trainings
+                now = time.perf_counter()
+                if now - refreshed > _REFRESH_SECONDS:
+                    refreshed = now
+                    rate = (step + 1) * self._config.batch_size / (now - started)
+                    progress.update(bar, completed=step + 1, loss=float(measured[step, 0]), images_per_second=rate)
         progress.remove_task(bar)
         self._refuse_non_finite(epoch, measured[:, 0])
         return measured.mean(dim=0).tolist()

@@ -1,0 +1,121 @@
+"""`kedro run` runs what can be run side by side, gives each node the same threads, and stops when asked to."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+import torch
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+from kedro.runner import SequentialRunner
+
+from weakcl_pipeline.runner import SideBySideRunner
+
+
+@pytest.fixture
+def two_cores():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def run(runner, *nodes):
+    pipeline = Pipeline(list(nodes))
+    catalog = DataCatalog({name: MemoryDataset() for name in pipeline.datasets()})
+    catalog.save("start", 0)
+    return runner.run(pipeline, catalog)
+
+
+def node(function, name):
+    return Node(function, "start", name, name=name)
+
+
+def test_nodes_meet_and_each_has_its_share_of_the_cores(two_cores):
+    meeting, threads = threading.Barrier(2, timeout=20), []
+
+    def meet(_):
+        meeting.wait()
+        threads.append(torch.get_num_threads())
+        return 1
+
+    run(SideBySideRunner(), node(meet, "first"), node(meet, "second"))
+    assert threads == [1, 1]
+    assert torch.get_num_threads() == 2
+
+
+def test_a_node_alone_has_the_same_share(two_cores):
+    threads = []
+    run(SideBySideRunner(), node(lambda _: threads.append(torch.get_num_threads()) or 1, "only"))
+    assert threads == [1]
+
+
+def test_with_a_gpu_nodes_run_one_after_another(two_cores, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    running, most, threads = [], [], []
+
+    def note(_):
+        running.append(1)
+        most.append(len(running))
+        threads.append(torch.get_num_threads())
+        time.sleep(0.05)
+        running.pop()
+        return 1
+
+    run(SideBySideRunner(), *(node(note, str(i)) for i in range(3)))
+    assert (most, threads) == ([1, 1, 1], [2, 2, 2])
+
+
+def test_after_an_error_nothing_new_is_started_and_what_runs_is_finished(two_cores):
+    failed, done = threading.Event(), []
+
+    def fail(_):
+        failed.set()
+        raise ValueError("bad")
+
+    def go_on(_):
+        failed.wait(20)
+        time.sleep(0.2)
+        done.append("running")
+        return 1
+
+    def wait_in_line(_):
+        done.append("waiting")
+        return 1
+
+    late = [Node(wait_in_line, "go_on", name, name=name) for name in ("late", "later")]
+    with pytest.raises(ValueError, match="bad"):
+        run(SideBySideRunner(), node(fail, "fail"), node(go_on, "go_on"), *late)
+    assert done == ["running"]
+    assert torch.get_num_threads() == 2
+
+
+def test_an_interrupted_run_ends_at_once_and_goes_on_later(standin):
+    process = standin.start("--params=training.wait_for=never")
+    checkpoint = standin.path / "data/06_models/attribute/checkpoints/key/epoch.txt"
+    deadline = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - began < 20
+    assert process.returncode == 130
+    assert "The same command goes on from the last checkpoints" in out + err
+    assert "Traceback" not in out + err
+    assert standin.versions("samples")
+    assert standin.versions("attribute.encoder") == []
+    assert standin.kedro().returncode == 0
+
+
+@pytest.mark.skipif(os.cpu_count() < 2, reason="needs two cores")
+def test_trainings_side_by_side_are_those_one_after_another(full_run, tmp_path, two_cores):
+    torch.set_num_threads(1)
+    one = full_run.copy(tmp_path / "one")
+    alone = one.run("training", "iterative", runner=SequentialRunner())
+    together = one.run("training", "iterative", runner=SideBySideRunner(max_workers=2))
+    for method in ("self_supervised", "attribute", "iterative", "supervised"):
+        hashes = [one.lineage(f"{method}.encoder", version).hash for version in (alone, together)]
+        assert hashes[0] == hashes[1]
