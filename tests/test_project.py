@@ -40,7 +40,8 @@ def generic(name: str) -> str:
 
 
 def test_pipelines_are_the_stages_and_their_sum(snapshot):
-    assert [pipeline.name for pipeline in snapshot.pipelines] == [*STAGES, "rivals", "full", "compare", "__default__"]
+    names = [pipeline.name for pipeline in snapshot.pipelines]
+    assert names == [*STAGES, "rivals", "study", "full", "compare", "__default__"]
     full = made_by(snapshot, "full")
     assert made_by(snapshot, "compare") > full | made_by(snapshot, "rivals")
     assert full == made_by(snapshot, "__default__") == set().union(*(made_by(snapshot, stage) for stage in STAGES))
@@ -49,14 +50,14 @@ def test_pipelines_are_the_stages_and_their_sum(snapshot):
 def test_every_stage_runs_alone_from_what_others_made(snapshot):
     for pipeline in snapshot.pipelines[: len(STAGES)]:
         needed = {name for name in pipeline.inputs if not name.startswith("params:")}
-        given = {name for name in needed if name.endswith(".checkpoints")} | {"raw_samples", "report_lineage"}
+        given = {name for name in needed if name.endswith(".checkpoints")} | {"raw_samples", "report_lineage", "repeats"}
         assert needed - given <= made_by(snapshot, "full")
 
 
 def test_every_artifact_is_in_the_catalog_and_every_entry_is_used(snapshot):
-    used = used_by(snapshot, "compare")
+    used = used_by(snapshot, "compare") | used_by(snapshot, "study")
     assert used <= snapshot.datasets.keys()
-    patterns = {re.sub(r"\{method\}", "<method>", name) for name in snapshot.datasets}
+    patterns = {re.sub(r"\{method\}|study\.\{name\}", "<method>", name) for name in snapshot.datasets} - {"<method>"}
     assert {generic(name) for name in used} >= {name for name in patterns if name not in used}
 
 
@@ -76,7 +77,7 @@ def test_methods_are_namespaces(snapshot):
 
 
 def test_readme_names_the_pipelines(snapshot):
-    assert set(readme_table("Rerun one stage")) == {*STAGES, "full", "rivals", "compare"}
+    assert set(readme_table("Rerun one stage")) == {*STAGES, "full", "rivals", "compare", "study"}
 
 
 def test_readme_names_the_artifacts(snapshot):
