@@ -50,7 +50,11 @@ def test_pipelines_are_the_stages_and_their_sum(snapshot):
 def test_every_stage_runs_alone_from_what_others_made(snapshot):
     for pipeline in snapshot.pipelines[: len(STAGES)]:
         needed = {name for name in pipeline.inputs if not name.startswith("params:")}
-        given = {name for name in needed if name.endswith(".checkpoints")} | {"raw_samples", "report_lineage", "repeats"}
+        given = {name for name in needed if name.endswith(".checkpoints")} | {
+            "raw_samples",
+            "report_lineage",
+            "repeats",
+        }
         assert needed - given <= made_by(snapshot, "full")
 
 

@@ -25,7 +25,7 @@ def comparison():
 
 
 def history(epochs=3, **more):
-    columns = ["loss", "learning_rate", "images_per_second", "alignment", "uniformity", "partner_share"]
+    columns = ["loss", "learning_rate", "images_per_second", "seconds", "alignment", "uniformity", "partner_share"]
     made = {name: np.linspace(1, 0.5, epochs) + i for i, name in enumerate(columns)}
     return pl.DataFrame({"epoch": np.arange(1, epochs + 1), **made, **more})
 

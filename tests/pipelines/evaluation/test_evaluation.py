@@ -70,6 +70,7 @@ def data(samples, image_store):
             "attributes": {},
         },
         "cluster_report": {"chosen": "top_5", "criterion": "any", "batch_size": 8, "labels": [], "granularities": []},
+        "repeats": {},
         "report_lineage": {"samples": {"version": "a-version", "hash": None}},
         "params:training": TRAINING,
         "params:evaluation": EVALUATION,
