@@ -62,6 +62,14 @@ def test_a_misspelt_exclusion_is_told(caplog):
     assert "'y'" not in caplog.text
 
 
+def test_nodes_of_a_hierarchy_are_excluded_by_their_paths(caplog):
+    table = pl.DataFrame({"kind": [["animal", "bird", "a/b"], ["animal"], None]})
+    spec = AttributeSpec(kind=AttributeKind.HIERARCHY, exclude=("animal/bird", "animal/bird/a%2Fb", "bird"))
+    type_attributes(table, {"kind": spec})
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert record.getMessage() == "ingestion.attributes.kind.exclude: the column never holds 'bird'"
+
+
 def test_a_misspelt_key_is_refused():
     with pytest.raises(ValueError, match="min_cuont"):
         AttributeSpec.model_validate({"min_cuont": 3})

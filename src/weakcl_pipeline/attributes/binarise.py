@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.attributes.hierarchy import ancestors
 from weakcl_pipeline.attributes.schema import AttributeSpec
 
 
@@ -67,24 +68,11 @@ def _long_table(column: pl.Series, spec: AttributeSpec, train: pl.Series) -> pl.
     if spec.kind == AttributeKind.CONTINUOUS:
         return _above_quantiles(table, name, spec, train)
     if spec.kind == AttributeKind.HIERARCHY:
-        table, relation = _ancestors(table), ">="
+        table, relation = ancestors(table), ">="
     else:
         table, relation = (table.explode("value") if spec.kind == AttributeKind.TAGS else table), "="
     wanted = pl.col("value").is_not_null() & ~pl.col("value").is_in(list(spec.exclude))
     return table.filter(wanted).select("row", (pl.lit(f"{name}{relation}") + pl.col("value")).alias("indicator"))
-
-
-def _ancestors(table: pl.DataFrame) -> pl.DataFrame:
-    """Every prefix of each path as `a/b/c`; a slash inside a node's own name is written %2F."""
-    paths = table["value"].list.eval(pl.element().str.replace_all("/", "%2F", literal=True))
-    depth = pl.int_ranges(1, pl.col("value").list.len() + 1)
-    return (
-        table.with_columns(paths.alias("value"))
-        .with_columns(depth.alias("depth"))
-        .explode("depth")
-        .drop_nulls("depth")
-        .select("row", pl.col("value").list.head(pl.col("depth")).list.join("/"))
-    )
 
 
 def _above_quantiles(table: pl.DataFrame, name: str, spec: AttributeSpec, train: pl.Series) -> pl.DataFrame:

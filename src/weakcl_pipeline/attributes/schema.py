@@ -12,6 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from weakcl_pipeline.attributes.casting import AttributeKind, cast_column, infer_kind
+from weakcl_pipeline.attributes.hierarchy import ancestors
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.errors import InputError
 
@@ -74,7 +75,7 @@ def type_attributes(
         columns.append(typed)
         settings = spec.model_copy(update={"kind": kind}).model_dump(mode="json")
         schema[name] = settings | {"inferred": spec.kind is None, "missing": typed.null_count()}
-        _warn_of_unused_words(typed, spec)
+        _warn_of_unused_words(typed, kind, spec)
     logger.info("Attribute schema:\n%s", describe(schema))
     return pl.DataFrame(columns), schema
 
@@ -109,11 +110,15 @@ def _inferred(column: pl.Series) -> AttributeKind:
     return kind
 
 
-def _warn_of_unused_words(column: pl.Series, spec: AttributeSpec) -> None:
+def _warn_of_unused_words(column: pl.Series, kind: AttributeKind, spec: AttributeSpec) -> None:
     """A misspelt word in `exclude` would let through the very tag that it should stop."""
     if not spec.exclude or column.dtype not in (pl.String, pl.List):
         return
-    words = column.explode() if column.dtype == pl.List else column
+    words = column.drop_nulls()
+    if kind == AttributeKind.HIERARCHY:
+        words = ancestors(pl.DataFrame({"row": 0, "value": words}))["value"]
+    elif kind == AttributeKind.TAGS:
+        words = words.explode()
     unused = sorted(set(spec.exclude) - set(words.drop_nulls().unique().to_list()))
     if unused:
         logger.warning(
