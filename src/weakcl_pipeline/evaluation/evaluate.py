@@ -1,6 +1,5 @@
 """All that is measured of one set of features."""
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,6 @@ from weakcl_pipeline.evaluation.linear_probe import LinearProbeConfig, linear_pr
 from weakcl_pipeline.evaluation.predictions import predictions_frame
 from weakcl_pipeline.evaluation.report import ReportConfig
 from weakcl_pipeline.evaluation.task import Floats, Task, label_names, make_task
-
-logger = logging.getLogger(__name__)
 
 
 class EvaluationConfig(Config):
@@ -72,8 +69,6 @@ def evaluate_features(
         found, frame = _evaluate_task(task, samples["sample_id"], config, seed)
         metrics["labels"][label] = found
         frames.append(frame)
-        linear, near = found["linear_probe"]["accuracy"], found["knn"]["accuracy"]
-        logger.info("%s: linear probe %.1f%%, k-NN %.1f%%", label, 100 * linear, 100 * near)
     return metrics, pl.concat(frames)
 
 

@@ -1,6 +1,7 @@
 """The hook that says how far a run is, and at its end where its results are."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -30,9 +31,12 @@ class ProgressHook:
         logger.info("%s ...", node.name)
 
     @hook_impl
-    def after_node_run(self, node: Node) -> None:
-        """Say how long it took."""
+    def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
+        """Say how long it took, and what it measured."""
         logger.info("%s took %s", node.name, _duration(perf_counter() - self._started.pop(node.name)))
+        for name, data in outputs.items():
+            if name.endswith(".metrics"):
+                _log_accuracies(name.removesuffix(".metrics"), data.get("labels", {}))
 
     @hook_impl
     def on_node_error(self, node: Node) -> None:
@@ -50,6 +54,13 @@ class ProgressHook:
                     continue
                 if dataset.resolve_load_version() == run_params["run_id"]:
                     logger.info("%s: %s", name, _relative(dataset.path))
+
+
+def _log_accuracies(method: str, labels: Mapping[str, Mapping[str, Any]]) -> None:
+    for label, found in labels.items():
+        if "linear_probe" in found:  # the majority class has no probe
+            linear, near = (100 * found[probe]["accuracy"] for probe in ("linear_probe", "knn"))
+            logger.info("%s: %s, linear probe %.1f%%, k-NN %.1f%%", method, label, linear, near)
 
 
 def _duration(seconds: float) -> str:
