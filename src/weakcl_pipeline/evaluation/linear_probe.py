@@ -24,7 +24,7 @@ class LinearProbeConfig(Config):
         max_iterations: A fit ends after so many iterations in any case, and the log says so.
     """
 
-    costs: Costs = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+    costs: Costs = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
     tolerance: float = Field(default=1e-4, gt=0)
     max_iterations: int = Field(default=200, ge=1)
 
