@@ -2,6 +2,7 @@ import logging
 import multiprocessing
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import polars as pl
@@ -104,6 +105,21 @@ def test_the_seed_determines_the_weights(images):
 def test_every_way_of_computing_trains(images, changes):
     result = train(images, ROWS, KINDS, config(epochs=4, **changes), seed=0, name="kinds")
     assert result.history["loss"][-1] < result.history["loss"][0]
+
+
+@pytest.mark.parametrize("drop", [0.0, 0.5])
+def test_trainings_in_threads_are_those_of_trainings_alone(images, drop):
+    """With drop path both draw from torch's global generator, epoch by epoch."""
+    dropping = ENCODER.model_copy(update={"backbone_kwargs": {**ENCODER.backbone_kwargs, "drop_path_rate": drop}})
+
+    def train_one(seed):
+        return weights(train(images, ROWS, KINDS, config(encoder=dropping), seed=seed, name="kinds"))
+
+    alone = [train_one(seed) for seed in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(train_one, range(2)))
+    assert all(same(first, second) for first, second in zip(alone, together, strict=True))
+    assert same(alone[0], weights(train(images, ROWS, KINDS, config(), seed=0, name="kinds"))) == (drop == 0)
 
 
 def test_gradients_are_clipped(images, monkeypatch):
