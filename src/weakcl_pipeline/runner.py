@@ -21,9 +21,9 @@ _INTERRUPTED = 130  # what shells expect of a process that Ctrl-C ended
 class SideBySideRunner(ThreadRunner):
     """Runs nodes in threads, so that trainings on a CPU share its cores instead of each step doing so.
 
-    Two trainings with a thread each make 1.4 times the images/s of one with two threads on two cores. A node always
-    gets the same number of threads on a machine, whatever else runs, since their number decides how sums are rounded.
-    With a GPU, or one core, nodes run one after another.
+    See benchmarks/side_by_side.py for what that brings. A node always gets the same number of threads on a machine,
+    whatever else runs, since their number decides how sums are rounded. With a GPU, or one core, nodes run one after
+    another.
 
     Args:
         max_workers: Nodes at a time; by default at most four, as many as the cores allow, and one on a GPU.
