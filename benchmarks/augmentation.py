@@ -10,9 +10,6 @@ Run: python benchmarks/augmentation.py [--sizes 32 64] [--seconds 3] [--rounds 5
 """
 
 import argparse
-import os
-import platform
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,6 +24,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from measured import machine, spread
 from weakcl_pipeline.images.augment import Augmentation, AugmentationConfig
 from weakcl_pipeline.images.store import PackedImages, pack_batch, pack_schema
 
@@ -123,12 +121,6 @@ def compare(size: int, seconds: float, rounds: int, folder: str) -> tuple[list[f
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-def spread(values: list[float], form: str) -> str:
-    """Format median and range."""
-    middle, low, high = (format(value, form) for value in (statistics.median(values), min(values), max(values)))
-    return f"{middle} ({low} - {high})"
-
-
 def main() -> None:
     """Measure and print one row per picture size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -136,10 +128,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="time per measurement")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each side")
     arguments = parser.parse_args()
-    print(
-        f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}, "
-        f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}"
-    )
+    print(machine(torchvision=torchvision.__version__))
     print("views per second, median (range); two views of each picture")
     print(f"{'size':>5}  {'weakcl-pipeline':>26}  {f'DataLoader, {WORKERS} workers':>26}  {'ratio':>20}")
     with tempfile.TemporaryDirectory() as folder:

@@ -8,21 +8,18 @@ Run: python benchmarks/side_by_side.py [--rounds 3] [--epochs 1]
 """
 
 import argparse
-import os
-import platform
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import torch
 import yaml
 from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import AbstractRunner, SequentialRunner
 
+from measured import machine, spread
 from weakcl_pipeline.contrastive import FixedPositives, TrainingConfig, train
 from weakcl_pipeline.images import PackedImages
 from weakcl_pipeline.images.store import pack_batch
@@ -62,23 +59,16 @@ def main() -> None:
     arguments = parser.parse_args()
     parameters = yaml.safe_load(CONFIG.read_text())["training"] | {"epochs": arguments.epochs}
     pipeline = trainings(TrainingConfig.model_validate(parameters))
-    print(
-        f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}, "
-        f"Python {platform.python_version()}, torch {torch.__version__}"
-    )
+    print(machine())
     pairs = [
         (rate(pipeline, SideBySideRunner, arguments.epochs), rate(pipeline, SequentialRunner, arguments.epochs))
         for _ in range(arguments.rounds)
     ]
-    columns = {
-        "side by side": [ours for ours, _ in pairs],
-        "one after another": [peer for _, peer in pairs],
-        "ratio": [ours / peer for ours, peer in pairs],
-    }
-    for name, values in columns.items():
-        form = ".2f" if name == "ratio" else ",.0f"
-        middle, low, high = (format(value, form) for value in (statistics.median(values), min(values), max(values)))
-        print(f"{name:>18}: {middle} ({low} - {high}){'' if name == 'ratio' else ' images/s'}")
+    ours, peer = ([pair[side] for pair in pairs] for side in (0, 1))
+    ratios = [mine / other for mine, other in zip(ours, peer, strict=True)]
+    print(f"     side by side: {spread(ours, ',.0f')} images/s")
+    print(f"one after another: {spread(peer, ',.0f')} images/s")
+    print(f"            ratio: {spread(ratios, '.2f')}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import torch
 import yaml
 from kedro.framework.project import LOGGING
 from kedro.framework.session import KedroSession
@@ -169,6 +170,15 @@ def build_project(path: Path, package: str = "weakcl_pipeline", rows: int = 160)
     else:
         project.configure(TINY)
     return project
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Let torch have two threads, as on two cores, however many there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

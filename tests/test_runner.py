@@ -14,14 +14,6 @@ from kedro.runner import SequentialRunner
 from weakcl_pipeline.runner import SideBySideRunner
 
 
-@pytest.fixture
-def two_cores():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def run(runner, *nodes):
     pipeline = Pipeline(list(nodes))
     catalog = DataCatalog({name: MemoryDataset() for name in pipeline.datasets()})
@@ -33,7 +25,7 @@ def node(function, name):
     return Node(function, "start", name, name=name)
 
 
-def test_nodes_meet_and_each_has_its_share_of_the_cores(two_cores):
+def test_nodes_meet_and_each_has_its_share_of_the_cores(two_threads):
     meeting, threads = threading.Barrier(2, timeout=20), []
 
     def meet(_):
@@ -46,13 +38,13 @@ def test_nodes_meet_and_each_has_its_share_of_the_cores(two_cores):
     assert torch.get_num_threads() == 2
 
 
-def test_a_node_alone_has_the_same_share(two_cores):
+def test_a_node_alone_has_the_same_share(two_threads):
     threads = []
     run(SideBySideRunner(), node(lambda _: threads.append(torch.get_num_threads()) or 1, "only"))
     assert threads == [1]
 
 
-def test_with_a_gpu_nodes_run_one_after_another(two_cores, monkeypatch):
+def test_with_a_gpu_nodes_run_one_after_another(two_threads, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     running, most, threads = [], [], []
 
@@ -68,7 +60,7 @@ def test_with_a_gpu_nodes_run_one_after_another(two_cores, monkeypatch):
     assert (most, threads) == ([1, 1, 1], [2, 2, 2])
 
 
-def test_after_an_error_nothing_new_is_started_and_what_runs_is_finished(two_cores):
+def test_after_an_error_nothing_new_is_started_and_what_runs_is_finished(two_threads):
     failed, done = threading.Event(), []
 
     def fail(_):
@@ -111,7 +103,7 @@ def test_an_interrupted_run_ends_at_once_and_goes_on_later(standin):
 
 
 @pytest.mark.skipif(os.cpu_count() < 2, reason="needs two cores")
-def test_trainings_side_by_side_are_those_one_after_another(full_run, tmp_path, two_cores):
+def test_trainings_side_by_side_are_those_one_after_another(full_run, tmp_path, two_threads):
     torch.set_num_threads(1)
     one = full_run.copy(tmp_path / "one")
     alone = one.run("training", "iterative", runner=SequentialRunner())

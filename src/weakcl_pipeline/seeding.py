@@ -4,8 +4,8 @@ Because every stream is named, a run that was killed and resumed draws the same 
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from threading import RLock
 
 import numpy as np
@@ -31,12 +31,27 @@ def torch_generator(seed: int, *purpose: str | int) -> torch.Generator:
 
 
 @contextmanager
-def seeded_torch(seed: int, *purpose: str | int) -> Iterator[None]:
+def seeded_torch(seed: int, *purpose: str | int) -> Iterator[Callable[[], None]]:
     """Give code that draws from torch's global generator (initialisation, dropout) the stream of a purpose.
 
     The global state is put back afterwards. There is one for all threads, so another thread that wants it waits.
+
+    Yields:
+        A function that ends this at once, if nothing has been drawn so far, and leaves the generator to other threads.
     """
     devices = list(range(torch.cuda.device_count()))
-    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=devices):
+    with ExitStack() as stack:
+        stack.enter_context(_GLOBAL_GENERATOR)
+        stack.enter_context(torch.random.fork_rng(devices=devices))
         torch.manual_seed(derive_seed(seed, *purpose))
-        yield
+        before = _global_states(devices)
+
+        def release_if_unused() -> None:
+            if all(torch.equal(old, new) for old, new in zip(before, _global_states(devices), strict=True)):
+                stack.close()
+
+        yield release_if_unused
+
+
+def _global_states(devices: Sequence[int]) -> list[torch.Tensor]:
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in devices)]

@@ -41,7 +41,7 @@ def test_means_are_over_the_seeds():
 def test_a_panel_for_each_study_that_was_run_with_the_chosen_setting_ringed():
     found = pl.concat(
         [
-            rows("granularity", [5, 50], [0.5, 0.6], chosen=50),
+            rows("granularity, cluster_aware batches", [5, 50], [0.5, 0.6], chosen=50),
             rows("granularity, uniform batches", [5, 50], [0.5, 0.4]),
             rows("missing", [0, 0.5], [0.6, 0.5], chosen=0),
             rows("missing", [0, 0.5], [0.7, 0.6], method="affinity"),
@@ -51,7 +51,7 @@ def test_a_panel_for_each_study_that_was_run_with_the_chosen_setting_ringed():
     missing, granularity, temperature = study_figure(found, "kind").axes
     assert (missing.get_title(loc="left"), temperature.get_title(loc="left")) == ("Cells deleted", "Temperature")
     legends = [text.get_text() for text in granularity.get_legend().get_texts()]
-    assert legends == ["batches as configured: rank correlation +1.00", "uniform batches: rank correlation -1.00"]
+    assert legends == ["cluster_aware batches: rank correlation +1.00", "uniform batches: rank correlation -1.00"]
     assert {text.get_text()[:8] for text in missing.get_legend().get_texts()} == {"Affinity", "Attribut"}
     assert temperature.get_legend() is None
     ringed = [line for line in granularity.lines if line.get_fillstyle() == "none" and len(line.get_xdata())]

@@ -8,14 +8,6 @@ from weakcl_pipeline.images.augment import Augmentation, AugmentationConfig
 from weakcl_pipeline.images.parallel import _pool, for_each
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def augmented():
     images = torch.randint(0, 256, (300, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return Augmentation(AugmentationConfig())(images, torch.Generator().manual_seed(1))

@@ -14,8 +14,9 @@ Rows = npt.NDArray[np.int64]
 def merge_classes(classes: Rows, count: int) -> Rows:
     """Merge classes until a few clusters are left: I(Z;T) falls, and H(Z|T) stays 0.
 
-    The largest classes are dealt out first, each to the cluster that is smallest so far, so that clusters are as even
-    as they can be and I(Z;T) as high as their number allows.
+    As many clusters as classes leave the classes as they are. Otherwise the largest classes are dealt out first, each
+    to the cluster that is smallest so far, so that clusters are as even as they can be and I(Z;T) as high as their
+    number allows.
 
     Args:
         classes: int64 (N,), negative where unknown.
@@ -24,10 +25,11 @@ def merge_classes(classes: Rows, count: int) -> Rows:
     Returns:
         int64 (N,), unknown where it was.
     """
-    known = classes[classes >= 0]
-    ids, sizes = np.unique(known, return_counts=True)
+    ids, sizes = np.unique(classes[classes >= 0], return_counts=True)
+    if count >= len(ids):
+        return classes
     filled = np.zeros(count, dtype=np.int64)
-    cluster_of = np.full(int(ids.max(initial=-1)) + 1, -1)
+    cluster_of = np.full(int(ids.max()) + 1, -1)
     for place in np.argsort(-sizes, kind="stable"):
         cluster = int(filled.argmin())
         cluster_of[ids[place]] = cluster

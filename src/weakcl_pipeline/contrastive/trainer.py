@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -276,14 +275,12 @@ class _Trainer:
             f"{self._name} {epoch + 1}/{self._config.epochs}", total=len(batches), loss=0, images_per_second=0
         )
         started = refreshed = time.perf_counter()
-        with ExitStack() as stack:
-            stack.enter_context(seeded_torch(self._seed, "epoch", epoch))
+        with seeded_torch(self._seed, "epoch", epoch) as release_generator_if_unused:
             for step, batch in enumerate(batches):
                 self._set_learning_rate(epoch * self._steps_per_epoch + step)
-                before = torch.get_rng_state() if step == 0 else None
                 measured[step] = self._step(batch, self._view_sizes[epoch], generator)
-                if before is not None and self._device.type == "cpu" and before.equal(torch.get_rng_state()):
-                    stack.close()  # nothing draws from the global generator: leave it to other threads' trainings
+                if step == 0:  # what draws nothing in a step never does, and other threads may train meanwhile
+                    release_generator_if_unused()
                 now = time.perf_counter()
                 if now - refreshed > _REFRESH_SECONDS:
                     refreshed = now

@@ -3,10 +3,9 @@
 from weakcl_pipeline.datasets.arrow import ArrowTableDataset
 from weakcl_pipeline.datasets.atomic import AtomicDataset, CorruptArtifactError
 from weakcl_pipeline.datasets.checkpoints import CheckpointsDataset
+from weakcl_pipeline.datasets.handed import HandedDataset, InputsLineageDataset, RepeatsDataset
 from weakcl_pipeline.datasets.html import HtmlDataset
-from weakcl_pipeline.datasets.inputs import InputsLineageDataset
 from weakcl_pipeline.datasets.lineage import Lineage, Provenance
-from weakcl_pipeline.datasets.repeats import RepeatsDataset
 from weakcl_pipeline.datasets.table import TableDataset
 from weakcl_pipeline.datasets.tensors import TensorsDataset
 
@@ -15,6 +14,7 @@ __all__ = [
     "AtomicDataset",
     "CheckpointsDataset",
     "CorruptArtifactError",
+    "HandedDataset",
     "HtmlDataset",
     "InputsLineageDataset",
     "Lineage",

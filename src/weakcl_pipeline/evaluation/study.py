@@ -7,13 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from weakcl_pipeline.attributes.report import describe_granularity
+from weakcl_pipeline.attributes import conditional_entropy, entropy, mutual_information
 from weakcl_pipeline.contrastive import FixedPositives, SideInformation, TrainingConfig, embed, train
 from weakcl_pipeline.contrastive.objectives import ObjectiveConfig
 from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, evaluate_features
 from weakcl_pipeline.evaluation.few_label import FewLabelConfig
 from weakcl_pipeline.images import PackedImages
-from weakcl_pipeline.seeding import numpy_generator
 
 Rows = npt.NDArray[np.int64]
 
@@ -90,37 +89,36 @@ def run_setting(
     features = embed(result.encoder, images, setting.training.device)
     probes = evaluation.model_copy(update={"few_label": FewLabelConfig(shares=())})
     metrics, _ = evaluate_features(features, samples, probes, seed)
-    about = describe_granularity(
-        setting.clusters,
-        {label: samples[f"label_{label}"].gather(rows)},
-        batch_size=setting.training.batch_size,
-        shuffles=1,
-        rng=numpy_generator(seed, "shuffled information"),
-    )
-    shared = {
+    about = {
         "method": setting.method,
         "variable": setting.variable,
         "value": float(setting.value),
         "chosen": setting.chosen,
         "seed": seed,
-        "clusters": about["clusters"],
-        "unclustered_share": about["unclustered_share"],
-        "entropy": about["H(Z)"],
-        "information": about["labels"][label]["I(Z;T)"],
-        "conditional_entropy": about["labels"][label]["H(Z|T)"],
+        **_information(setting.clusters, samples[f"label_{label}"].gather(rows)),
         "partner_share": result.history["partner_share"].mean(),
         "checkpoint": result.checkpoint,
     }
     return pl.DataFrame(
         [
-            shared
-            | {
-                "label": name,
-                "probe": probe,
-                "accuracy": found[key]["accuracy"],
-                "validation_accuracy": found[key]["validation_accuracy"],
-            }
+            about
+            | {"label": name, "probe": probe}
+            | {measure: found[key][measure] for measure in ("accuracy", "validation_accuracy")}
             for name, found in metrics["labels"].items()
             for probe, key in (("linear", "linear_probe"), ("knn", "knn"))
         ]
     )
+
+
+def _information(clusters: Rows, label: pl.Series) -> dict[str, float]:
+    """Describe the clusters of the train split, in bits over the samples that have both a cluster and a label."""
+    clustered = clusters >= 0
+    known = clustered & label.is_not_null().to_numpy()
+    z, t = clusters[known], label.filter(pl.Series(known))
+    return {
+        "clusters": len(np.unique(clusters[clustered])),
+        "unclustered_share": 1 - float(clustered.mean()),
+        "entropy": entropy(z),
+        "information": mutual_information(z, t),
+        "conditional_entropy": conditional_entropy(z, t),
+    }

@@ -12,7 +12,7 @@ from weakcl_pipeline.evaluation.figures import style_axes
 from weakcl_pipeline.evaluation.methods import describe_method
 
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")
-_LOGARITHMIC = ("split", "granularity", "batch size", "temperature")
+_LOGARITHMIC = ("granularity", "batch size", "temperature")
 
 _PANELS = {
     "Classes merged (H(Z|T) = 0)": (["merged"], "information", "I(Z;T) (bits)"),
@@ -20,7 +20,7 @@ _PANELS = {
     "Attributes turned into noise": (["noise"], "value", "share of the attributes"),
     "Cells deleted": (["missing"], "value", "share of the cells"),
     "Granularity (ringed: chosen without labels)": (
-        ["granularity", "granularity, uniform batches", "granularity, cluster_aware batches"],
+        ["granularity, uniform batches", "granularity, cluster_aware batches"],
         "value",
         "binary attributes k",
     ),
@@ -77,8 +77,8 @@ def _draw(axes: Axes, shown: pl.DataFrame, by: str) -> None:
     methods = shown["method"].n_unique()
     for ((variable, method), curve), colour in zip(curves.items(), cycle(_COLOURS), strict=False):
         points = curve.sort(by)
-        batches = str(variable).removeprefix("granularity, ") if "," in str(variable) else "batches as configured"
-        title = describe_method(str(method)).title if methods > 1 else batches if len(curves) > 1 else ""
+        batches = str(variable).partition(", ")[2]
+        title = describe_method(str(method)).title if methods > 1 else batches
         correlation = rank_correlation(points, by)
         known = "" if isnan(correlation) else f"rank correlation {correlation:+.2f}"
         legend = ": ".join(part for part in (title, known) if part) or None

@@ -14,20 +14,20 @@ from pydantic import BaseModel
 from weakcl_pipeline.datasets import (
     AtomicDataset,
     CheckpointsDataset,
+    HandedDataset,
     InputsLineageDataset,
     Provenance,
     RepeatsDataset,
 )
-from weakcl_pipeline.datasets.inputs import InputsLineage
+from weakcl_pipeline.datasets.handed import InputsLineage, Repeats
 from weakcl_pipeline.datasets.lineage import InputRecord, hash_of, hash_of_path
-from weakcl_pipeline.datasets.repeats import Repeats
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.hooks.consistency import Meetings, Origin, conflicts, describe
 from weakcl_pipeline.hooks.environment import code_revision, library_versions
 from weakcl_pipeline.hooks.repeats import find_repeats
 from weakcl_pipeline.hooks.versions import artifacts_of, pin_versions, require_agreement
 
-_IMMATERIAL = (CheckpointsDataset, InputsLineageDataset, RepeatsDataset)
+_IMMATERIAL = (CheckpointsDataset, HandedDataset)
 _MIXED = "would mix artifacts that do not belong together. Versions, and the inputs that mean them:"
 
 
@@ -79,7 +79,7 @@ class LineageHook:
         asked = {name: catalog.get(name) for name in node.inputs}
         wants_repeats = any(isinstance(dataset, RepeatsDataset) for dataset in asked.values())
         repeats = find_repeats(origins, catalog) if wants_repeats else {}
-        provenance = describe_node(node, inputs, origins).model_copy(
+        made = describe_node(node, inputs, origins).model_copy(
             update={
                 "run_id": run_id,
                 "pipelines": self._requested.get(run_id, ()),
@@ -87,18 +87,19 @@ class LineageHook:
             }
         )
         for name in node.outputs:
-            self._made[run_id, name] = Origin(
-                name, run_id, None, provenance.siblings, provenance.ancestry, provenance.recipe, provenance.seed
-            )
-        self._running.catalog = catalog
-        self._running.provenance = provenance
-        handed: dict[str, InputsLineage | Repeats] = {}
-        for name, dataset in asked.items():
-            if isinstance(dataset, InputsLineageDataset):
-                handed[name] = _inputs_lineage(origins, provenance.ancestry)
-            if isinstance(dataset, RepeatsDataset):
-                handed[name] = {key: {repeat.seed: repeat.load() for repeat in found} for key, found in repeats.items()}
-        return handed
+            self._made[run_id, name] = Origin(name, run_id, None, made.siblings, made.ancestry, made.recipe, made.seed)
+        self._running.catalog, self._running.provenance = catalog, made
+        lineages = {
+            name: _inputs_lineage(origins, made.ancestry)
+            for name, dataset in asked.items()
+            if isinstance(dataset, InputsLineageDataset)
+        }
+        others = {
+            name: {key: {repeat.seed: repeat.load() for repeat in found} for key, found in repeats.items()}
+            for name, dataset in asked.items()
+            if isinstance(dataset, RepeatsDataset)
+        }
+        return {**lineages, **others}
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str) -> None:
@@ -133,33 +134,32 @@ class LineageHook:
 def describe_node(node: Node, inputs: Mapping[str, Any], origins: Sequence[Origin]) -> Provenance:
     """Describe what a node makes: from what, by which code, and with which parameters."""
     parameters = {name: _plain(value) for name, value in inputs.items() if _is_parameter(name)}
-    seeds = [value for name, value in parameters.items() if _is_seed(name)]
+    own = [value for name, value in parameters.items() if _is_seed(name)]
     inherited = [origin.seed for origin in origins if node.namespace and origin.name.startswith(f"{node.namespace}.")]
-    known = sorted({seed for seed in [*seeds, *inherited] if seed is not None})
+    seeds = list(dict.fromkeys(seed for seed in [*own, *inherited] if seed is not None))
     return Provenance(
         dataset="",
         node=node.name,
         siblings=tuple(node.outputs),
         parameters=parameters,
         parameters_hash=hash_of(parameters),
-        seed=next((seed for seed in [*seeds, *inherited] if seed is not None), None),
-        recipe=_recipe(node, parameters, origins, known if len(known) > 1 else None),
+        seed=seeds[0] if seeds else None,
+        recipe=_recipe(node, parameters, origins, seeds),
         code=code_revision(),
         libraries=library_versions(),
-        inputs={origin.name: _record(origin) for origin in origins},
+        inputs={origin.name: InputRecord(version=origin.version, hash=origin.hash) for origin in origins},
         ancestry=merge_ancestry(origins),
     )
 
 
-def _recipe(
-    node: Node, parameters: Mapping[str, Any], origins: Iterable[Origin], mixed_seeds: list[int] | None
-) -> str | None:
+def _recipe(node: Node, parameters: Mapping[str, Any], origins: Iterable[Origin], seeds: Sequence[int]) -> str | None:
     """Return the recipe of what a node makes; one that mixes seeds repeats no other."""
     recipes = {origin.name: origin.recipe for origin in origins}
     if None in recipes.values():
         return None
     others = {name: value for name, value in parameters.items() if not _is_seed(name)}
-    return hash_of({"node": node.name, "parameters": others, "inputs": recipes, "mixed_seeds": mixed_seeds})
+    mixed = sorted(seeds) if len(seeds) > 1 else None
+    return hash_of({"node": node.name, "parameters": others, "inputs": recipes, "mixed_seeds": mixed})
 
 
 def merge_ancestry(origins: Iterable[Origin]) -> dict[str, str]:
@@ -182,10 +182,6 @@ def _raw_inputs(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
 
 def _is_seed(name: str) -> bool:
     return name.removeprefix("params:").rpartition(".")[-1] == "seed"
-
-
-def _record(origin: Origin) -> InputRecord:
-    return InputRecord(version=origin.version, hash=origin.hash)
 
 
 def _is_parameter(name: str) -> bool:

@@ -58,20 +58,32 @@ def test_attributes_are_studied_with_noise_and_with_missing_cells_which_affinity
     assert found["chosen"].to_list() == [True, False, True, False, False, False]
 
 
-def test_every_granularity_is_trained_and_the_chosen_one_marked(studied):
+def test_every_granularity_is_trained_with_either_sampler_and_the_configured_one_marked(studied):
     found = table(studied, "granularities")
-    assert found["value"].to_list() == [2, 5, 10]
-    assert found.filter("chosen")["value"].to_list() == [5]
+    names = ["granularity, uniform batches"] * 3 + ["granularity, cluster_aware batches"] * 3
+    assert found["variable"].to_list() == names
+    assert found["value"].to_list() == [2, 5, 10] * 2
+    assert found["chosen"].to_list() == [False, False, False, False, True, False]
+    assert found["partner_share"][3:].sum() > found["partner_share"][:3].sum()
     report = studied.artifact("cluster_report").load()["granularities"]
     expected = [found_at["labels"]["group"]["I(Z;T)"] for found_at in report]
-    assert found["information"].to_list() == pytest.approx(expected)
+    assert found["information"].to_list() == pytest.approx(expected * 2)
 
 
-def test_the_other_sampler_other_sizes_and_other_temperatures_are_studied(studied):
+def test_other_sizes_and_temperatures_are_studied(studied):
     found = table(studied, "batches")
-    assert found["variable"].to_list() == ["granularity, uniform batches"] * 3 + ["batch size", "temperature"]
-    configured = table(studied, "granularities")["partner_share"]
-    assert configured.sum() > found["partner_share"][:3].sum()
+    assert found.select("variable", "value").rows() == [("batch size", 16), ("temperature", 0.2)]
+
+
+def test_all_classes_are_trained_once_whether_merged_or_split(studied):
+    found = table(studied, "synthetic")
+    assert found["checkpoint"][1] == found["checkpoint"][2]
+
+
+def test_the_figure_takes_in_the_tables_of_other_seeds(studied):
+    before = studied.lineage("study.batches").version
+    studied.run("study", params=STUDY | {"seed": 1})
+    assert [record.version for record in studied.lineage("study.plot").repeats["study.batches"]] == [before]
 
 
 def test_what_was_made_from_what_and_nothing_is_left_behind(studied):

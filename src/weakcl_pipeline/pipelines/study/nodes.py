@@ -1,6 +1,6 @@
 """Nodes that train one method again and again, each time with one thing changed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from weakcl_pipeline.attributes.schema import Schema
 from weakcl_pipeline.attributes.synthetic import delete_cells, merge_classes, shuffle_attributes, split_classes
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive import SideInformation, TrainingConfig
+from weakcl_pipeline.contrastive.sampler import SAMPLERS
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import EvaluationConfig, Setting, run_setting, study_figure
 from weakcl_pipeline.images import PackedImages
@@ -24,6 +25,7 @@ from weakcl_pipeline.pipelines.rivals.nodes import RivalsConfig
 from weakcl_pipeline.pipelines.samples import cluster_ids, label_ids, train_rows
 from weakcl_pipeline.seeding import numpy_generator
 
+Repeats = Mapping[str, Mapping[int, pl.DataFrame]]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -124,17 +126,21 @@ def study_granularities(
     clusters: pl.DataFrame,
     checkpoints: Path,
 ) -> pl.DataFrame:
-    """Train on every granularity; the one that the label-free criterion chose is marked."""
+    """Train on every granularity, with uniform and with cluster-aware batches.
+
+    The granularity that `full` trains on is marked where the sampler is the configured one.
+    """
     training = _shortened(training, study)
     rows = train_rows(samples)
     settings = [
         Setting(
-            "granularity",
+            f"granularity, {name} batches",
             k,
             as_assignment(clusters[column_of(k)])[rows],
-            training,
-            chosen=clusters[column_of(k)].equals(clusters["cluster"]),
+            _changed(training, "sampler", name=name),
+            chosen=name == training.sampler.name and clusters[column_of(k)].equals(clusters["cluster"]),
         )
+        for name in SAMPLERS
         for k in clustering.granularities
     ]
     return _run(settings, samples, study, evaluation, seed, image_store, checkpoints)
@@ -146,42 +152,47 @@ def study_batches(
     training: TrainingConfig,
     evaluation: EvaluationConfig,
     seed: int,
-    clustering: ClusteringConfig,
     image_store: pa.Table,
     clusters: pl.DataFrame,
     checkpoints: Path,
 ) -> pl.DataFrame:
-    """Train with the sampler that is not configured at every granularity, and with other batch sizes and temperatures.
-
-    The configured sampler is what `study_granularities` trains with.
-    """
+    """Train with other batch sizes and other temperatures."""
     training = _shortened(training, study)
-    rows, ids = train_rows(samples), cluster_ids(samples, clusters)
-    other = "uniform" if training.sampler.name == "cluster_aware" else "cluster_aware"
-    drawn = _changed(training, "sampler", name=other)
+    ids = cluster_ids(samples, clusters)
     settings = [
-        Setting(f"granularity, {other} batches", k, as_assignment(clusters[column_of(k)])[rows], drawn)
-        for k in clustering.granularities
+        Setting(
+            "batch size",
+            size,
+            ids,
+            training.model_copy(update={"batch_size": size}),
+            chosen=size == training.batch_size,
+        )
+        for size in study.batch_sizes
     ]
-    for size in study.batch_sizes:
-        sized = training.model_copy(update={"batch_size": size})
-        settings.append(Setting("batch size", size, ids, sized, chosen=size == training.batch_size))
-    for temperature in study.temperatures:
-        warmed = _changed(training, "objective", temperature=temperature)
-        usual = temperature == training.objective.temperature
-        settings.append(Setting("temperature", temperature, ids, warmed, chosen=usual))
+    settings += [
+        Setting(
+            "temperature",
+            temperature,
+            ids,
+            _changed(training, "objective", temperature=temperature),
+            chosen=temperature == training.objective.temperature,
+        )
+        for temperature in study.temperatures
+    ]
     return _run(settings, samples, study, evaluation, seed, image_store, checkpoints)
 
 
-def draw_study(samples: pl.DataFrame, study: StudyConfig, **tables: pl.DataFrame) -> Figure:
-    """Draw accuracy against what was varied, and against the information of the clusters.
+def draw_study(samples: pl.DataFrame, study: StudyConfig, repeats: Repeats, **tables: pl.DataFrame) -> Figure:
+    """Draw accuracy against what was varied, and against the information of the clusters, means over all seeds.
 
     Args:
         samples: Says which label the study is about.
         study: The same.
+        repeats: The tables of earlier runs with other seeds: name -> seed -> table.
         **tables: What the nodes above made.
     """
-    return study_figure(pl.concat(tables.values()), _label(samples, study))
+    earlier = (table for found in repeats.values() for table in found.values())
+    return study_figure(pl.concat([*tables.values(), *earlier]), _label(samples, study))
 
 
 def _run(
@@ -194,10 +205,9 @@ def _run(
     checkpoints: Path,
 ) -> pl.DataFrame:
     images, label = PackedImages.from_table(image_store), _label(samples, study)
-    found: Iterable[pl.DataFrame] = (
+    return pl.concat(
         run_setting(setting, images, samples, label, evaluation, seed, checkpoints) for setting in settings
     )
-    return pl.concat(found)
 
 
 def _label(samples: pl.DataFrame, study: StudyConfig) -> str:

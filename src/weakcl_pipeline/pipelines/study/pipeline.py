@@ -17,7 +17,7 @@ STUDIES: dict[str, tuple[Callable[..., Any], list[str], list[str]]] = {
     "synthetic": (study_synthetic, [], []),
     "degraded": (study_degraded, ["attributes", "binary_attributes", "attribute_schema"], ["clustering", "rivals"]),
     "granularities": (study_granularities, ["clusters"], ["clustering"]),
-    "batches": (study_batches, ["clusters"], ["clustering"]),
+    "batches": (study_batches, ["clusters"], []),
 }
 
 
@@ -38,15 +38,10 @@ def create_pipeline() -> Pipeline:
     ]
     figure = Node(
         func=draw_study,
-        inputs={"samples": "samples", "study": "params:study"} | {name: name for name in STUDIES},
+        inputs={"samples": "samples", "study": "params:study", "repeats": "repeats"} | {name: name for name in STUDIES},
         outputs="plot",
         name="draw",
     )
-    used = {name for node in nodes for name in node.inputs}
-    return Pipeline(
-        [*nodes, figure],
-        namespace="study",
-        inputs={name for name in used if not name.startswith("params:")} - {"checkpoints"},
-        parameters={name for name in used if name.startswith("params:")},
-        tags="study",
-    )
+    used = Pipeline([*nodes, figure]).inputs() - {"checkpoints"}
+    parameters = {name for name in used if name.startswith("params:")}
+    return Pipeline([*nodes, figure], namespace="study", inputs=used - parameters, parameters=parameters, tags="study")

@@ -1,0 +1,13 @@
+import pytest
+from kedro.io import DatasetError
+
+from weakcl_pipeline.datasets import InputsLineageDataset, RepeatsDataset
+
+
+@pytest.mark.parametrize("kind", [InputsLineageDataset, RepeatsDataset])
+def test_without_the_hook_nothing_is_known_and_nothing_can_be_saved(kind):
+    dataset = kind()
+    assert dataset.exists()
+    assert dataset.load() == {}
+    with pytest.raises(DatasetError, match="not made by one"):
+        dataset.save({})
