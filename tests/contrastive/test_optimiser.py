@@ -5,7 +5,12 @@ import timm.optim
 import torch
 from torch import nn
 
-from weakcl_pipeline.contrastive.optimiser import OptimiserConfig, create_optimiser, learning_rate_at
+from weakcl_pipeline.contrastive.optimiser import (
+    OptimiserConfig,
+    create_optimiser,
+    learning_rate_at,
+    set_learning_rate,
+)
 from weakcl_pipeline.contrastive.state import pack_optimiser, unpack_optimiser
 
 
@@ -34,9 +39,19 @@ def test_only_matrices_decay_unless_told_so(name, kind):
     optimiser = create_optimiser(model, classifier, OptimiserConfig(name=name, weight_decay=0.3))
     assert isinstance(optimiser, kind)
     groups = [(len(group["params"]), group["weight_decay"]) for group in optimiser.param_groups]
-    assert groups == [(1, 0.3), (1, 0.3), (4, 0.0)]
+    assert groups == [(1, 0.3), (3, 0.0), (1, 0.3), (1, 0.0)]
     all_decay = create_optimiser(model, classifier, OptimiserConfig(name=name, weight_decay=0.3, decay_all=True))
-    assert [group["weight_decay"] for group in all_decay.param_groups] == [0.3, 0.3, 0.3]
+    assert [group["weight_decay"] for group in all_decay.param_groups] == [0.3] * 4
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])
+def test_the_objective_has_its_own_share_of_the_learning_rate(name):
+    encoder, classifier = nn.Linear(3, 4), nn.Linear(4, 2)
+    optimiser = create_optimiser(encoder, classifier, OptimiserConfig(name=name, objective_rate=0.25))
+    set_learning_rate(optimiser, 0.4)
+    rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    assert [rates[id(p)] for p in encoder.parameters()] == [0.4, 0.4]
+    assert [rates[id(p)] for p in classifier.parameters()] == pytest.approx([0.1, 0.1])
 
 
 def test_frozen_parameters_are_left_out():

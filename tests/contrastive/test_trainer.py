@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from weakcl_pipeline.attributes import Affinity, AttributeSpec
 from weakcl_pipeline.contrastive import (
+    Encoder,
     EncoderConfig,
     FixedPositives,
     IterativeConfig,
@@ -22,9 +23,9 @@ from weakcl_pipeline.contrastive import (
     embed,
     train,
 )
-from weakcl_pipeline.contrastive import trainer as trainer_module
 from weakcl_pipeline.contrastive.checkpoint import CheckpointStore
 from weakcl_pipeline.contrastive.device import DeviceConfig
+from weakcl_pipeline.contrastive.learner import Learner
 from weakcl_pipeline.contrastive.metrics import alignment, uniformity
 from weakcl_pipeline.contrastive.objectives import (
     AffinityInfoNCEConfig,
@@ -146,27 +147,27 @@ def test_compilation_is_asked_for_and_used(images, monkeypatch):
 
 
 def test_small_views_come_first(images, monkeypatch):
-    sides, project = [], trainer_module._Trainer._project
+    sides, project = [], Learner._project
 
     def spy(self, views):
         sides.append(views.shape[-1])
         return project(self, views)
 
-    monkeypatch.setattr(trainer_module._Trainer, "_project", spy)
+    monkeypatch.setattr(Learner, "_project", spy)
     result = train(images, ROWS, KINDS, config(progressive={"scale": 0.5, "share": 0.7}), seed=0, name="kinds")
     assert sides == [8] * 6 + [SIZE] * 3
     assert result.history["view_size"].to_list() == [8, 8, SIZE]
 
 
 def test_clusters_are_found_at_the_size_of_the_epochs_views(images, monkeypatch):
-    sides, forward = [], trainer_module.Encoder.forward
+    sides, forward = [], Encoder.forward
 
     def spy(self, pictures):
         if not self.training:
             sides.append(pictures.shape[-1])
         return forward(self, pictures)
 
-    monkeypatch.setattr(trainer_module.Encoder, "forward", spy)
+    monkeypatch.setattr(Encoder, "forward", spy)
     positives = IterativePositives(IterativeConfig(k=6, warmup_epochs=1, recluster_every=1), N, {}, 0)
     train(images, ROWS, positives, config(progressive={"scale": 0.5, "share": 0.7}), seed=0, name="iterative")
     assert sides == [8, SIZE]
@@ -262,13 +263,13 @@ def test_rivals_without_what_they_need_say_so(images):
 
 
 def test_an_objectives_own_encoder_computes_in_the_precision_of_the_training(images, monkeypatch):
-    dtypes, project = [], trainer_module.Encoder.project
+    dtypes, project = [], Encoder.project
 
     def spy(self, features):
         dtypes.append(features.dtype)
         return project(self, features)
 
-    monkeypatch.setattr(trainer_module.Encoder, "project", spy)
+    monkeypatch.setattr(Encoder, "project", spy)
     training = config(epochs=1, device=DeviceConfig(precision="bf16"))
     train(images, ROWS, KINDS, training, objective=PclConfig(ks=(3,)), seed=0, name="pcl")
     assert dtypes == [torch.bfloat16] * 6  # the encoder's and the momentum encoder's in each of three steps
@@ -281,13 +282,13 @@ def test_small_crops_larger_than_the_pictures_are_refused(images):
 
 
 def test_multi_crop_adds_small_views(images, monkeypatch):
-    sides, project = [], trainer_module._Trainer._project
+    sides, project = [], Learner._project
 
     def spy(self, views):
         sides.append(tuple(views.shape[::3]))
         return project(self, views)
 
-    monkeypatch.setattr(trainer_module._Trainer, "_project", spy)
+    monkeypatch.setattr(Learner, "_project", spy)
     swav = SwavConfig(prototypes=5, small_crops=3, small_size=8, small_scale=(0.2, 0.4))
     train(images, ROWS, KINDS, config(epochs=1), objective=swav, seed=0, name="swav")
     assert sides == [(32, SIZE), (48, 8)] * 3
@@ -306,14 +307,14 @@ def test_other_parameters_seeds_pictures_or_positives_start_anew(images, tmp_pat
 
 
 def test_a_loss_that_is_not_finite_stops_keeps_the_checkpoint_and_names_the_batch(images, tmp_path, monkeypatch):
-    step, calls = trainer_module._Trainer._step, []
+    step, calls = Learner.step, []
 
-    def poisoned(self, *arguments):
+    def poisoned(self, *arguments, **named):
         calls.append(1)
-        measured = step(self, *arguments)
+        measured = step(self, *arguments, **named)
         return measured * torch.nan if len(calls) == 5 else measured  # batch 2 of epoch 2: there are 3 an epoch
 
-    monkeypatch.setattr(trainer_module._Trainer, "_step", poisoned)
+    monkeypatch.setattr(Learner, "step", poisoned)
     with pytest.raises(InputError, match=r"loss is nan at batch 2 of epoch 2; the checkpoint of epoch 1 is kept"):
         train(images, ROWS, KINDS, config(), seed=0, name="kinds", checkpoints=tmp_path)
     assert [path.name for path in tmp_path.glob("*/epoch-*")] == ["epoch-00001"]

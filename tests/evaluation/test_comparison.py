@@ -8,16 +8,21 @@ from weakcl_pipeline.evaluation import (
     BootstrapConfig,
     EvaluationConfig,
     Outcome,
-    compare,
     evaluate_features,
     evaluate_majority,
+    measure_accuracies,
 )
+from weakcl_pipeline.evaluation import compare as compare_accuracies
 
 CONFIG = EvaluationConfig.model_validate(
     {"linear_probe": {"costs": [0.1]}, "knn": {"ks": [5]}, "few_label": {"shares": [0.1], "repeats": 2, "costs": [1.0]}}
 )
 SIGNALS = {"self_supervised": 0.5, "attribute": 1.2, "supervised": 3.0, "raw_pixels": 0.2}
 BOOTSTRAP = BootstrapConfig(resamples=500)
+
+
+def compare(outcomes, samples, config, seed):
+    return compare_accuracies(outcomes, measure_accuracies(outcomes, samples, config, seed), config.confidence)
 
 
 def outcome(metrics, predictions, seed=0):

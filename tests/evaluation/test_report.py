@@ -13,9 +13,11 @@ from weakcl_pipeline.evaluation import (
     ReportConfig,
     ReportContent,
     build_report,
+    check_claims,
     compare,
     evaluate_features,
     evaluate_majority,
+    measure_accuracies,
 )
 
 CONFIG = EvaluationConfig.model_validate(
@@ -68,7 +70,8 @@ def content():
     evaluated["majority"] = evaluate_majority(samples, None, 0)
     metrics = {name: found[0] for name, found in evaluated.items()}
     outcomes = {name: outcome(*found) for name, found in evaluated.items()}
-    comparison = compare(outcomes, samples, CONFIG.bootstrap, 0)
+    accuracies = measure_accuracies(outcomes, samples, CONFIG.bootstrap, 0)
+    comparison = compare(outcomes, accuracies, CONFIG.bootstrap.confidence)
     cluster = pl.Series([i % 5 if i % 7 else None for i in range(len(samples))], dtype=pl.Int32)
     return ReportContent(
         samples=samples,
@@ -112,6 +115,7 @@ def content():
         embeddings=embeddings,
         metrics=metrics,
         comparison=comparison,
+        claims=check_claims(accuracies, CONFIG.bootstrap.confidence),
         lineage={"samples": {"version": "2026-01-01T00.00.00.000Z", "hash": "sha256:" + "ab" * 32}},
         confidence=0.95,
         seed=0,

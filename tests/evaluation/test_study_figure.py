@@ -48,8 +48,10 @@ def test_a_panel_for_each_study_that_was_run_with_the_chosen_setting_ringed():
             rows("temperature", [0.1], [0.5]),
         ]
     )
-    missing, granularity, temperature = study_figure(found, "kind").axes
+    missing, granularity, by_information, by_entropy, temperature = study_figure(found, "kind").axes
     assert (missing.get_title(loc="left"), temperature.get_title(loc="left")) == ("Cells deleted", "Temperature")
+    assert (by_information.get_xlabel(), by_entropy.get_xlabel()) == ("I(Z;T) (bits)", "H(Z|T) (bits)")
+    assert by_information.get_xscale() == by_entropy.get_xscale() == "linear"
     legends = [text.get_text() for text in granularity.get_legend().get_texts()]
     assert legends == ["cluster_aware batches: rank correlation +1.00", "uniform batches: rank correlation -1.00"]
     assert {text.get_text()[:8] for text in missing.get_legend().get_texts()} == {"Affinity", "Attribut"}

@@ -1,7 +1,7 @@
 """Contrastive learning on clusters: objectives, encoders, batches, k-means and the trainer."""
 
 from weakcl_pipeline.contrastive.device import DeviceConfig
-from weakcl_pipeline.contrastive.embedding import embed
+from weakcl_pipeline.contrastive.embedding import embed, embed_views
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, load_encoder
 from weakcl_pipeline.contrastive.kmeans import kmeans
 from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCE, ClInfoNCEConfig, SideInformation
@@ -25,6 +25,7 @@ __all__ = [
     "TrainingResult",
     "draw_batches",
     "embed",
+    "embed_views",
     "kmeans",
     "load_encoder",
     "partner_share",

@@ -1,6 +1,7 @@
 """Features of stored pictures, in batches."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_device, resolve_precision
 from weakcl_pipeline.contrastive.encoder import Encoder
-from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.images import Augmentation, PackedImages
 
 Rows = npt.NDArray[np.int64]
 
@@ -39,23 +40,56 @@ def embed(
     Returns:
         float32 (N, feature_dim), or (N, output_dim) for the projection.
     """
-    device = device or DeviceConfig()
-    target = resolve_device(device.name)
-    dtype = resolve_precision(device.precision, target)
     rows = np.arange(len(images)) if rows is None else rows
-    encoder = encoder.to(target)
-    if device.channels_last:
-        encoder = encoder.to(memory_format=torch.channels_last)
-    was_training = encoder.training
-    encoder.eval()
-    with torch.inference_mode():
-        parts = []
+    parts = []
+    with _frozen(encoder, device or DeviceConfig()) as (target, dtype):
         for pictures in _batches(images, rows, size or images.size, batch_size, target):
             with autocast(target, dtype):
                 features = encoder(pictures)
                 parts.append((encoder.project(features) if projection else features).float().cpu().numpy())
-    encoder.train(was_training)
     return np.concatenate(parts)
+
+
+def embed_views(
+    encoder: Encoder,
+    images: PackedImages,
+    augmentation: Augmentation,
+    device: DeviceConfig,
+    rows: Rows,
+    generator: torch.Generator,
+) -> Tensor:
+    """Compute the features of one augmented view of each picture, the encoder in evaluation mode.
+
+    Args:
+        encoder: Moved to the device, and left there in the mode it was in.
+        images: The store.
+        augmentation: Makes the views.
+        device: Where and in which precision to compute.
+        rows: Which pictures, int64 (B,).
+        generator: CPU generator of the augmentation.
+
+    Returns:
+        float32 (B, feature_dim), on the device, without gradient.
+    """
+    with _frozen(encoder, device) as (target, dtype):
+        views = augmentation(images.read(rows).to(target, non_blocking=True), generator)
+        with autocast(target, dtype):
+            features: Tensor = encoder(views)
+        return features.float()
+
+
+@contextmanager
+def _frozen(encoder: Encoder, config: DeviceConfig) -> Iterator[tuple[torch.device, torch.dtype]]:
+    """Put an encoder on its device and into evaluation mode for a while, without gradients."""
+    target = resolve_device(config.name)
+    encoder.to(target)
+    if config.channels_last:
+        encoder.to(memory_format=torch.channels_last)
+    was_training = encoder.training
+    encoder.eval()
+    with torch.no_grad():
+        yield target, resolve_precision(config.precision, target)
+    encoder.train(was_training)
 
 
 def _batches(images: PackedImages, rows: Rows, size: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:

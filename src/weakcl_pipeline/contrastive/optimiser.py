@@ -11,6 +11,8 @@ from torch import nn
 
 from weakcl_pipeline.config import Config
 
+_SHARE = "share_of_rate"
+
 
 class OptimiserConfig(Config):
     """Parameters of the optimiser and its schedule.
@@ -20,6 +22,8 @@ class OptimiserConfig(Config):
             replaces the update of each of the encoder's matrices by the nearest orthogonal one, scaled to the size of
             an update of AdamW (Liu et al. 2025), and leaves vectors and the objective's own parameters to NAdamW.
         learning_rate: Its peak.
+        objective_rate: The learning rate of the objective's own parameters, such as a classifier, as a share of
+            ``learning_rate``. ``muon`` moves them by NAdamW, whose rates are smaller as a rule.
         momentum: For ``sgd`` and ``muon``.
         newton_schulz_steps: Iterations by which ``muon`` finds the orthogonal matrix; fewer are faster and coarser.
         weight_decay: Strength of weight decay.
@@ -31,6 +35,7 @@ class OptimiserConfig(Config):
 
     name: Literal["sgd", "adamw", "muon"] = "sgd"
     learning_rate: float = Field(default=0.1, gt=0)
+    objective_rate: float = Field(default=1.0, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     newton_schulz_steps: int = Field(default=5, ge=1)
     weight_decay: float = Field(default=1e-4, ge=0)
@@ -44,27 +49,33 @@ def create_optimiser(encoder: nn.Module, objective: nn.Module, config: Optimiser
     """Build the optimiser over all trainable parameters.
 
     Args:
-        encoder: Its matrices are one group of parameters.
-        objective: What it trains beside the encoder, such as a classifier; its matrices are a group of their own.
+        encoder: Its matrices are one group of parameters, its vectors another.
+        objective: What it trains beside the encoder, such as a classifier: two groups of its own.
         config: The optimiser.
-
-    Returns:
-        The optimiser; the vectors of both modules are the last group.
     """
     hidden, vectors = _by_shape(encoder.parameters())
-    outputs, other_vectors = _by_shape(objective.parameters())
+    outputs, output_vectors = _by_shape(objective.parameters())
+    decay = config.weight_decay
+    of_vectors = decay if config.decay_all else 0.0
     groups: list[dict[str, Any]] = [
-        {"params": hidden, "weight_decay": config.weight_decay},
-        {"params": outputs, "weight_decay": config.weight_decay},
-        {"params": vectors + other_vectors, "weight_decay": config.weight_decay if config.decay_all else 0.0},
+        {"params": hidden, "weight_decay": decay, _SHARE: 1.0},
+        {"params": vectors, "weight_decay": of_vectors, _SHARE: 1.0},
+        {"params": outputs, "weight_decay": decay, _SHARE: config.objective_rate},
+        {"params": output_vectors, "weight_decay": of_vectors, _SHARE: config.objective_rate},
     ]
     rate, momentum, nesterov = config.learning_rate, config.momentum, config.momentum > 0
     if config.name == "adamw":
         return torch.optim.AdamW(groups, lr=rate, fused=True)
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=True)
-    groups[1]["use_fallback"] = True  # an orthogonal update is for hidden layers, say Muon's authors
+    groups[2]["use_fallback"] = True  # an orthogonal update is for hidden layers, say Muon's authors
     return Muon(groups, lr=rate, momentum=momentum, nesterov=nesterov, ns_steps=config.newton_schulz_steps)
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group its share of the learning rate of a step."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group[_SHARE]
 
 
 def _by_shape(parameters: Iterable[nn.Parameter]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

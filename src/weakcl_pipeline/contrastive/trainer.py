@@ -2,11 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,30 +14,26 @@ import polars as pl
 import torch
 from pydantic import Field
 from rich.progress import Progress
-from torch import Tensor, nn
+from torch import Tensor
 
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.checkpoint import CheckpointStore
-from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_device, resolve_precision
+from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.embedding import embed
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig
-from weakcl_pipeline.contrastive.metrics import alignment, uniformity
+from weakcl_pipeline.contrastive.learner import Learner
 from weakcl_pipeline.contrastive.objectives import (
-    FULL_VIEWS,
     OBJECTIVES,
-    Batch,
     ClInfoNCEConfig,
     ObjectiveConfig,
     Setting,
     SideInformation,
 )
-from weakcl_pipeline.contrastive.optimiser import OptimiserConfig, create_optimiser, learning_rate_at
+from weakcl_pipeline.contrastive.optimiser import OptimiserConfig, learning_rate_at
 from weakcl_pipeline.contrastive.positives import Positives
 from weakcl_pipeline.contrastive.progress import training_progress
 from weakcl_pipeline.contrastive.progressive import ProgressiveConfig, view_size
 from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share
-from weakcl_pipeline.contrastive.state import pack_optimiser, unpack_optimiser, with_prefix
-from weakcl_pipeline.contrastive.views import Views
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images import AugmentationConfig, PackedImages
 from weakcl_pipeline.seeding import numpy_generator, seeded_torch, torch_generator
@@ -133,7 +127,7 @@ def train(
 
 
 class _Trainer:
-    """One training: the encoder, its optimiser, and the epochs done so far."""
+    """One training: what learns, from what, and the epochs done so far."""
 
     def __init__(
         self,
@@ -151,16 +145,6 @@ class _Trainer:
             raise InputError(msg)
         self._images, self._rows, self._positives = images, rows, positives
         self._config, self._seed, self._name = config, seed, name
-        self._device = resolve_device(config.device.name)
-        self._dtype = resolve_precision(config.device.precision, self._device)
-        mean, std = images.channel_statistics(rows)
-        encoder = Encoder.create(config.encoder, mean, std, seed).to(self._device)
-        if config.device.channels_last:
-            encoder = encoder.to(memory_format=torch.channels_last)
-        self._encoder = encoder
-        self._embed_views: Callable[[Tensor], tuple[Tensor, Tensor]] = (
-            torch.compile(self._project) if config.device.compile else self._project
-        )
         self._clusters = positives.initial()
         self._described = (
             config.model_dump_json(),
@@ -169,19 +153,17 @@ class _Trainer:
             objective.model_dump_json(),
             side.describe(),
         )
+        encoder = Encoder.create(config.encoder, *images.channel_statistics(rows), seed)
         with seeded_torch(seed, "objective"):
             built = OBJECTIVES[objective.name].build(objective, Setting(encoder, self._clusters, side, seed))
-        self._objective = built.to(self._device)
-        self._views = Views(config.augmentation, built.small_crops)
         if (crops := built.small_crops) is not None and crops.size > images.size:
             key = f"rivals.{objective.name}.small_size"
             msg = f"{key}: {crops.size} px is more than the {images.size} px of the pictures"
             raise InputError(msg)
+        self._learner = Learner(encoder, built, config.augmentation, config.optimiser, config.device)
         self._view_sizes = [
             view_size(config.progressive, epoch, config.epochs, images.size) for epoch in range(config.epochs)
         ]
-        self._optimiser = create_optimiser(self._encoder, self._objective, config.optimiser)
-        self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._dtype == torch.float16)
         self._history: list[dict[str, float]] = []
         self._steps_per_epoch = len(rows) // config.batch_size
 
@@ -202,7 +184,7 @@ class _Trainer:
                 if store is not None:
                     store.save(epoch + 1, *self._state())
         return TrainingResult(
-            encoder=self._encoder.cpu().to(memory_format=torch.contiguous_format).eval(),
+            encoder=self._learner.encoder.cpu().to(memory_format=torch.contiguous_format).eval(),
             history=pl.DataFrame(self._history, infer_schema_length=None),
             clusters=self._clusters,
             checkpoint=store.directory.name if store is not None else None,
@@ -213,40 +195,29 @@ class _Trainer:
         if saved is None:
             return
         tensors, metadata = saved
-        for name, module in self._modules().items():
-            module.load_state_dict(with_prefix(tensors, f"{name}."))
-        unpack_optimiser(self._optimiser, tensors)
-        self._scaler.load_state_dict(metadata["scaler"])
+        self._learner.restore(tensors, metadata)
         self._clusters = tensors["clusters"].numpy()
         self._history = metadata["history"]
         logger.info("%s: going on after epoch %d of %d", self._name, len(self._history), self._config.epochs)
 
     def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        weights = {
-            f"{name}.{key}": tensor
-            for name, module in self._modules().items()
-            for key, tensor in module.state_dict().items()
-        }
-        tensors = weights | pack_optimiser(self._optimiser) | {"clusters": torch.from_numpy(self._clusters)}
-        return tensors, {"history": self._history, "scaler": self._scaler.state_dict()}
-
-    def _modules(self) -> dict[str, nn.Module]:
-        return {"encoder": self._encoder, "objective": self._objective}
+        tensors, metadata = self._learner.state()
+        return tensors | {"clusters": torch.from_numpy(self._clusters)}, metadata | {"history": self._history}
 
     def _run_epoch(self, epoch: int, progress: Progress) -> None:
+        started = time.perf_counter()  # clustering is a part of the training's cost
         embed_train_split = partial(self._embed_train_split, self._view_sizes[epoch])
-        embed_features = partial(embed_train_split, self._encoder)
+        embed_features = partial(embed_train_split, self._learner.encoder)
         self._clusters, figures = self._positives.update(epoch, self._clusters, embed_features)
-        figures |= self._objective.begin_epoch(epoch, partial(embed_train_split, features="projection"))
+        figures |= self._learner.objective.begin_epoch(epoch, partial(embed_train_split, features="projection"))
         generator = numpy_generator(self._seed, "batches", epoch)
         batches = draw_batches(self._clusters, self._config.batch_size, self._config.sampler, generator)
-        started = time.perf_counter()
         measured = self._run_batches(epoch, batches, progress)
         seconds = time.perf_counter() - started
         row = {
             "epoch": epoch + 1,
             "loss": measured[0],
-            "learning_rate": self._optimiser.param_groups[0]["lr"],
+            "learning_rate": self._learning_rate(epoch, len(batches) - 1),
             "view_size": self._view_sizes[epoch],
             "images_per_second": sum(map(len, batches)) / seconds,
             "seconds": seconds,
@@ -267,18 +238,23 @@ class _Trainer:
 
     def _run_batches(self, epoch: int, batches: list[Rows], progress: Progress) -> list[float]:
         """Train on each batch; return the means of loss, alignment and uniformity."""
-        self._encoder.train()
-        self._objective.train()
+        self._learner.train()
         generator = torch_generator(self._seed, "augmentation", epoch)
-        measured = torch.zeros(len(batches), 3, device=self._device)
+        measured = torch.zeros(len(batches), 3, device=self._learner.device)
         bar = progress.add_task(
             f"{self._name} {epoch + 1}/{self._config.epochs}", total=len(batches), loss=0, images_per_second=0
         )
         started = refreshed = time.perf_counter()
         with seeded_torch(self._seed, "epoch", epoch) as release_generator_if_unused:
             for step, batch in enumerate(batches):
-                self._set_learning_rate(epoch * self._steps_per_epoch + step)
-                measured[step] = self._step(batch, self._view_sizes[epoch], generator)
+                measured[step] = self._learner.step(
+                    self._images.read(self._rows[batch]),
+                    batch,
+                    self._clusters[batch],
+                    size=self._view_sizes[epoch],
+                    learning_rate=self._learning_rate(epoch, step),
+                    generator=generator,
+                )
                 if step == 0:  # what draws nothing in a step never does, and other threads may train meanwhile
                     release_generator_if_unused()
                 now = time.perf_counter()
@@ -290,41 +266,9 @@ class _Trainer:
         self._refuse_non_finite(epoch, measured[:, 0])
         return measured.mean(dim=0).tolist()
 
-    def _step(self, rows: Rows, size: int, generator: torch.Generator) -> Tensor:
-        """Take an optimiser step on rows of the train split; return loss, alignment and uniformity, float32 (3,)."""
-        pictures = self._images.read(self._rows[rows]).to(self._device, non_blocking=True)
-        views = self._views(pictures, size, generator)
-        with autocast(self._device, self._dtype):
-            batch = self._embed_batch(rows, views)
-            loss = self._objective.loss(batch)
-        self._optimiser.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        if self._config.optimiser.clip_norm is not None:
-            self._scaler.unscale_(self._optimiser)
-            torch.nn.utils.clip_grad_norm_(
-                chain.from_iterable(module.parameters() for module in self._modules().values()),
-                self._config.optimiser.clip_norm,
-            )
-        self._scaler.step(self._optimiser)
-        self._scaler.update()
-        self._objective.after_step(self._encoder)
-        first, second = batch.z.detach()[: FULL_VIEWS * len(rows)].chunk(FULL_VIEWS)
-        return torch.stack([loss.detach(), alignment(first, second), uniformity(first)])
-
-    def _embed_batch(self, rows: Rows, views: list[Tensor]) -> Batch:
-        """Embed all views of the pictures at positions of the train split."""
-        features, z = (torch.cat(parts) for parts in zip(*map(self._embed_views, views), strict=True))
-        samples, clusters = (torch.from_numpy(ids).to(self._device) for ids in (rows, self._clusters[rows]))
-        return Batch(views[0], features, z, samples, clusters)
-
-    def _project(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        features = self._encoder(views)
-        return features, self._encoder.project(features)
-
-    def _set_learning_rate(self, step: int) -> None:
-        total = self._steps_per_epoch * self._config.epochs
-        for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate_at(step, total, self._config.optimiser)
+    def _learning_rate(self, epoch: int, step: int) -> float:
+        done, total = (epochs * self._steps_per_epoch for epochs in (epoch, self._config.epochs))
+        return learning_rate_at(done + step, total, self._config.optimiser)
 
     def _refuse_non_finite(self, epoch: int, losses: Tensor) -> None:
         finite = losses.isfinite()

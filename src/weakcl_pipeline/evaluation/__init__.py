@@ -1,7 +1,9 @@
 """Evidence: what frozen features are worth, by method, with intervals, figures and a report."""
 
+from weakcl_pipeline.evaluation.accuracies import Outcome, measure_accuracies
 from weakcl_pipeline.evaluation.bootstrap import BootstrapConfig
-from weakcl_pipeline.evaluation.comparison import Outcome, compare
+from weakcl_pipeline.evaluation.claims import check_claims
+from weakcl_pipeline.evaluation.comparison import compare
 from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, evaluate_features
 from weakcl_pipeline.evaluation.few_label import FewLabelConfig
 from weakcl_pipeline.evaluation.figures import comparison_figure, histories_figure, history_figure
@@ -26,12 +28,14 @@ __all__ = [
     "ReportContent",
     "Setting",
     "build_report",
+    "check_claims",
     "compare",
     "comparison_figure",
     "evaluate_features",
     "evaluate_majority",
     "histories_figure",
     "history_figure",
+    "measure_accuracies",
     "raw_pixel_features",
     "run_setting",
     "study_figure",

@@ -77,3 +77,9 @@ def interval(value: float, resampled: Doubles, confidence: float) -> Interval:
     tail = (1 - confidence) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
     return Interval(float(value), float(low), float(high))
+
+
+def named_interval(name: str, found: tuple[float, float | None, float | None] | None) -> dict[str, float | None]:
+    """Return an interval as columns of a table: ``<name>``, ``<name>_low`` and ``<name>_high``."""
+    value, low, high = found or (None, None, None)
+    return {name: value, f"{name}_low": low, f"{name}_high": high}

@@ -7,6 +7,12 @@ import polars as pl
 
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.evaluation.augmented_probe import (
+    AUGMENTED_PROBE,
+    AugmentedProbeConfig,
+    ViewFeatures,
+    augmented_probe,
+)
 from weakcl_pipeline.evaluation.bootstrap import BootstrapConfig
 from weakcl_pipeline.evaluation.few_label import FewLabelConfig, few_label_probe, share_name
 from weakcl_pipeline.evaluation.knn import KnnConfig, knn_probe
@@ -24,6 +30,8 @@ class EvaluationConfig(Config):
         linear_probe: The linear probe on the whole train split.
         knn: The nearest-neighbour probe.
         few_label: The linear probes on a share of the train split.
+        augmented_probe: The linear protocol of the paper's code, beside the others; none leaves it out, since it takes
+            as long as many epochs of training.
         bootstrap: The intervals of the comparison.
         report: What the report shows.
     """
@@ -32,12 +40,17 @@ class EvaluationConfig(Config):
     linear_probe: LinearProbeConfig = LinearProbeConfig()
     knn: KnnConfig = KnnConfig()
     few_label: FewLabelConfig = FewLabelConfig()
+    augmented_probe: AugmentedProbeConfig | None = None
     bootstrap: BootstrapConfig = BootstrapConfig()
     report: ReportConfig = ReportConfig()
 
 
 def evaluate_features(
-    features: Floats, samples: pl.DataFrame, config: EvaluationConfig, seed: int
+    features: Floats,
+    samples: pl.DataFrame,
+    config: EvaluationConfig,
+    seed: int,
+    views: ViewFeatures | None = None,
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """Evaluate frozen features by linear probe, k-NN and few-label probes on every label.
 
@@ -48,12 +61,14 @@ def evaluate_features(
         features: float32 (N, D), a row a sample.
         samples: N rows in the same order: ``sample_id``, ``split`` (train, val, test) and ``label_<name>`` columns.
         config: The probes.
-        seed: Of the few-label draws.
+        seed: Of the few-label draws, and of the probe on augmented views.
+        views: Features of augmented views, for the probe on them; without, it is left out.
 
     Returns:
         JSON-able metrics, ``{"seed", "features": D, "labels": {label: {"classes", "samples": {split: count},
-        "linear_probe": {...}, "knn": {...}, "few_label": {"1%": {...}, ...}}}}`` (see each probe), and the predictions
-        of the test split (see :func:`~weakcl_pipeline.evaluation.predictions.predictions_frame`).
+        "linear_probe": {...}, "knn": {...}, "few_label": {"1%": {...}, ...}, "augmented_probe": {...}}}}`` (see each
+        probe), and the predictions of the test split (see
+        :func:`~weakcl_pipeline.evaluation.predictions.predictions_frame`).
 
     Raises:
         InputError: If a feature is not finite, or a label cannot be evaluated.
@@ -62,14 +77,20 @@ def evaluate_features(
         msg = f"{len(features)} rows of features do not belong to {len(samples)} samples"
         raise InputError(msg)
     _require_finite(features, samples)
-    metrics: dict[str, Any] = {"seed": seed, "features": features.shape[1], "labels": {}}
-    frames = []
-    for label in label_names(samples, config.labels):
-        task = make_task(label, features, samples)
-        found, frame = _evaluate_task(task, samples["sample_id"], config, seed)
-        metrics["labels"][label] = found
-        frames.append(frame)
-    return metrics, pl.concat(frames)
+    tasks = [make_task(label, features, samples) for label in label_names(samples, config.labels)]
+    measured = [_evaluate_task(task, samples["sample_id"], config, seed) for task in tasks]
+    if config.augmented_probe is not None and views is not None:
+        augmented = augmented_probe(tasks, views, config.augmented_probe, seed)
+        measured = [
+            (
+                metrics | {"augmented_probe": found},
+                frame.vstack(predictions_frame(samples["sample_id"], task, AUGMENTED_PROBE, [predicted])),
+            )
+            for task, (metrics, frame), (found, predicted) in zip(tasks, measured, augmented, strict=True)
+        ]
+    labels = {task.label: metrics for task, (metrics, _) in zip(tasks, measured, strict=True)}
+    metrics = {"seed": seed, "features": features.shape[1], "labels": labels}
+    return metrics, pl.concat(frame for _, frame in measured)
 
 
 def _evaluate_task(

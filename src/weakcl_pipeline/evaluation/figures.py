@@ -11,12 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from weakcl_pipeline.evaluation.augmented_probe import AUGMENTED_PROBE
 from weakcl_pipeline.evaluation.methods import LOWER, describe_method, in_order
 
-_INK, _GREY, _FAINT = "#22272e", "#8c8c8c", "#e4e6e8"
+GREY = "#8c8c8c"
+_INK, _FAINT = "#22272e", "#e4e6e8"
 _PANEL = (3.7, 2.7)  # inches
 
-_PROBES = {"linear": "linear probe", "knn": "k-NN"}
+PROBES = {"linear": "linear probe", "knn": "k-NN", AUGMENTED_PROBE: "SGD on augmented views"}
+"""Those on all train labels, and what they are called."""
+
 _MARKERS = {"linear": "o", "knn": "s"}
 
 _PANELS = {
@@ -32,7 +36,7 @@ _PANELS = {
 
 def probe_title(probe: str) -> str:
     """Return a probe's name in words, for instance ``linear probe, 1% of the labels`` for ``linear_1%``."""
-    return _PROBES.get(probe) or f"linear probe, {probe.removeprefix('linear_')} of the labels"
+    return PROBES.get(probe) or f"linear probe, {probe.removeprefix('linear_')} of the labels"
 
 
 def comparison_figure(
@@ -85,7 +89,7 @@ def _draw_label(axes: Axes, found: pl.DataFrame, methods: Sequence[str], probes:
                 capsize=0,
             )
             if probe == "linear" and method.name == LOWER:
-                axes.axvline(accuracy, color=_GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+                axes.axvline(accuracy, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
     style_axes(axes, grid="x")
     axes.tick_params(axis="y", length=0)
     for position in range(len(methods)):
@@ -172,7 +176,7 @@ def _draw_information(axes: Axes, histories: Mapping[str, pl.DataFrame]) -> None
 def style_axes(axes: Axes, grid: Literal["x", "y"]) -> None:
     """Give axes the look of all figures: two spines, and a pale grid across one axis."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_GREY)
+    axes.spines[["left", "bottom"]].set_color(GREY)
     axes.tick_params(colors=_INK, labelsize=9)
     axes.grid(visible=True, axis=grid, color=_FAINT, linewidth=0.8)
     axes.set_axisbelow(True)

@@ -9,7 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import Field
 
 from weakcl_pipeline.config import Config
-from weakcl_pipeline.evaluation.figures import comparison_figure, histories_figure
+from weakcl_pipeline.evaluation.claims import Judgement, judge
+from weakcl_pipeline.evaluation.claims_figure import claim_figure
+from weakcl_pipeline.evaluation.figures import PROBES, comparison_figure, histories_figure, probe_title
 from weakcl_pipeline.evaluation.gallery import Gallery
 from weakcl_pipeline.evaluation.methods import LOWER, describe_method, in_order
 from weakcl_pipeline.evaluation.task import Floats
@@ -54,6 +56,7 @@ class ReportContent:
         embeddings: Method -> features, float32 (N, D).
         metrics: Method -> its metrics.
         comparison: As :func:`weakcl_pipeline.evaluation.compare` returns it.
+        claims: As :func:`weakcl_pipeline.evaluation.check_claims` returns it.
         lineage: Artifact -> ``version`` and ``hash`` (None where not known) of what the report was made from; empty
             outside a recorded run.
         confidence: Of the comparison's intervals.
@@ -70,6 +73,7 @@ class ReportContent:
     embeddings: Mapping[str, Floats]
     metrics: Mapping[str, Mapping[str, Any]]
     comparison: pl.DataFrame
+    claims: pl.DataFrame
     lineage: Mapping[str, Mapping[str, Any]]
     confidence: float
     seed: int
@@ -104,6 +108,7 @@ def build_report(content: ReportContent, config: ReportConfig) -> str:
             typical_clusters=typical,
             learning_curves=figure_uri(histories_figure(content.histories)) if content.histories else None,
             comparison_plot=figure_uri(comparison_figure(content.comparison, content.confidence)),
+            claims=[_claim_section(judgement, content.confidence) for judgement in judge(content.claims)],
             tables=[_comparison_table(label, content.comparison) for label in labels],
             lower=LOWER,
             few_label=_few_label_table(labels, content.comparison, content.metrics),
@@ -155,19 +160,29 @@ def _label_cards(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _comparison_table(label: str, comparison: pl.DataFrame) -> dict[str, Any]:
-    """Gather a label's rows: a row for each method, with its linear probe and its k-NN."""
+    """Gather a label's rows: a row for each method, with its figures by every probe on all train labels."""
     found = comparison.filter(pl.col("label") == label)
     by_probe = {
         probe: {row["method"]: row for row in found.filter(pl.col("probe") == probe).iter_rows(named=True)}
-        for probe in ("linear", "knn")
+        for probe in PROBES
     }
     best = {probe: max((row["accuracy"] for row in rows.values()), default=None) for probe, rows in by_probe.items()}
-    methods = in_order({*by_probe["linear"], *by_probe["knn"]})
+    methods = in_order({name for rows in by_probe.values() for name in rows})
     rows = [
-        {"method": describe_method(name), "linear": by_probe["linear"].get(name), "knn": by_probe["knn"].get(name)}
+        {"method": describe_method(name)} | {probe: rows.get(name) for probe, rows in by_probe.items()}
         for name in methods
     ]
     return {"label": label, "samples": found["samples"].max(), "rows": rows, "best": best}
+
+
+def _claim_section(judgement: Judgement, confidence: float) -> dict[str, Any]:
+    """Describe a claim: its verdict, its figure, and a row for each difference."""
+    rows = [
+        row | {"rival": describe_method(row["rival"]).title, "probe": probe_title(row["probe"])}
+        for row in judgement.rows.iter_rows(named=True)
+    ]
+    plot = figure_uri(claim_figure(judgement.rows, confidence)) if rows else None
+    return {"judgement": judgement, "rows": rows, "plot": plot}
 
 
 def _few_label_table(

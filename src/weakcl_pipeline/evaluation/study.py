@@ -51,7 +51,6 @@ def run_setting(
     setting: Setting,
     images: PackedImages,
     samples: pl.DataFrame,
-    label: str,
     evaluation: EvaluationConfig,
     seed: int,
     checkpoints: Path,
@@ -62,7 +61,6 @@ def run_setting(
         setting: What to train.
         images: The pictures of all samples.
         samples: ``sample_id``, ``split`` and ``label_<name>`` columns, in the order of the pictures.
-        label: The label T against which the information of the clusters is measured.
         evaluation: The probes; those with few labels are left out.
         seed: Of the training.
         checkpoints: Where the training keeps its checkpoints, from which a killed study goes on.
@@ -70,7 +68,8 @@ def run_setting(
     Returns:
         A row per label and probe: ``method``, ``variable``, ``value``, ``chosen``, ``seed``; of the clusters of the
         train split ``clusters``, ``unclustered_share``, ``entropy`` H(Z), ``information`` I(Z;T) and
-        ``conditional_entropy`` H(Z|T) (bits, over the samples that have a cluster and a label), ``partner_share`` (mean
+        ``conditional_entropy`` H(Z|T) about the row's label T (bits, over the samples that have a cluster and a label),
+        ``partner_share`` (mean
         over the epochs) and ``checkpoint`` of the training; ``label``, ``probe`` (``linear``, ``knn``), ``accuracy`` on
         the test split, and the ``validation_accuracy``.
     """
@@ -95,13 +94,13 @@ def run_setting(
         "value": float(setting.value),
         "chosen": setting.chosen,
         "seed": seed,
-        **_information(setting.clusters, samples[f"label_{label}"].gather(rows)),
         "partner_share": result.history["partner_share"].mean(),
         "checkpoint": result.checkpoint,
     }
     return pl.DataFrame(
         [
             about
+            | _information(setting.clusters, samples[f"label_{name}"].gather(rows))
             | {"label": name, "probe": probe}
             | {measure: found[key][measure] for measure in ("accuracy", "validation_accuracy")}
             for name, found in metrics["labels"].items()

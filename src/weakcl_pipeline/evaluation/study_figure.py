@@ -2,6 +2,7 @@
 
 from itertools import cycle
 from math import isnan
+from typing import NamedTuple
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -14,19 +15,29 @@ from weakcl_pipeline.evaluation.methods import describe_method
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")
 _LOGARITHMIC = ("granularity", "batch size", "temperature")
 
-_PANELS = {
-    "Classes merged (H(Z|T) = 0)": (["merged"], "information", "I(Z;T) (bits)"),
-    "Classes split (full I(Z;T))": (["split"], "conditional_entropy", "H(Z|T) (bits)"),
-    "Attributes turned into noise": (["noise"], "value", "share of the attributes"),
-    "Cells deleted": (["missing"], "value", "share of the cells"),
-    "Granularity (ringed: chosen without labels)": (
-        ["granularity, uniform batches", "granularity, cluster_aware batches"],
-        "value",
-        "binary attributes k",
-    ),
-    "Batch size": (["batch size"], "value", "pictures in a batch"),
-    "Temperature": (["temperature"], "value", "temperature"),
-}
+_GRANULARITIES = ("granularity, uniform batches", "granularity, cluster_aware batches")
+
+
+class _Panel(NamedTuple):
+    """A panel: its title, the variables it shows, the column along its axis, and that column's name."""
+
+    title: str
+    variables: tuple[str, ...]
+    by: str
+    name: str
+
+
+_PANELS = (
+    _Panel("Classes merged (H(Z|T) = 0)", ("merged",), "information", "I(Z;T) (bits)"),
+    _Panel("Classes split (full I(Z;T))", ("split",), "conditional_entropy", "H(Z|T) (bits)"),
+    _Panel("Attributes turned into noise", ("noise",), "value", "share of the attributes"),
+    _Panel("Cells deleted", ("missing",), "value", "share of the cells"),
+    _Panel("Granularity (ringed: chosen without labels)", _GRANULARITIES, "value", "binary attributes k"),
+    _Panel("Granularity: what clusters tell", _GRANULARITIES, "information", "I(Z;T) (bits)"),
+    _Panel("Granularity: what they tell besides", _GRANULARITIES, "conditional_entropy", "H(Z|T) (bits)"),
+    _Panel("Batch size", ("batch size",), "value", "pictures in a batch"),
+    _Panel("Temperature", ("temperature",), "value", "temperature"),
+)
 
 
 def rank_correlation(found: pl.DataFrame, by: str) -> float:
@@ -38,9 +49,9 @@ def rank_correlation(found: pl.DataFrame, by: str) -> float:
 
 def mean_over_seeds(found: pl.DataFrame) -> pl.DataFrame:
     """Return a row for each method, variable, value, label and probe of the studies' tables, means over the seeds."""
-    keys = ["method", "variable", "value", "chosen", "label", "probe"]
+    keys = ["method", "variable", "value", "label", "probe"]
     measured = ["information", "conditional_entropy", "partner_share", "accuracy", "validation_accuracy"]
-    means = found.group_by(keys, maintain_order=True).agg(pl.mean(*measured))
+    means = found.group_by(keys, maintain_order=True).agg(pl.mean(*measured), pl.col("chosen").any())
     return means.sort("variable", "method", "value", maintain_order=True)
 
 
@@ -53,20 +64,17 @@ def study_figure(found: pl.DataFrame, label: str, probe: str = "linear") -> Figu
         probe: The probe.
     """
     means = mean_over_seeds(found.filter(label=label, probe=probe))
-    panels = {
-        title: spec for title, spec in _PANELS.items() if not means.filter(pl.col("variable").is_in(spec[0])).is_empty()
-    }
-    width = min(4, len(panels))
+    panels = [panel for panel in _PANELS if not means.filter(pl.col("variable").is_in(panel.variables)).is_empty()]
+    width = min(3, len(panels))
     height = -(-len(panels) // width)
-    figure = Figure(figsize=(3.7 * width, 3.0 * height), layout="constrained")
+    figure = Figure(figsize=(3.9 * width, 3.0 * height), layout="constrained")
     axes = list(figure.subplots(height, width, squeeze=False, sharey=True).flat)
-    for panel, (title, (variables, by, name)) in zip(axes, panels.items(), strict=False):
-        shown = means.filter(pl.col("variable").is_in(variables))
-        _draw(panel, shown, by)
-        panel.set_title(title, loc="left", fontsize=10)
-        panel.set_xlabel(name, fontsize=9)
-        panel.set_ylabel(f"test accuracy on {label} (%)", fontsize=9)
-        style_axes(panel, grid="y")
+    for drawn, panel in zip(axes, panels, strict=False):
+        _draw(drawn, means.filter(pl.col("variable").is_in(panel.variables)), panel.by)
+        drawn.set_title(panel.title, loc="left", fontsize=10)
+        drawn.set_xlabel(panel.name, fontsize=9)
+        drawn.set_ylabel(f"test accuracy on {label} (%)", fontsize=9)
+        style_axes(drawn, grid="y")
     for panel in axes[len(panels) :]:
         panel.remove()
     return figure

@@ -15,6 +15,7 @@ from weakcl_pipeline.datasets import AtomicDataset
 
 logger = logging.getLogger(__name__)
 
+_PROBES = {"linear_probe": "linear probe", "knn": "k-NN", "augmented_probe": "SGD on augmented views"}
 _RESULTS = ("metrics", "comparison", "report")  # in the order in which they are announced
 
 
@@ -59,8 +60,8 @@ class ProgressHook:
 def _log_accuracies(method: str, labels: Mapping[str, Mapping[str, Any]]) -> None:
     for label, found in labels.items():
         if "linear_probe" in found:  # the majority class has no probe
-            linear, near = (100 * found[probe]["accuracy"] for probe in ("linear_probe", "knn"))
-            logger.info("%s: %s, linear probe %.1f%%, k-NN %.1f%%", method, label, linear, near)
+            figures = (f"{title} {found[probe]['accuracy']:.1%}" for probe, title in _PROBES.items() if probe in found)
+            logger.info("%s: %s, %s", method, label, ", ".join(figures))
 
 
 def _duration(seconds: float) -> str:

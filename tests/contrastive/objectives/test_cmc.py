@@ -141,6 +141,21 @@ def test_identical_attributes_are_as_good_as_positives_of_each_other():
     torch.testing.assert_close(objective(z, attributes), multi_positive)
 
 
+def test_pictures_without_any_attribute_are_left_out_where_that_tells_nothing():
+    objective = Cmc(CmcConfig(picture_weight=0, absence_tells=False), N_ATTRIBUTES, WIDTH).double()
+    told = Cmc(CmcConfig(picture_weight=0), N_ATTRIBUTES, WIDTH).double()
+    told.load_state_dict(objective.state_dict())
+    z, attributes = batch_of(8, views=1, missing=0)
+    attributes[[1, 4, 5]] = 0
+    attributes[5, 0] = torch.nan  # of what is known of it, nothing is present
+    attributes[6, 0] = torch.nan
+    attributes[6, 1] = 1
+    kept = [0, 2, 3, 6, 7]
+    assert (attributes[kept] == 1).any(dim=1).all()
+    torch.testing.assert_close(objective(z, attributes), told(z[kept], attributes[kept]))
+    assert not torch.allclose(told(z, attributes), objective(z, attributes))
+
+
 def test_missing_is_not_absent():
     objective = objective_of()
     missing, absent = torch.full((1, N_ATTRIBUTES), torch.nan), torch.zeros(1, N_ATTRIBUTES)

@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 
 from weakcl_pipeline.contrastive import Encoder, EncoderConfig
 from weakcl_pipeline.contrastive.encoder import HeadConfig
+from weakcl_pipeline.contrastive.objectives import Batch
 from weakcl_pipeline.contrastive.objectives.pcl import Pcl, PclConfig, concentrations
 from weakcl_pipeline.errors import InputError
 
@@ -264,25 +265,45 @@ def test_the_queue_is_no_longer_than_the_data_and_takes_batches_longer_than_itse
     torch.testing.assert_close(objective.queue.norm(dim=1), torch.ones(4))
 
 
-def test_the_momentum_encoder_follows_the_encoder_and_has_statistics_of_its_own():
+def test_the_momentum_encoder_follows_the_encoder_and_its_statistics():
     encoder = tiny_encoder()
     objective = pcl(encoder=encoder, momentum=0.75)
-    start = {name: p.clone() for name, p in encoder.named_parameters()}
-    statistics = encoder.backbone.bn1.running_mean.clone()
+    start = {name: p.clone() for name, p in encoder.state_dict().items() if p.is_floating_point()}
     with torch.no_grad():
-        for parameter in encoder.parameters():
-            parameter.add_(1)
+        for name in start:
+            encoder.state_dict()[name].add_(1)
     objective(unit(BATCH, dtype=torch.float32).requires_grad_(), views(), samples_of(0)).backward()
-    for name, parameter in objective.momentum_encoder.named_parameters():
-        torch.testing.assert_close(parameter, start[name])
+    for name, tensor in objective.momentum_encoder.state_dict().items():
+        if name in start:
+            torch.testing.assert_close(tensor, start[name])  # a batch moves neither weights nor statistics
+    for parameter in objective.momentum_encoder.parameters():
         assert parameter.grad is None
         assert not parameter.requires_grad
     objective.after_step(encoder)
     objective.after_step(encoder)
-    for name, parameter in objective.momentum_encoder.named_parameters():
-        torch.testing.assert_close(parameter, start[name] + 1 - 0.75**2)
-    torch.testing.assert_close(encoder.backbone.bn1.running_mean, statistics)
-    assert not torch.equal(objective.momentum_encoder.backbone.bn1.running_mean, statistics)
+    for name, tensor in objective.momentum_encoder.state_dict().items():
+        if name in start:
+            torch.testing.assert_close(tensor, start[name] + 1 - 0.75**2)
+
+
+def test_a_key_does_not_depend_on_the_pictures_beside_it():
+    objective = pcl().train()
+    objective(unit(BATCH), views(), samples_of(0))
+    together = objective.queue[:BATCH].clone()
+    alone = pcl().train()
+    alone(unit(1), views()[:1], samples_of(0)[:1])
+    torch.testing.assert_close(alone.queue[:1], together[:1])
+
+
+def test_each_view_is_query_and_key_in_turn():
+    objective, samples = pcl(queue=2 * BATCH), samples_of(0)
+    objective.update(0, features(), seed=0)
+    first, second, pictures = unit(BATCH, seed=1), unit(BATCH, seed=2), torch.cat([views(seed=1), views(seed=2)])
+    by_hand = deepcopy(objective)
+    expected = (by_hand(first, pictures[BATCH:], samples) + by_hand(second, pictures[:BATCH], samples)) / 2
+    z = torch.cat([first, second])
+    assert torch.equal(objective.loss(Batch(pictures, z, z, samples, samples)), expected)
+    assert torch.equal(objective.queue, by_hand.queue)
 
 
 def run(objective, encoder, steps, seed):

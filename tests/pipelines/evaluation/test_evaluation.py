@@ -25,6 +25,7 @@ EVALUATION = EvaluationConfig.model_validate(
         "linear_probe": {"costs": [0.1]},
         "knn": {"ks": [1, 5]},
         "few_label": {"shares": [0.2], "repeats": 1, "costs": [1.0]},
+        "augmented_probe": {"epochs": 2, "batch_size": 8},
         "bootstrap": {"resamples": 100},
         "report": {"queries": 1, "neighbours": 2, "largest_clusters": 1, "typical_clusters": 1},
     }
@@ -108,7 +109,7 @@ def test_what_it_reads_and_makes(data):
     assert pipeline.all_outputs() == {
         *(f"{method}.embeddings" for method in embedded),
         *(f"{method}.{kind}" for method in evaluated for kind in ("metrics", "predictions")),
-        *("random_encoder.encoder", "comparison", "comparison_plot", "report"),
+        *("random_encoder.encoder", "comparison", "claims", "comparison_plot", "report"),
     }
 
 
@@ -159,16 +160,43 @@ def test_the_random_encoder_is_where_training_begins(outputs, samples, image_sto
 
 
 def test_metrics_are_those_of_the_embeddings(outputs, samples):
+    without_views = EVALUATION.model_copy(update={"augmented_probe": None})
     features = outputs["supervised.embeddings"]["embedding"].to_numpy()
-    metrics, predictions = evaluate_features(features, samples, EVALUATION, seed=0)
-    assert outputs["supervised.metrics"] == metrics
-    assert outputs["supervised.predictions"].equals(predictions)
+    metrics, predictions = evaluate_features(features, samples, without_views, seed=0)
+    found, table = outputs["supervised.metrics"], outputs["supervised.predictions"]
+    for label in metrics["labels"]:
+        metrics["labels"][label]["augmented_probe"] = found["labels"][label]["augmented_probe"]
+    assert found == metrics
+    assert table.filter(pl.col("probe") != "augmented").equals(predictions)
     assert outputs["majority.metrics"]["labels"]["kind"]["majority"]["accuracy"] == pytest.approx(0.25)
+
+
+def test_encoders_alone_are_probed_on_augmented_views(outputs):
+    compared = outputs["comparison"].filter(pl.col("probe") == "augmented")
+    encoders = {"random_encoder", *TRAINED}
+    assert set(compared["method"]) == {"majority", *encoders}  # the majority stands beside every probe
+    for method in encoders:
+        [row] = compared.filter((pl.col("method") == method) & (pl.col("label") == "kind")).iter_rows(named=True)
+        found = outputs[f"{method}.metrics"]["labels"]["kind"]["augmented_probe"]
+        assert row["accuracy"] == pytest.approx(found["accuracy"])
+        assert row["balanced_accuracy"] == pytest.approx(found["balanced_accuracy"])
+    assert "augmented_probe" not in outputs["raw_pixels.metrics"]["labels"]["kind"]
+    assert "SGD on augmented views" in outputs["report"]
 
 
 def test_the_comparison_holds_every_method_and_its_figure(outputs):
     assert set(outputs["comparison"]["method"]) == {method.name for method in METHODS if not method.rival}
     assert {axes.get_title(loc="left") for axes in outputs["comparison_plot"].axes} == {"kind", "side"}
+
+
+def test_the_claims_are_about_the_comparison(outputs):
+    claims, compared = outputs["claims"], outputs["comparison"]
+    assert claims["claim"].unique().sort().to_list() == [1, 3]  # the rivals of the others are not in this pipeline
+    [first] = claims.filter(claim=1, label="kind", probe="linear").iter_rows(named=True)
+    [row] = compared.filter(method="attribute", label="kind", probe="linear").iter_rows(named=True)
+    ends = [f"{name}{end}" for name in ("difference", "gap_closed") for end in ("", "_low", "_high")]
+    assert [first[end] for end in ends] == [row[end] for end in ends]
+    assert set(claims["probe"]) == {"linear", "knn", "augmented"}
 
 
 def test_the_report_shows_what_it_was_given(outputs):

@@ -27,7 +27,7 @@ class ClInfoNCEConfig(Config):
         positives_in_denominator: Whether a positive competes with the anchor's other positives, as well as with the
             negatives.
         cluster_balance: The weight of an anchor is the size of its cluster in the batch to the power of minus this:
-            at 0 every anchor counts alike, at 1 every cluster.
+            at 0 every anchor counts alike, at 1 every cluster, and every picture without one.
     """
 
     name: Literal["cl_infonce"] = "cl_infonce"

@@ -25,19 +25,22 @@ class CmcConfig(Config):
         hidden_dim: Width of the attribute encoder's hidden layer.
         picture_weight: Weight of the picture-picture term. At 0.5, with two views of a picture, all pairs of views
             weigh the same, which is the paper's full graph; at 0, the attributes are the core view of its core graph.
+        absence_tells: Whether a picture with none of the attributes has an attribute view, as all such pictures have.
+            Of attributes that were looked at one by one, that is a fact; of hashtags it says nothing.
     """
 
     name: Literal["cmc"] = "cmc"
     temperature: float = Field(default=0.07, gt=0)
     hidden_dim: int = Field(default=256, ge=1)
     picture_weight: float = Field(default=0.5, ge=0)
+    absence_tells: bool = True
 
 
 class Cmc(Objective):
     r"""Contrastive Multiview Coding of Tian et al. (ECCV 2020) with a picture's attributes as a further view.
 
     With L2-normalised embeddings :math:`z_{vi}` of view v of picture i and :math:`a_i` of its attributes, among the
-    n pictures of the batch that have any known attribute,
+    n pictures of the batch that have an attribute view,
 
     .. math:: L = \operatorname{mean}_{v, i} \frac12 \Bigl[ -\log \frac{e^{z_{vi} \cdot a_i / T}}
               {\sum_j e^{z_{vi} \cdot a_j / T}} - \log \frac{e^{z_{vi} \cdot a_i / T}}
@@ -48,8 +51,9 @@ class Cmc(Objective):
     :class:`ClInfoNCE` with one cluster per picture. The candidates are those of the batch, not of a memory bank.
 
     The attributes are encoded by Linear, ReLU, Linear from [value, 0 where missing; whether it is known], so that
-    missing is not absent. A picture with all attributes missing has no attribute view: it adds nothing to the cross
-    term and is no candidate in it, and learns from the picture-picture term alone.
+    missing is not absent. A picture with all attributes missing has no attribute view (nor has one with all absent,
+    where that tells nothing): it adds nothing to the cross term and is no candidate in it, and learns from the
+    picture-picture term alone.
 
     Pictures with identical attributes are candidates of each other, as in the paper, and need no more care: they
     share one a, so that the pull of a and the push of its doubles are along one direction. Summed over them, both
@@ -117,7 +121,8 @@ class Cmc(Objective):
         with torch.autocast(z.device.type, enabled=False):
             encoded, batch = self.encode(attributes), len(attributes)
             z = z.to(encoded.dtype)
-            has_attributes = ~attributes.isnan().all(dim=1)
+            tells = ~attributes.isnan() if self.config.absence_tells else attributes == 1
+            has_attributes = tells.any(dim=1)
             loss = self._cross_term(z.reshape(-1, batch, self.output_dim), encoded, has_attributes)
             if self.config.picture_weight:
                 pictures = torch.arange(batch, device=z.device).repeat(len(z) // batch)

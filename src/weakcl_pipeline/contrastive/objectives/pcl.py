@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.encoder import Encoder
 from weakcl_pipeline.contrastive.kmeans import kmeans, number_of_clusters
-from weakcl_pipeline.contrastive.objectives.base import Batch, EmbedTrainSplit, Objective, Setting
+from weakcl_pipeline.contrastive.objectives.base import FULL_VIEWS, Batch, EmbedTrainSplit, Objective, Setting
 from weakcl_pipeline.seeding import derive_seed
 
 _KMEANS_ITERATIONS = 20  # as in the authors' code
@@ -70,8 +70,11 @@ class Pcl(Objective):
     - K-means is spherical, so that the concentration is about the prototype that the loss compares with; the authors
       cluster by Euclidean distance, best of five runs, and normalise the centroids afterwards.
     - Clusters that ran empty take no part, and concentrations stay positive where pictures coincide.
-    - Keys are not shuffled between devices for batch normalisation: on one device the statistics are those of the
-      whole batch in any order. As the authors' does, the momentum encoder normalises by batch while training.
+    - Keys are normalised by running statistics, which follow the encoder's as the weights do (Cai et al., "Exponential
+      Moving Average Normalization", CVPR 2021), not by those of their batch: query and key would share them, and
+      negatives not, which tells a positive without looking at the picture. The authors shuffle keys between devices,
+      for which there must be several.
+    - Each view is query and key in turn, since both are embedded here for every method; the authors take one direction.
 
     Args:
         config: Temperature, queue and clusterings.
@@ -89,7 +92,7 @@ class Pcl(Objective):
     def __init__(self, config: PclConfig, encoder: Encoder, n_samples: int, seed: int = 0) -> None:
         super().__init__()
         self.config, self._seed = config, seed
-        self.momentum_encoder = deepcopy(encoder).requires_grad_(False)
+        self.momentum_encoder = deepcopy(encoder).requires_grad_(False).eval()
         self.n_samples, self.output_dim = n_samples, encoder.config.head.output_dim
         self.clusterings = nn.ModuleList(
             _Clustering(number_of_clusters(k, n_samples, "rivals.pcl.ks"), n_samples, self.output_dim)
@@ -107,10 +110,16 @@ class Pcl(Objective):
         return cls(config, setting.encoder, len(setting.clusters), setting.seed)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Compute the loss of a batch: its first view is the query, its second the key."""
-        n_samples = len(batch.samples)
-        loss: Tensor = self(batch.z[:n_samples], batch.views[n_samples:], batch.samples)
-        return loss
+        """Compute the loss of a batch: each of its two views is the query, with the other as the key, in turn."""
+        queries, others = batch.z.chunk(FULL_VIEWS), reversed(batch.views.chunk(FULL_VIEWS))
+        losses = [self(z, views, batch.samples) for z, views in zip(queries, others, strict=True)]
+        return torch.stack(losses).mean()
+
+    def train(self, mode: bool = True) -> Self:
+        """Change the mode, but for the momentum encoder, which stays in evaluation mode."""
+        super().train(mode)
+        self.momentum_encoder.eval()
+        return self
 
     def forward(self, z: Tensor, views: Tensor, samples: Tensor) -> Tensor:
         """Compute the loss of a batch, and put its keys into the queue.
@@ -174,9 +183,11 @@ class Pcl(Objective):
 
     @torch.no_grad()
     def after_step(self, encoder: Encoder) -> None:
-        """Move the momentum encoder towards the encoder that the optimiser has just changed."""
-        for key, query in zip(self.momentum_encoder.parameters(), encoder.parameters(), strict=True):
-            key.lerp_(query, 1 - self.config.momentum)
+        """Move the momentum encoder, running statistics and all, towards the encoder that has just changed."""
+        followed = encoder.state_dict()
+        for name, key in self.momentum_encoder.state_dict().items():
+            if key.is_floating_point():
+                key.lerp_(followed[name], 1 - self.config.momentum)
 
     def _info_nce(self, z: Tensor, keys: Tensor, samples: Tensor) -> Tensor:
         is_no_negative = (self.queue_samples < 0) | (self.queue_samples == samples[:, None])

@@ -1,6 +1,7 @@
 """Nodes of the evaluation: encoders -> embeddings -> metrics -> comparison -> report."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,20 +11,22 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from weakcl_pipeline.contrastive import Encoder, TrainingConfig, embed
+from weakcl_pipeline.contrastive import Encoder, TrainingConfig, embed, embed_views
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import (
     EvaluationConfig,
     Outcome,
     ReportContent,
     build_report,
+    check_claims,
     compare,
     comparison_figure,
     evaluate_features,
     evaluate_majority,
+    measure_accuracies,
     raw_pixel_features,
 )
-from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.images import Augmentation, PackedImages
 from weakcl_pipeline.pipelines.samples import train_rows
 
 EncoderState = tuple[dict[str, Tensor], dict[str, Any]]
@@ -61,6 +64,26 @@ def evaluate_embeddings(
     return evaluate_features(_features(embeddings, samples), samples, evaluation, seed)
 
 
+def evaluate_encoder(
+    embeddings: pl.DataFrame,
+    samples: pl.DataFrame,
+    evaluation: EvaluationConfig,
+    seed: int,
+    encoder: EncoderState,
+    image_store: pa.Table,
+    training: TrainingConfig,
+) -> Evaluated:
+    """Measure an encoder's features, and where that is asked for, those of augmented views too."""
+    views = partial(
+        embed_views,
+        Encoder.from_state(*encoder),
+        PackedImages.from_table(image_store),
+        Augmentation(training.augmentation),
+        training.device,
+    )
+    return evaluate_features(_features(embeddings, samples), samples, evaluation, seed, views)
+
+
 def evaluate_guess(samples: pl.DataFrame, evaluation: EvaluationConfig, seed: int) -> Evaluated:
     """Measure the guess of the most frequent class; return metrics and predictions of the test split."""
     return evaluate_majority(samples, evaluation.labels, seed)
@@ -68,7 +91,7 @@ def evaluate_guess(samples: pl.DataFrame, evaluation: EvaluationConfig, seed: in
 
 def compare_methods(
     samples: pl.DataFrame, evaluation: EvaluationConfig, seed: int, repeats: Repeats, **evaluated: Any
-) -> tuple[pl.DataFrame, Figure]:
+) -> tuple[pl.DataFrame, pl.DataFrame, Figure]:
     """Put all methods side by side, over all seeds with which they were run.
 
     Args:
@@ -80,13 +103,15 @@ def compare_methods(
             those that were trained.
 
     Returns:
-        The comparison and its figure.
+        The comparison, the differences that the paper's claims are about, and the comparison's figure.
     """
     by_seed = {name: {seed: artifact, **repeats.get(name, {})} for name, artifact in evaluated.items()}
     metrics, predictions, histories = (_of_methods(by_seed, kind) for kind in ("metrics", "predictions", "history"))
     outcomes = {name: _outcome(predictions[name], metrics[name], histories.get(name, {})) for name in metrics}
-    comparison = compare(outcomes, samples, evaluation.bootstrap, seed)
-    return comparison, comparison_figure(comparison, evaluation.bootstrap.confidence)
+    accuracies = measure_accuracies(outcomes, samples, evaluation.bootstrap, seed)
+    confidence = evaluation.bootstrap.confidence
+    comparison = compare(outcomes, accuracies, confidence)
+    return comparison, check_claims(accuracies, confidence), comparison_figure(comparison, confidence)
 
 
 def _outcome(predictions: BySeed, metrics: BySeed, histories: BySeed) -> Outcome:
@@ -102,6 +127,7 @@ def write_report(
     seed: int,
     image_store: pa.Table,
     comparison: pl.DataFrame,
+    claims: pl.DataFrame,
     report_lineage: dict[str, Any],
     **artifacts: Any,
 ) -> str:
@@ -113,6 +139,7 @@ def write_report(
         seed: Of the run.
         image_store: Their pictures.
         comparison: Of all methods.
+        claims: The differences that the paper's claims are about.
         report_lineage: Artifact -> its version and hash, of all that the report shows.
         **artifacts: ``ingestion_summary``, ``cluster_report``, ``clusters``, ``binary_attributes``, and of the methods
             ``<method>.history``, ``<method>.embeddings`` and ``<method>.metrics``.
@@ -127,6 +154,7 @@ def write_report(
         embeddings={name: _features(frame, samples) for name, frame in _of_methods(artifacts, "embeddings").items()},
         metrics=_of_methods(artifacts, "metrics"),
         comparison=comparison,
+        claims=claims,
         lineage=report_lineage,
         confidence=evaluation.bootstrap.confidence,
         seed=seed,

@@ -10,10 +10,13 @@ from weakcl_pipeline.pipelines.evaluation.nodes import (
     embed_pictures,
     embed_pixels,
     evaluate_embeddings,
+    evaluate_encoder,
     evaluate_guess,
     initialise_encoder,
     write_report,
 )
+
+_FEATURES = ["embeddings", "samples", "params:evaluation", "params:seed"]
 
 
 def create_pipeline(*, rivals: bool = False) -> Pipeline:
@@ -24,11 +27,11 @@ def create_pipeline(*, rivals: bool = False) -> Pipeline:
     """
     evaluated = [method for method in METHODS if rivals or not method.rival]
     trained = [method.name for method in evaluated if method.trained]
-    methods = [_in_namespace(method, [_embed_pictures(), _evaluate()]) for method in trained]
+    methods = [_in_namespace(method, [_embed_pictures(), _evaluate_encoder()]) for method in trained]
     references = [
         _in_namespace("majority", [_evaluate_guess()]),
-        _in_namespace("raw_pixels", [_embed_pixels(), _evaluate()]),
-        _in_namespace("random_encoder", [_initialise(), _embed_pictures(), _evaluate()]),
+        _in_namespace("raw_pixels", [_embed_pixels(), _evaluate_embeddings()]),
+        _in_namespace("random_encoder", [_initialise(), _embed_pictures(), _evaluate_encoder()]),
     ]
     names = [method.name for method in evaluated]
     with warnings.catch_warnings():
@@ -67,10 +70,14 @@ def _embed_pixels() -> Node:
     return Node(func=embed_pixels, inputs=["image_store", "samples", "params:seed"], outputs="embeddings", name="embed")
 
 
-def _evaluate() -> Node:
+def _evaluate_embeddings() -> Node:
+    return Node(func=evaluate_embeddings, inputs=_FEATURES, outputs=["metrics", "predictions"], name="evaluate")
+
+
+def _evaluate_encoder() -> Node:
     return Node(
-        func=evaluate_embeddings,
-        inputs=["embeddings", "samples", "params:evaluation", "params:seed"],
+        func=evaluate_encoder,
+        inputs=[*_FEATURES, "encoder", "image_store", "params:training"],
         outputs=["metrics", "predictions"],
         name="evaluate",
     )
@@ -91,13 +98,13 @@ def _compare(methods: list[str], trained: list[str]) -> Node:
     return Node(
         func=compare_methods,
         inputs=_shared() | {"repeats": "repeats"} | {name: name for name in evaluated},
-        outputs=["comparison", "comparison_plot"],
+        outputs=["comparison", "claims", "comparison_plot"],
         name="compare_methods",
     )
 
 
 def _report(methods: list[str], trained: list[str]) -> Node:
-    of_data = ["image_store", "comparison", "report_lineage"]
+    of_data = ["image_store", "comparison", "claims", "report_lineage"]
     of_clusters = ["ingestion_summary", "cluster_report", "clusters", "binary_attributes"]
     of_methods = [f"{method}.history" for method in trained]
     of_methods += [f"{method}.embeddings" for method in ["raw_pixels", "random_encoder", *trained]]

@@ -75,7 +75,7 @@ def study_synthetic(
         Setting("split", parts, split_classes(classes, parts, _draws(seed, "split", parts)), training)
         for parts in sorted({1, *study.split})
     ]
-    return _run(settings, samples, study, evaluation, seed, image_store, checkpoints)
+    return _run(settings, samples, evaluation, seed, image_store, checkpoints)
 
 
 def study_degraded(
@@ -112,7 +112,7 @@ def study_degraded(
         settings.append(Setting("missing", share, ids, training, chosen=share == 0))
         side = SideInformation(affinity=Affinity(table[train_rows(samples)], used, rivals.kernel))
         settings.append(Setting("missing", share, ids, training, "affinity", rivals.affinity, side))
-    return _run(settings, samples, study, evaluation, seed, image_store, checkpoints)
+    return _run(settings, samples, evaluation, seed, image_store, checkpoints)
 
 
 def study_granularities(
@@ -143,7 +143,7 @@ def study_granularities(
         for name in SAMPLERS
         for k in clustering.granularities
     ]
-    return _run(settings, samples, study, evaluation, seed, image_store, checkpoints)
+    return _run(settings, samples, evaluation, seed, image_store, checkpoints)
 
 
 def study_batches(
@@ -179,7 +179,7 @@ def study_batches(
         )
         for temperature in study.temperatures
     ]
-    return _run(settings, samples, study, evaluation, seed, image_store, checkpoints)
+    return _run(settings, samples, evaluation, seed, image_store, checkpoints)
 
 
 def draw_study(samples: pl.DataFrame, study: StudyConfig, repeats: Repeats, **tables: pl.DataFrame) -> Figure:
@@ -198,16 +198,13 @@ def draw_study(samples: pl.DataFrame, study: StudyConfig, repeats: Repeats, **ta
 def _run(
     settings: Sequence[Setting],
     samples: pl.DataFrame,
-    study: StudyConfig,
     evaluation: EvaluationConfig,
     seed: int,
     image_store: pa.Table,
     checkpoints: Path,
 ) -> pl.DataFrame:
-    images, label = PackedImages.from_table(image_store), _label(samples, study)
-    return pl.concat(
-        run_setting(setting, images, samples, label, evaluation, seed, checkpoints) for setting in settings
-    )
+    images = PackedImages.from_table(image_store)
+    return pl.concat(run_setting(setting, images, samples, evaluation, seed, checkpoints) for setting in settings)
 
 
 def _label(samples: pl.DataFrame, study: StudyConfig) -> str:

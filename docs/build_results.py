@@ -1,0 +1,221 @@
+"""Rebuilds the tables and figures of results.md from the metric tables under results/.
+
+    python docs/build_results.py             # rewrite the generated parts of results.md, and the figures
+    python docs/build_results.py --collect   # before that, take the metric tables from this project's newest artifacts
+
+Generated parts stand between `<!-- begin: name -->` and `<!-- end: name -->`; all other text is written by hand.
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from weakcl_pipeline.evaluation import comparison_figure, study_figure
+from weakcl_pipeline.evaluation.claims import Judgement, judge
+from weakcl_pipeline.evaluation.claims_figure import claim_figure
+from weakcl_pipeline.evaluation.figures import PROBES, probe_title
+from weakcl_pipeline.evaluation.methods import describe_method, in_order
+from weakcl_pipeline.evaluation.study_figure import mean_over_seeds, rank_correlation
+
+DOCS = Path(__file__).parent
+TABLES, IMAGES, PAGE = DOCS / "results", DOCS / "images", DOCS / "results.md"
+REPORTING = DOCS.parent / "data" / "08_reporting"
+CONFIDENCE = 0.95
+
+# What each study says: the column that its accuracies are held against, and the direction the paper expects.
+STUDIES = {
+    "merged": ("information", "rises with I(Z;T)"),
+    "split": ("conditional_entropy", "falls with H(Z\\|T)"),
+    "noise": ("value", "falls with the share of noise"),
+    "missing": ("value", "falls with the share that is missing"),
+}
+
+
+def collect() -> None:
+    """Write the metric tables of the newest comparison and studies, and of every seed."""
+    for name in ("comparison", "claims"):
+        newest = max(REPORTING.glob(f"{name}/*/{name}.parquet"))
+        _write(
+            pl.read_parquet(newest).with_columns(
+                pl.col("seeds").list.eval(pl.element().cast(pl.String)).list.join(" ")
+            ),
+            name,
+        )
+    _write(pl.DataFrame(_by_seed()).sort("seed", "label", "probe", "method"), "seeds")
+    studies = sorted(path.name for path in REPORTING.glob("study/*") if any(path.glob("*/*.parquet")))
+    if studies:
+        tables = [pl.read_parquet(max(REPORTING.glob(f"study/{name}/*/{name}.parquet"))) for name in studies]
+        _write(pl.concat(tables).drop("checkpoint"), "study")
+
+
+def _by_seed() -> Iterable[dict[str, Any]]:
+    newest: dict[tuple[str, int], dict[str, Any]] = {}
+    for path in sorted(REPORTING.glob("*/metrics/*/metrics.json")):
+        metrics = json.loads(path.read_text())
+        newest[path.parts[-4], metrics["seed"]] = metrics["labels"]
+    for (method, seed), labels in newest.items():
+        for label, found in labels.items():
+            for probe, key in (("linear", "linear_probe"), ("knn", "knn")):
+                if key in found:
+                    measured = {name: found[key][name] for name in ("accuracy", "validation_accuracy")}
+                    yield {"seed": seed, "label": label, "probe": probe, "method": method} | measured
+
+
+def _write(table: pl.DataFrame, name: str) -> None:
+    table.write_csv(TABLES / f"{name}.csv", float_precision=4)
+
+
+def _read(name: str) -> pl.DataFrame:
+    table = pl.read_csv(TABLES / f"{name}.csv", infer_schema_length=None)
+    return table.with_columns(pl.col("seeds").cast(pl.String).str.split(" ")) if "seeds" in table.columns else table
+
+
+def build() -> str:
+    """Return the page with its generated parts made anew, and write the figures it shows."""
+    comparison, claims, seeds, study = (_read(name) for name in ("comparison", "claims", "seeds", "study"))
+    parts = {
+        "claims": _claims(claims),
+        "comparison": _comparison(comparison),
+        "seeds": _seeds(seeds),
+        "study": _study(study),
+    }
+    page = PAGE.read_text()
+    for name, text in parts.items():
+        begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
+        if begin not in page or end not in page:
+            msg = f"{PAGE}: there is no part {name!r}; put {begin} and {end} where it belongs"
+            raise SystemExit(msg)
+        page = re.sub(f"{begin}.*?{end}", lambda _, t=f"{begin}\n\n{text}\n\n{end}": t, page, flags=re.DOTALL)
+    return page
+
+
+def draw() -> None:
+    """Write the figures that the page shows."""
+    claims = _read("claims")
+    for judgement in judge(claims):
+        if len(judgement.rows):
+            claim_figure(judgement.rows, CONFIDENCE).savefig(IMAGES / _picture(judgement), dpi=150)
+    comparison_figure(_read("comparison"), CONFIDENCE).savefig(IMAGES / "methods.png", dpi=150)
+    study = _read("study")
+    study_figure(study, study["label"][0]).savefig(IMAGES / "study.png", dpi=150)
+
+
+def _claims(claims: pl.DataFrame) -> str:
+    return "\n\n".join(_claim(judgement) for judgement in judge(claims))
+
+
+def _claim(judgement: Judgement) -> str:
+    claim, rows = judgement.claim, judgement.rows
+    parts = [f"### {claim.text}: {judgement.verdict}", judgement.text]
+    if len(rows):
+        cells = rows.select("label", "probe").unique(maintain_order=True).rows()
+        table = [["against", *(f"{label}, {probe_title(probe)}" for label, probe in cells)]]
+        for rival in rows["rival"].unique(maintain_order=True):
+            found = {(row["label"], row["probe"]): row for row in rows.filter(rival=rival).iter_rows(named=True)}
+            table.append([describe_method(rival).title, *(_difference(found.get(cell)) for cell in cells)])
+        seeds = ", ".join(rows["seeds"].explode().unique().sort())
+        about = f"Differences in points, with their 95 % intervals over test emoji and seeds; seeds {seeds}."
+        parts += [about, _table(table), f"![The differences above](images/{_picture(judgement)})"]
+    return "\n\n".join([*parts, f"```bash\n{claim.command}\n```"])
+
+
+def _picture(judgement: Judgement) -> str:
+    return f"claim_{judgement.claim.number}.png"
+
+
+def _difference(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    value, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
+    text = f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+    return f"**{text}**" if low > 0 or high < 0 else text
+
+
+def _comparison(comparison: pl.DataFrame) -> str:
+    shown = comparison.filter(pl.col("probe").is_in(list(PROBES)))
+    cells = shown.select("label", "probe").unique(maintain_order=True).rows()
+    table = [["method", *(f"{label}, {probe_title(probe)}" for label, probe in cells), "training", "images/s"]]
+    for method in in_order(shown["method"].unique()):
+        rows = {(row["label"], row["probe"]): row for row in shown.filter(method=method).iter_rows(named=True)}
+        (first, *_) = rows.values()
+        cost = (
+            ["", ""] if first["seconds"] is None else [f"{first['seconds']:.0f} s", f"{first['images_per_second']:.0f}"]
+        )
+        table.append([describe_method(method).title, *(_accuracy(rows.get(cell)) for cell in cells), *cost])
+    return _table(table)
+
+
+def _accuracy(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    spread = "" if row["deviation"] is None else f" ± {100 * row['deviation']:.1f}"
+    return f"{100 * row['accuracy']:.1f}{spread} ({row['rank']})"
+
+
+def _seeds(seeds: pl.DataFrame) -> str:
+    cells = (
+        seeds.select("label", "probe")
+        .unique(maintain_order=True)
+        .sort("label", "probe", descending=[False, True])
+        .rows()
+    )
+    table = [["method", *(f"{label}, {probe_title(probe)}" for label, probe in cells)]]
+    for method in in_order(seeds["method"].unique()):
+        own = seeds.filter(method=method).sort("seed")
+        values = [own.filter(label=label, probe=probe)["accuracy"] for label, probe in cells]
+        table.append(
+            [describe_method(method).title, *(" / ".join(f"{100 * v:.1f}" for v in found) for found in values)]
+        )
+    return _table(table)
+
+
+def _study(study: pl.DataFrame) -> str:
+    means = mean_over_seeds(study)
+    cells = study.select("label", "probe").unique(maintain_order=True).rows()
+    table = [["accuracy", "method", *(f"{label}, {probe_title(probe)}" for label, probe in cells)]]
+    for variable, (by, says) in STUDIES.items():
+        for method in in_order(means.filter(variable=variable)["method"].unique()):
+            found = [means.filter(variable=variable, method=method, label=label, probe=probe) for label, probe in cells]
+            correlations = [f"{rank_correlation(points, by):+.2f}" for points in found]
+            table.append([says, describe_method(method).title, *correlations])
+    values = [["variable", "method", "value", "I(Z;T)", "H(Z\\|T)", "with a partner", *table[0][2:]]]
+    for (variable, method, value), rows in means.partition_by(
+        "variable", "method", "value", as_dict=True, maintain_order=True
+    ).items():
+        by_cell = {(row["label"], row["probe"]): row for row in rows.iter_rows(named=True)}
+        (first, *_) = by_cell.values()
+        about = [
+            str(variable),
+            describe_method(str(method)).title,
+            f"{value:g}" + (" (chosen)" if first["chosen"] else ""),
+        ]
+        clusters = [f"{first[name]:.2f}" for name in ("information", "conditional_entropy", "partner_share")]
+        values.append([*about, *clusters, *(f"{100 * by_cell[cell]['accuracy']:.1f}" for cell in cells)])
+    return "\n\n".join(
+        [
+            "Spearman's rank correlation of the accuracy on the test split with what was varied:",
+            _table(table),
+            "![Accuracy against what was varied](images/study.png)",
+            "Every training of the studies; accuracies in percent, information in bits:",
+            _table(values),
+        ]
+    )
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    head, *body = rows
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--collect", action="store_true", help="take the metric tables from the newest artifacts first")
+    if parser.parse_args().collect:
+        collect()
+    PAGE.write_text(build())
+    draw()

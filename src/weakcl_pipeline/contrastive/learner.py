@@ -1,0 +1,136 @@
+"""What learns: an encoder and its objective, with the optimiser that moves both and the precision they compute in."""
+
+from collections.abc import Callable, Mapping
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_device, resolve_precision
+from weakcl_pipeline.contrastive.encoder import Encoder
+from weakcl_pipeline.contrastive.metrics import alignment, uniformity
+from weakcl_pipeline.contrastive.objectives import FULL_VIEWS, Batch, Objective
+from weakcl_pipeline.contrastive.optimiser import OptimiserConfig, create_optimiser, set_learning_rate
+from weakcl_pipeline.contrastive.state import pack_optimiser, unpack_optimiser, with_prefix
+from weakcl_pipeline.contrastive.views import Views
+from weakcl_pipeline.images import AugmentationConfig
+
+Rows = npt.NDArray[np.int64]
+
+
+class Learner:
+    """An encoder and its objective, and all that a step of training changes.
+
+    Args:
+        encoder: Moved to the device.
+        objective: Likewise.
+        augmentation: How views are made.
+        optimiser: The optimiser; its learning rate is given step by step.
+        device: Where and in which precision to compute.
+
+    Attributes:
+        encoder: On the device.
+        objective: On the device.
+        device: The device.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        objective: Objective,
+        augmentation: AugmentationConfig,
+        optimiser: OptimiserConfig,
+        device: DeviceConfig,
+    ) -> None:
+        self.device = resolve_device(device.name)
+        self.encoder, self.objective = encoder.to(self.device), objective.to(self.device)
+        if device.channels_last:
+            for module in self._modules().values():  # an objective may have an encoder of its own
+                module.to(memory_format=torch.channels_last)
+        self._dtype = resolve_precision(device.precision, self.device)
+        self._embed_views: Callable[[Tensor], tuple[Tensor, Tensor]] = (
+            torch.compile(self._project) if device.compile else self._project
+        )
+        self._views = Views(augmentation, objective.small_crops)
+        self._clip_norm = optimiser.clip_norm
+        self._optimiser = create_optimiser(self.encoder, self.objective, optimiser)
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self._dtype == torch.float16)
+
+    def train(self) -> None:
+        """Put encoder and objective into training mode."""
+        self.encoder.train()
+        self.objective.train()
+
+    def step(
+        self,
+        pictures: Tensor,
+        samples: Rows,
+        clusters: Rows,
+        *,
+        size: int,
+        learning_rate: float,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Take one step of the optimiser.
+
+        Args:
+            pictures: uint8 (B, 3, H, W).
+            samples: Their positions in the train split, int64 (B,).
+            clusters: Their clusters, int64 (B,); negative for none.
+            size: Side of the full views in pixels.
+            learning_rate: Of this step.
+            generator: CPU generator of the augmentation.
+
+        Returns:
+            Loss (nats), alignment and uniformity of the batch, float32 (3,), on the device: reading them waits for it.
+        """
+        views = self._views(pictures.to(self.device, non_blocking=True), size, generator)
+        with autocast(self.device, self._dtype):
+            batch = self._embed(views, samples, clusters)
+            loss = self.objective.loss(batch)
+        self._descend(loss, learning_rate)
+        self.objective.after_step(self.encoder)
+        first, second = batch.z.detach()[: FULL_VIEWS * len(samples)].chunk(FULL_VIEWS)
+        return torch.stack([loss.detach(), alignment(first, second), uniformity(first)])
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return all that steps change: tensors, and what else there is, JSON-able."""
+        weights = {
+            f"{name}.{key}": tensor
+            for name, module in self._modules().items()
+            for key, tensor in module.state_dict().items()
+        }
+        return weights | pack_optimiser(self._optimiser), {"scaler": self._scaler.state_dict()}
+
+    def restore(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+        """Go back to what :meth:`state` returned; other names are passed over."""
+        for name, module in self._modules().items():
+            module.load_state_dict(with_prefix(tensors, f"{name}."))
+        unpack_optimiser(self._optimiser, tensors)
+        self._scaler.load_state_dict(metadata["scaler"])
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"encoder": self.encoder, "objective": self.objective}
+
+    def _embed(self, views: list[Tensor], samples: Rows, clusters: Rows) -> Batch:
+        features, z = (torch.cat(parts) for parts in zip(*map(self._embed_views, views), strict=True))
+        of_samples, of_clusters = (torch.from_numpy(ids).to(self.device) for ids in (samples, clusters))
+        return Batch(views[0], features, z, of_samples, of_clusters)
+
+    def _project(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.encoder(views)
+        return features, self.encoder.project(features)
+
+    def _descend(self, loss: Tensor, learning_rate: float) -> None:
+        set_learning_rate(self._optimiser, learning_rate)
+        self._optimiser.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if self._clip_norm is not None:
+            self._scaler.unscale_(self._optimiser)
+            parameters = chain.from_iterable(module.parameters() for module in self._modules().values())
+            torch.nn.utils.clip_grad_norm_(parameters, self._clip_norm)
+        self._scaler.step(self._optimiser)
+        self._scaler.update()

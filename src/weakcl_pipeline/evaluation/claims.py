@@ -1,0 +1,182 @@
+"""The claims of the paper, each held against what was measured.
+
+A claim says that a method is above others. It is looked at in every cell, a label by a probe, as the paired difference
+in test accuracy with its interval over test samples and seeds. A difference counts for the claim, or against it, where
+its interval excludes 0, and is open otherwise.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
+
+from weakcl_pipeline.evaluation.accuracies import Accuracies
+from weakcl_pipeline.evaluation.bootstrap import named_interval
+from weakcl_pipeline.evaluation.figures import PROBES
+from weakcl_pipeline.evaluation.methods import LOWER, METHOD, UPPER, describe_method
+
+Verdict = Literal["holds", "holds in part", "contradicted in part", "does not hold", "open", "not measured"]
+
+_MOST = 0.5  # of a gap
+_SCHEMA = pl.Schema(
+    {"claim": pl.Int64()}
+    | dict.fromkeys(["label", "probe", "method", "rival"], pl.String())
+    | {"seeds": pl.List(pl.Int64())}
+    | {f"{name}{end}": pl.Float64() for name in ("difference", "gap_closed") for end in ("", "_low", "_high")}
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is claimed of a method.
+
+    Attributes:
+        number: The paper's first, second and third, and what goes beyond it.
+        text: The claim in words.
+        method: The method that it is about.
+        rivals: The methods that it must be above.
+        command: What measures it.
+        closes_gap: Whether most of the gap between the references must be closed, too.
+    """
+
+    number: int
+    text: str
+    method: str
+    rivals: tuple[str, ...]
+    command: str
+    closes_gap: bool = False
+
+
+CLAIMS = (
+    Claim(
+        1,
+        "Auxiliary information closes most of the gap between self-supervised and supervised representations",
+        METHOD,
+        (LOWER,),
+        "kedro run",
+        closes_gap=True,
+    ),
+    Claim(
+        2,
+        "Cl-InfoNCE beats the other ways to use auxiliary information",
+        METHOD,
+        ("cluster_cross_entropy", "attribute_prediction", "cmc"),
+        "kedro run --pipelines=compare",
+    ),
+    Claim(
+        3,
+        "With k-means clusters, Cl-InfoNCE is a strong unsupervised learner",
+        "iterative",
+        (LOWER, "pcl", "swav"),
+        "kedro run --pipelines=compare",
+    ),
+    Claim(
+        4,
+        "Beyond the paper: weighing positives by how alike their attributes are beats hard clusters",
+        "affinity",
+        (METHOD,),
+        "kedro run --pipelines=compare",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the measurements say of a claim.
+
+    Attributes:
+        claim: The claim.
+        verdict: ``holds`` where every difference counts for it; ``holds in part`` where some do and none against it;
+            ``contradicted in part`` where some count for it and some against; ``does not hold`` where some count
+            against it and none for it; ``open`` where none counts. The first claim needs half of the gap closed too.
+        text: The verdict in figures.
+        rows: Of the claims' table, in its order.
+    """
+
+    claim: Claim
+    verdict: Verdict
+    text: str
+    rows: pl.DataFrame
+
+
+def check_claims(accuracies: Mapping[tuple[str, str], Accuracies], confidence: float) -> pl.DataFrame:
+    """Tabulate the differences that the claims are about.
+
+    Args:
+        accuracies: Of the methods, as far as they were trained.
+        confidence: Of the intervals.
+
+    Returns:
+        A row for each claim, label, probe on all train labels, and rival: ``claim`` (its number), ``label``, ``probe``,
+        ``method``, ``rival``, ``seeds`` (those that both have), ``difference`` (method minus rival, in shares) and
+        ``gap_closed`` (by the method; null where there is no gap, and for all claims but the first), both with ``_low``
+        and ``_high``.
+    """
+    rows: list[dict[str, Any]] = []
+    for claim in CLAIMS:
+        for (label, probe), measured in accuracies.items():
+            if probe not in PROBES:
+                continue
+            for rival in claim.rivals:
+                difference = measured.difference(claim.method, rival, confidence)
+                if difference is None:
+                    continue
+                gap = measured.gap_closed(claim.method, LOWER, UPPER, confidence) if claim.closes_gap else None
+                rows.append(
+                    {
+                        "claim": claim.number,
+                        "label": label,
+                        "probe": probe,
+                        "method": claim.method,
+                        "rival": rival,
+                        "seeds": measured.shared_seeds(claim.method, rival),
+                    }
+                    | named_interval("difference", difference)
+                    | named_interval("gap_closed", gap)
+                )
+    return pl.DataFrame(rows, schema=_SCHEMA)
+
+
+def judge(claims: pl.DataFrame) -> list[Judgement]:
+    """Say of each claim whether it holds, from the table of :func:`check_claims`."""
+    return [_judge(claim, claims.filter(pl.col("claim") == claim.number)) for claim in CLAIMS]
+
+
+def _judge(claim: Claim, rows: pl.DataFrame) -> Judgement:
+    missing = [describe_method(name).title for name in claim.rivals if name not in rows["rival"]]
+    if rows.is_empty():
+        return Judgement(claim, "not measured", f"Not measured in this run; `{claim.command}` does.", rows)
+    won = rows.filter(pl.col("difference_low") > 0).height
+    lost = rows.filter(pl.col("difference_high") < 0).height
+    text = (
+        f"{describe_method(claim.method).title}, of {rows.height} differences to {_names(rows)}: {won} above 0, {lost}"
+        f" below, {rows.height - won - lost} that may be due to chance."
+    )
+    # A gap that may be 0 has no interval: whatever share of it is closed says nothing.
+    shares = rows.filter(pl.col("gap_closed_low").is_not_null())["gap_closed"].to_list()
+    if claim.closes_gap:
+        text += f" {_gap(shares)}"
+    if missing:
+        text += f" {', '.join(missing)} {'was' if len(missing) == 1 else 'were'} not trained: `{claim.command}`."
+    enough = not missing and (not claim.closes_gap or min(shares, default=0) >= _MOST)
+    return Judgement(claim, _verdict(won, lost, rows.height, enough=enough), text, rows)
+
+
+def _verdict(won: int, lost: int, total: int, *, enough: bool) -> Verdict:
+    if lost:
+        return "contradicted in part" if won else "does not hold"
+    if won == total and enough:
+        return "holds"
+    return "holds in part" if won else "open"
+
+
+def _gap(shares: Sequence[float]) -> str:
+    if not shares:
+        return "There is no gap to supervised training beyond chance, or it was not measured."
+    ends = dict.fromkeys(f"{share:.0%}" for share in (min(shares), max(shares)))
+    return f"Where there is a gap, {' to '.join(ends)} of it is closed."
+
+
+def _names(rows: pl.DataFrame) -> str:
+    return ", ".join(describe_method(name).title for name in rows["rival"].unique(maintain_order=True))

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+import torch
+
+from tests.contrastive.test_encoder import tiny
+from tests.evaluation.data import make_images, make_samples
+from weakcl_pipeline.contrastive import DeviceConfig, embed, embed_views
+from weakcl_pipeline.images import Augmentation, AugmentationConfig
+
+DEVICE = DeviceConfig(name="cpu", precision="fp32")
+UNCHANGED = AugmentationConfig(
+    crop_scale=(1, 1), crop_ratio=(1, 1), flip_probability=0, jitter_probability=0, grey_probability=0
+)
+ROWS = np.array([5, 0, 3, 3])
+
+
+@pytest.fixture(scope="module")
+def images():
+    return make_images(make_samples(train=8, val=4, test=4), size=16)
+
+
+def test_rows_come_in_the_order_asked_for(images):
+    whole = embed(tiny(), images, DEVICE)
+    np.testing.assert_allclose(embed(tiny(), images, DEVICE, rows=ROWS), whole[ROWS], rtol=1e-5, atol=1e-6)
+
+
+def test_views_that_change_nothing_have_the_pictures_features(images):
+    views = embed_views(tiny(), images, Augmentation(UNCHANGED), DEVICE, ROWS, torch.Generator())
+    expected = torch.from_numpy(embed(tiny(), images, DEVICE, rows=ROWS))
+    torch.testing.assert_close(views, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_views_come_from_the_generator_and_from_nothing_else(images):
+    def features(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return embed_views(tiny(), images, Augmentation(AugmentationConfig()), DEVICE, ROWS, generator)
+
+    assert torch.equal(features(1), features(1))
+    assert not torch.allclose(features(1), features(2))
+    assert not torch.allclose(features(1)[2], features(1)[3])  # the same picture, augmented twice
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_encoder_is_frozen_meanwhile_and_left_in_its_mode(images, training):
+    encoder = tiny().train(training)
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    features = embed_views(encoder, images, Augmentation(UNCHANGED), DEVICE, ROWS, torch.Generator())
+    assert not features.requires_grad
+    assert encoder.training == training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.state_dict().items())

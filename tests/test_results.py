@@ -1,0 +1,48 @@
+"""docs/results.md says what its metric tables say."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def builder():
+    spec = importlib.util.spec_from_file_location("build_results", ROOT / "docs/build_results.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_parts_are_those_of_the_tables(builder):
+    assert builder.build() == (ROOT / "docs/results.md").read_text()
+
+
+def test_every_picture_and_table_it_names_is_there():
+    page = (ROOT / "docs/results.md").read_text()
+    named = re.findall(r"\]\(([^)#:]+)\)", page)
+    assert named
+    assert [name for name in named if not (ROOT / "docs" / name).is_file()] == []
+
+
+def test_a_changed_table_changes_the_page(builder, tmp_path, monkeypatch):
+    for table in (ROOT / "docs/results").glob("*.csv"):
+        (tmp_path / table.name).write_text(table.read_text())
+    seeds = pl.read_csv(tmp_path / "seeds.csv")
+    chosen = (pl.col("method") == "attribute") & (pl.col("probe") == "linear") & (pl.col("label") == "group")
+    seeds.with_columns(accuracy=pl.when(chosen).then(0.123).otherwise("accuracy")).write_csv(tmp_path / "seeds.csv")
+    monkeypatch.setattr(builder, "TABLES", tmp_path)
+    (row,) = [line for line in builder.build().splitlines() if line.startswith("| Attributes | 12.3 / 12.3")]
+    assert row not in (ROOT / "docs/results.md").read_text()
+
+
+def test_a_page_without_a_part_says_which(builder, tmp_path, monkeypatch):
+    page = tmp_path / "results.md"
+    page.write_text((ROOT / "docs/results.md").read_text().replace("<!-- end: study -->", ""))
+    monkeypatch.setattr(builder, "PAGE", page)
+    with pytest.raises(SystemExit, match="no part 'study'"):
+        builder.build()
