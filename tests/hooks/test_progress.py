@@ -1,8 +1,9 @@
 import logging
 
+import pytest
 from kedro.pipeline import Node
 
-from weakcl_pipeline.hooks import ProgressHook
+from weakcl_pipeline.hooks import ProgressHook, progress
 
 
 def test_a_node_is_announced_timed_and_what_it_measured_is_told_with_its_method(caplog):
@@ -23,3 +24,17 @@ def test_a_guess_has_no_probes_to_tell_of(caplog):
         hook.before_node_run(node)
         hook.after_node_run(node, {"majority.metrics": {"labels": {"group": {"majority": {"accuracy": 0.2}}}}})
     assert len(caplog.messages) == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.04, "0.0 s"), (59.94, "59.9 s"), (59.96, "1 min 0 s"), (179.7, "3 min 0 s"), (3605, "60 min 5 s")],
+)
+def test_times_are_never_told_as_sixty_seconds(seconds, told, monkeypatch, caplog):
+    clock = iter([100.0, 100.0 + seconds])
+    monkeypatch.setattr(progress, "perf_counter", lambda: next(clock))
+    hook, node = ProgressHook(), Node(lambda: None, None, "supervised.encoder", name="supervised.train")
+    with caplog.at_level(logging.INFO, logger="weakcl_pipeline"):
+        hook.before_node_run(node)
+        hook.after_node_run(node, {})
+    assert caplog.messages[-1] == f"supervised.train took {told}"

@@ -65,8 +65,10 @@ def _log_accuracies(method: str, labels: Mapping[str, Mapping[str, Any]]) -> Non
 
 
 def _duration(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes:.0f} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
+    if seconds < 59.95:  # from there on it would be rounded to 60.0
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
 
 
 def _relative(path: Path) -> Path:
