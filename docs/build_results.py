@@ -9,7 +9,7 @@ Generated parts stand between `<!-- begin: name -->` and `<!-- end: name -->`; a
 import argparse
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ DOCS = Path(__file__).parent
 TABLES, IMAGES, PAGE = DOCS / "results", DOCS / "images", DOCS / "results.md"
 REPORTING = DOCS.parent / "data" / "08_reporting"
 CONFIDENCE = 0.95
+
+Cell = tuple[str, str]  # a label and a probe
 
 # What each study says: the column that its accuracies are held against, and the direction the paper expects.
 STUDIES = {
@@ -114,9 +116,9 @@ def _claim(judgement: Judgement) -> str:
     parts = [f"### {claim.text}: {judgement.verdict}", judgement.text]
     if len(rows):
         cells = rows.select("label", "probe").unique(maintain_order=True).rows()
-        table = [["against", *(f"{label}, {probe_title(probe)}" for label, probe in cells)]]
+        table = [["against", *_titles(cells)]]
         for rival in rows["rival"].unique(maintain_order=True):
-            found = {(row["label"], row["probe"]): row for row in rows.filter(rival=rival).iter_rows(named=True)}
+            found = _by_cell(rows.filter(rival=rival))
             table.append([describe_method(rival).title, *(_difference(found.get(cell)) for cell in cells)])
         seeds = ", ".join(rows["seeds"].explode().unique().sort())
         about = f"Differences in points, with their 95 % intervals over test emoji and seeds; seeds {seeds}."
@@ -139,9 +141,9 @@ def _difference(row: dict[str, Any] | None) -> str:
 def _comparison(comparison: pl.DataFrame) -> str:
     shown = comparison.filter(pl.col("probe").is_in(list(PROBES)))
     cells = shown.select("label", "probe").unique(maintain_order=True).rows()
-    table = [["method", *(f"{label}, {probe_title(probe)}" for label, probe in cells), "training", "images/s"]]
+    table = [["method", *_titles(cells), "training", "images/s"]]
     for method in in_order(shown["method"].unique()):
-        rows = {(row["label"], row["probe"]): row for row in shown.filter(method=method).iter_rows(named=True)}
+        rows = _by_cell(shown.filter(method=method))
         (first, *_) = rows.values()
         cost = (
             ["", ""] if first["seconds"] is None else [f"{first['seconds']:.0f} s", f"{first['images_per_second']:.0f}"]
@@ -164,7 +166,7 @@ def _seeds(seeds: pl.DataFrame) -> str:
         .sort("label", "probe", descending=[False, True])
         .rows()
     )
-    table = [["method", *(f"{label}, {probe_title(probe)}" for label, probe in cells)]]
+    table = [["method", *_titles(cells)]]
     for method in in_order(seeds["method"].unique()):
         own = seeds.filter(method=method).sort("seed")
         values = [own.filter(label=label, probe=probe)["accuracy"] for label, probe in cells]
@@ -177,34 +179,79 @@ def _seeds(seeds: pl.DataFrame) -> str:
 def _study(study: pl.DataFrame) -> str:
     means = mean_over_seeds(study)
     cells = study.select("label", "probe").unique(maintain_order=True).rows()
-    table = [["accuracy", "method", *(f"{label}, {probe_title(probe)}" for label, probe in cells)]]
+    table = [["accuracy", "method", *_titles(cells)]]
     for variable, (by, says) in STUDIES.items():
         for method in in_order(means.filter(variable=variable)["method"].unique()):
-            found = [means.filter(variable=variable, method=method, label=label, probe=probe) for label, probe in cells]
-            correlations = [f"{rank_correlation(points, by):+.2f}" for points in found]
+            points = [
+                means.filter(variable=variable, method=method, label=label, probe=probe) for label, probe in cells
+            ]
+            correlations = [f"{rank_correlation(measured, by):+.2f}" for measured in points]
             table.append([says, describe_method(method).title, *correlations])
     values = [["variable", "method", "value", "I(Z;T)", "H(Z\\|T)", "with a partner", *table[0][2:]]]
     for (variable, method, value), rows in means.partition_by(
         "variable", "method", "value", as_dict=True, maintain_order=True
     ).items():
-        by_cell = {(row["label"], row["probe"]): row for row in rows.iter_rows(named=True)}
-        (first, *_) = by_cell.values()
+        found = _by_cell(rows)
+        (first, *_) = found.values()
         about = [
             str(variable),
             describe_method(str(method)).title,
             f"{value:g}" + (" (chosen)" if first["chosen"] else ""),
         ]
         clusters = [f"{first[name]:.2f}" for name in ("information", "conditional_entropy", "partner_share")]
-        values.append([*about, *clusters, *(f"{100 * by_cell[cell]['accuracy']:.1f}" for cell in cells)])
+        values.append([*about, *clusters, *(f"{100 * found[cell]['accuracy']:.1f}" for cell in cells)])
     return "\n\n".join(
         [
             "Spearman's rank correlation of the accuracy on the test split with what was varied:",
             _table(table),
             "![Accuracy against what was varied](images/study.png)",
+            "Cluster-aware batches against uniform ones at every granularity, differences in points; the shares are of"
+            " anchors that have a partner in their batch:",
+            _samplers(means, cells),
+            "What is lost when cells of the attribute table are deleted, in points:",
+            _losses(means, cells),
             "Every training of the studies; accuracies in percent, information in bits:",
             _table(values),
         ]
     )
+
+
+def _samplers(means: pl.DataFrame, cells: Sequence[Cell]) -> str:
+    table = [["binary attributes k", "uniform", "cluster-aware", *_titles(cells), "mean"]]
+    aware, uniform = (means.filter(variable=f"granularity, {name} batches") for name in ("cluster_aware", "uniform"))
+    for k in aware["value"].unique().sort():
+        found = [_by_cell(rows.filter(value=k)) for rows in (uniform, aware)]
+        shares = [f"{100 * rows[cells[0]]['partner_share']:.0f} %" for rows in found]
+        table.append([f"{k:g}", *shares, *_points(found[1], found[0], cells)])
+    return _table(table)
+
+
+def _losses(means: pl.DataFrame, cells: Sequence[Cell]) -> str:
+    table = [["share of the cells", "method", *_titles(cells), "mean"]]
+    missing = means.filter(variable="missing")
+    whole = missing.filter(value=0)
+    for share in missing.filter(pl.col("value") > 0)["value"].unique().sort():
+        for method in in_order(missing["method"].unique()):
+            kept, lost = (_by_cell(rows.filter(method=method)) for rows in (whole, missing.filter(value=share)))
+            table.append([f"{share:.0%}", describe_method(method).title, *_points(lost, kept, cells)])
+    return _table(table)
+
+
+def _by_cell(rows: pl.DataFrame) -> dict[Cell, dict[str, Any]]:
+    """Return the row of each label and probe."""
+    return {(row["label"], row["probe"]): row for row in rows.iter_rows(named=True)}
+
+
+def _points(
+    found: Mapping[Cell, dict[str, Any]], reference: Mapping[Cell, dict[str, Any]], cells: Sequence[Cell]
+) -> list[str]:
+    """Return the differences in accuracy in points, cell by cell, and their mean."""
+    differences = [100 * (found[cell]["accuracy"] - reference[cell]["accuracy"]) for cell in cells]
+    return [f"{value:+.1f}" for value in [*differences, sum(differences) / len(differences)]]
+
+
+def _titles(cells: Sequence[Cell]) -> list[str]:
+    return [f"{label}, {probe_title(probe)}" for label, probe in cells]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
