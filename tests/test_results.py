@@ -29,15 +29,34 @@ def test_every_picture_and_table_it_names_is_there():
     assert [name for name in named if not (ROOT / "docs" / name).is_file()] == []
 
 
-def test_a_changed_table_changes_the_page(builder, tmp_path, monkeypatch):
+@pytest.fixture
+def tables(builder, tmp_path, monkeypatch):
     for table in (ROOT / "docs/results").glob("*.csv"):
         (tmp_path / table.name).write_text(table.read_text())
-    seeds = pl.read_csv(tmp_path / "seeds.csv")
-    chosen = (pl.col("method") == "attribute") & (pl.col("probe") == "linear") & (pl.col("label") == "group")
-    seeds.with_columns(accuracy=pl.when(chosen).then(0.123).otherwise("accuracy")).write_csv(tmp_path / "seeds.csv")
     monkeypatch.setattr(builder, "TABLES", tmp_path)
+    return tmp_path
+
+
+def test_a_changed_table_changes_the_page(builder, tables):
+    seeds = pl.read_csv(tables / "seeds.csv")
+    chosen = (pl.col("method") == "attribute") & (pl.col("probe") == "linear") & (pl.col("label") == "group")
+    seeds.with_columns(accuracy=pl.when(chosen).then(0.123).otherwise("accuracy")).write_csv(tables / "seeds.csv")
     (row,) = [line for line in builder.build().splitlines() if line.startswith("| Attributes | 12.3 / 12.3")]
     assert row not in (ROOT / "docs/results.md").read_text()
+
+
+def test_studies_are_told_by_their_differences(builder, tables):
+    study = pl.read_csv(tables / "study.csv", infer_schema_length=None)
+    aware = pl.col("variable") == "granularity, cluster_aware batches"
+    rare = (pl.col("variable") == "missing") & (pl.col("value") == 0.3) & (pl.col("method") == "affinity")
+    accuracy = pl.when(aware).then(0.52).when(rare).then(0.45).otherwise(0.5)
+    study.with_columns(accuracy=accuracy, partner_share=pl.when(aware).then(0.9).otherwise(0.4)).write_csv(
+        tables / "study.csv"
+    )
+    lines = builder.build().splitlines()
+    assert "| 200 | 40 % | 90 % | +2.0 | +2.0 | +2.0 | +2.0 | +2.0 |" in lines
+    assert "| 30% | Affinity | -5.0 | -5.0 | -5.0 | -5.0 | -5.0 |" in lines
+    assert "| 30% | Attributes | +0.0 | +0.0 | +0.0 | +0.0 | +0.0 |" in lines
 
 
 def test_a_page_without_a_part_says_which(builder, tmp_path, monkeypatch):
