@@ -6,6 +6,7 @@ from weakcl_pipeline.datasets.checkpoints import CheckpointsDataset
 from weakcl_pipeline.datasets.handed import HandedDataset, InputsLineageDataset, RepeatsDataset
 from weakcl_pipeline.datasets.html import HtmlDataset
 from weakcl_pipeline.datasets.lineage import Lineage, Provenance
+from weakcl_pipeline.datasets.source import SourceDataset
 from weakcl_pipeline.datasets.table import TableDataset
 from weakcl_pipeline.datasets.tensors import TensorsDataset
 
@@ -20,6 +21,7 @@ __all__ = [
     "Lineage",
     "Provenance",
     "RepeatsDataset",
+    "SourceDataset",
     "TableDataset",
     "TensorsDataset",
 ]

@@ -18,6 +18,7 @@ from weakcl_pipeline.datasets import (
     InputsLineageDataset,
     Provenance,
     RepeatsDataset,
+    SourceDataset,
 )
 from weakcl_pipeline.datasets.handed import InputsLineage, Repeats
 from weakcl_pipeline.datasets.lineage import InputRecord, hash_of, hash_of_path
@@ -194,6 +195,9 @@ def _is_material(name: str, catalog: DataCatalog) -> bool:
 
 
 def _raw_origin(name: str, dataset: AbstractDataset[Any, Any] | None) -> Origin:
+    if isinstance(dataset, SourceDataset):
+        content = dataset.content_hash()
+        return Origin(name, content, content, recipe=content)
     described = dataset._describe() if dataset is not None else {}
     location = described.get("filepath") or described.get("path")
     if not location or described.get("protocol", "file") != "file":

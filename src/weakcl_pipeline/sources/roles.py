@@ -16,7 +16,6 @@ class IngestionConfig(Config):
     """The roles of the columns of `raw_samples`.
 
     Attributes:
-        source: The kind of raw data, a name in `SOURCES`.
         id_column: Unique name of each sample; becomes `sample_id`.
         image_column: The encoded picture (binary), or its path below `images.root` (text).
         split_column: Which split a sample belongs to.
@@ -30,7 +29,6 @@ class IngestionConfig(Config):
         leak_tolerance: An attribute is refused if it leaves at most this share of a label's entropy.
     """
 
-    source: str = "table"
     id_column: str
     image_column: str
     split_column: str

@@ -1,85 +1,30 @@
 """The generic source: one table whose rows are samples, its pictures inside it or in a folder."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import polars as pl
+from polars.exceptions import PolarsError
 
-from weakcl_pipeline.attributes.leaks import refuse_leaks
-from weakcl_pipeline.attributes.schema import Schema, specs_of, type_attributes
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.sources.checks import (
-    check_groups,
-    check_ids,
-    check_raw_table,
-    check_samples,
-    check_split_values,
-)
-from weakcl_pipeline.sources.roles import IngestionConfig
+from weakcl_pipeline.sources.base import Source
 
 
-def read_table(raw: pl.DataFrame, config: IngestionConfig) -> tuple[pl.DataFrame, Schema]:
-    """Type a raw table by the roles of its columns; every row is kept, in its order.
+class Table(Source):
+    """A table in a Parquet file."""
 
-    Args:
-        raw: One row per sample, any columns.
-        config: Which column is what.
+    def scan(self) -> pl.LazyFrame:
+        """Return the table as it is."""
+        (file,) = self.files()
+        try:
+            table = pl.scan_parquet(file)
+            table.collect_schema()
+        except (PolarsError, OSError) as error:
+            raise InputError(f"{file}: not a table in Parquet: {error}") from error
+        return table
 
-    Returns:
-        The sample table: `sample_id`, `split`, `group` (null where there is none), `image` (the path as
-        given, or `<column>[<row>]` for a picture inside the table; null where there is none),
-        `label_<name>` per label, then one typed column per attribute. And the schema of the attributes.
-
-    Raises:
-        InputError: The table cannot be used: a missing column, repeated ids, an unknown split, a group in
-            several splits, an empty split, a label with one value, a cell that does not fit its attribute's
-            kind, or an attribute that gives a label away.
-    """
-    check_raw_table(raw, config)
-    samples = _samples(raw, config)
-    check_samples(samples, config.labels, "raw_samples")
-    attributes, schema = type_attributes(
-        raw,
-        config.attributes,
-        undeclared=config.undeclared,
-        reserved={*config.role_columns(), *config.ignore},
-    )
-    train = samples["split"] == "train"
-    labels = samples.filter(train).select(pl.col(f"label_{name}").alias(name) for name in config.labels)
-    refuse_leaks(attributes.filter(train), labels, specs_of(schema), config.leak_tolerance)
-    clash = [name for name in attributes.columns if name in samples.columns]
-    if clash:
-        raise InputError(
-            f"raw_samples: attribute column '{clash[0]}' has the name of a column of the sample table"
-            f" ({', '.join(samples.columns)}). Rename it, or leave it out of the attributes."
-        )
-    return samples.hstack(attributes), schema
-
-
-def _samples(raw: pl.DataFrame, config: IngestionConfig) -> pl.DataFrame:
-    ids = raw[config.id_column].cast(pl.String)
-    check_ids(ids, config.id_column)
-    raw_splits = raw[config.split_column].cast(pl.String)
-    check_split_values(raw_splits, config)
-    groups = (
-        pl.repeat(None, raw.height, dtype=pl.String, eager=True)
-        if config.group_column is None
-        else raw[config.group_column].cast(pl.String)
-    )
-    samples = pl.DataFrame(
-        {
-            "sample_id": ids,
-            "split": raw_splits.replace_strict(config.split_values, return_dtype=pl.String),
-            "group": groups,
-            "image": image_references(raw[config.image_column]),
-        }
-        | {f"label_{name}": raw[name].cast(pl.String) for name in config.labels}
-    )
-    check_groups(samples, config.group_column or "")
-    return samples
-
-
-def image_references(images: pl.Series) -> pl.Series:
-    """Where the picture of each row is: the path as given, or `<column>[<row>]` for bytes in the table."""
-    if images.dtype == pl.String:
-        return images
-    names = [f"{images.name}[{row}]" for row in range(len(images))]
-    inside = pl.Series(names, dtype=pl.String)
-    return inside.set(images.is_null(), None) if images.null_count() else inside
+    def files(self) -> Sequence[Path]:
+        """Return the file."""
+        if not self.path.is_file():
+            raise InputError(f"raw_samples: there is no file {self.path}. Put it there, or correct the catalog.")
+        return [self.path]

@@ -49,7 +49,7 @@ def raw_samples():
 def run(max_bad_fraction):
     """Every artifact of the stage, its nodes run in order."""
     artifacts = {
-        "raw_samples": raw_samples(),
+        "raw_samples": raw_samples().lazy(),
         "params:ingestion": CONFIG,
         "params:images": ImagesConfig(size=8, max_bad_fraction=max_bad_fraction),
     }
@@ -96,7 +96,7 @@ def emoji():
 
 
 def test_the_emoji_configuration_reads_the_emoji_table(emoji):
-    samples, schema = type_samples(emoji, EMOJI)
+    samples, schema = type_samples(emoji.lazy(), EMOJI)
     assert samples.height == 7578
     assert {name: entry["kind"] for name, entry in schema.items()} == {
         "tags": "tags", "gender": "categorical", "vendor": "categorical", "unicode_version": "continuous",

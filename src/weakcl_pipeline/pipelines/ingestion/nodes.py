@@ -11,7 +11,7 @@ from weakcl_pipeline.images.pack import pack_images as pack
 from weakcl_pipeline.sources import IngestionConfig, accept, read_samples
 
 
-def type_samples(raw_samples: pl.DataFrame, ingestion: IngestionConfig) -> tuple[pl.DataFrame, Schema]:
+def type_samples(raw_samples: pl.LazyFrame, ingestion: IngestionConfig) -> tuple[pl.DataFrame, Schema]:
     """Give the raw columns their roles and types, and check them before any picture is decoded.
 
     Args:
@@ -21,11 +21,11 @@ def type_samples(raw_samples: pl.DataFrame, ingestion: IngestionConfig) -> tuple
     Returns:
         `sample_table` and `attribute_schema`.
     """
-    return read_samples(raw_samples, ingestion)
+    return read_samples(raw_samples.collect(), ingestion)
 
 
 def pack_images(
-    raw_samples: pl.DataFrame, sample_table: pl.DataFrame, ingestion: IngestionConfig, images: ImagesConfig
+    raw_samples: pl.LazyFrame, sample_table: pl.DataFrame, ingestion: IngestionConfig, images: ImagesConfig
 ) -> tuple[pa.Table, pl.DataFrame]:
     """Decode, check and resize every picture once.
 
@@ -38,8 +38,8 @@ def pack_images(
     Returns:
         `image_store` and `image_rejects`.
     """
-    encoded = zip(sample_table["sample_id"], raw_samples[ingestion.image_column], strict=True)
-    return pack(encoded, images)
+    pictures = raw_samples.select(ingestion.image_column).collect().to_series()
+    return pack(zip(sample_table["sample_id"], pictures, strict=True), images)
 
 
 def accept_samples(

@@ -4,7 +4,7 @@ import pytest
 from weakcl_pipeline.attributes.schema import AttributeSpec
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources import IngestionConfig, read_samples
-from weakcl_pipeline.sources.table import image_references
+from weakcl_pipeline.sources.samples import image_references
 
 CONFIG = IngestionConfig(
     id_column="name",
@@ -190,10 +190,6 @@ def test_leaks_are_looked_for_in_train_only():
 def test_an_attribute_named_like_a_role_is_refused():
     raw = raw_table().rename({"words": "split"})
     assert "'split'" in refused(raw, config_with(attributes={"split": {"kind": "tags"}}))
-
-
-def test_an_unknown_source_is_refused_with_the_known_ones():
-    assert "there are: table" in refused(raw_table(), config_with(source="tabel"))
 
 
 @pytest.mark.parametrize(

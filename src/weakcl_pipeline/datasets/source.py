@@ -1,0 +1,75 @@
+"""Raw data, read by the source that knows its form."""
+
+from typing import Any
+
+import polars as pl
+from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import TablePreview
+from pydantic import ValidationError
+
+from weakcl_pipeline.datasets.lineage import hash_of, sha256_of
+from weakcl_pipeline.datasets.preview import table_preview
+from weakcl_pipeline.sources import SOURCES
+
+
+class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
+    """The raw table of one of `SOURCES`; it is read and never written.
+
+    Example:
+        .. code-block:: yaml
+
+            raw_samples:
+              type: weakcl_pipeline.datasets.SourceDataset
+              source: table
+              path: data/01_raw/mine/table.parquet
+
+    Args:
+        source: A name in `SOURCES`.
+        metadata: For plug-ins such as Kedro-Viz.
+        **options: The fields of the source, ``path`` first of all.
+
+    Raises:
+        DatasetError: There is no such source, or it does not take these options.
+    """
+
+    def __init__(self, *, source: str, metadata: dict[str, Any] | None = None, **options: Any) -> None:
+        if source not in SOURCES:
+            raise DatasetError(f"source: there is no '{source}'; there are: {', '.join(SOURCES)}.")
+        try:
+            self._source = SOURCES[source].model_validate(options)
+        except ValidationError as error:
+            raise DatasetError(f"source '{source}': {error}") from error
+        self._name = source
+        self.metadata = metadata
+
+    def load(self) -> pl.LazyFrame:
+        """Return the raw table, unread.
+
+        Raises:
+            InputError: A file is missing or not as its format says.
+        """
+        return self._source.scan()
+
+    def save(self, data: None) -> None:
+        """Refuse to write.
+
+        Raises:
+            DatasetError: Always.
+        """
+        raise DatasetError("raw data is read and never written")
+
+    def content_hash(self) -> str:
+        """Return the hash of the content of all files that the raw table is made from.
+
+        Raises:
+            InputError: A file is missing.
+        """
+        return hash_of([sha256_of(file) for file in self._source.files()])
+
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """Return the first rows for Kedro-Viz."""
+        head = self.load().head(nrows).collect()
+        return table_preview(head.columns, head.rows())
+
+    def _describe(self) -> dict[str, Any]:
+        return {"source": self._name, **self._source.model_dump(mode="json")}

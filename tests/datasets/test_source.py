@@ -1,0 +1,57 @@
+import polars as pl
+import pytest
+from kedro.io import DatasetError
+
+from weakcl_pipeline.datasets import SourceDataset
+from weakcl_pipeline.errors import InputError
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "table.parquet"
+    pl.DataFrame({"name": ["a", "b", "c"], "words": [["x"], [], None]}).write_parquet(path)
+    return path
+
+
+def test_it_loads_what_its_source_reads(table):
+    loaded = SourceDataset(source="table", path=table.as_posix()).load()
+    assert loaded.collect().equals(pl.read_parquet(table))
+
+
+def test_the_content_is_hashed_and_not_the_place(table, tmp_path):
+    elsewhere = tmp_path / "elsewhere.parquet"
+    elsewhere.write_bytes(table.read_bytes())
+    first, second = (SourceDataset(source="table", path=path.as_posix()) for path in (table, elsewhere))
+    assert first.content_hash() == second.content_hash()
+    pl.read_parquet(table).head(2).write_parquet(table)
+    assert first.content_hash() != second.content_hash()
+
+
+def test_preview_shows_the_first_rows(table):
+    preview = SourceDataset(source="table", path=table.as_posix()).preview(nrows=2)
+    assert preview["columns"] == ["name", "words"]
+    assert [row[0] for row in preview["data"]] == ["a", "b"]
+
+
+def test_a_source_or_an_option_that_is_not_there_is_named(table):
+    with pytest.raises(DatasetError, match="source: there is no 'tabel'; there are: table"):
+        SourceDataset(source="tabel", path=table.as_posix())
+    with pytest.raises(DatasetError, match=r"(?s)source 'table'.*separatr"):
+        SourceDataset(source="table", path=table.as_posix(), separatr=";")
+
+
+def test_a_missing_or_foreign_file_is_named(tmp_path):
+    dataset = SourceDataset(source="table", path=(tmp_path / "no.parquet").as_posix())
+    with pytest.raises(InputError, match=r"there is no file .*no.parquet"):
+        dataset.content_hash()
+    with pytest.raises(DatasetError) as error:
+        dataset.load()
+    assert isinstance(error.value.__cause__, InputError)  # what the command line tells of it
+    (tmp_path / "no.parquet").write_text("name;words")
+    with pytest.raises(DatasetError, match=r"no.parquet: not a table in Parquet"):
+        dataset.load()
+
+
+def test_raw_data_is_never_written(table):
+    with pytest.raises(DatasetError, match="never written"):
+        SourceDataset(source="table", path=table.as_posix()).save(pl.LazyFrame())
