@@ -3,7 +3,8 @@
 The affinity is Gower's general coefficient of similarity ("A General Coefficient of Similarity and Some of Its
 Properties", Biometrics 1971): the weighted mean of one similarity per attribute, over the attributes known of both
 samples. A missing value adds nothing to numerator and denominator: it is neither equal to another missing value nor
-different from anything. A pair with nothing known in common has affinity 0.
+different from anything. A pair of which nothing is known in common has no affinity: NaN, which is not 0, the affinity
+of two samples that are known to share nothing.
 
 An attribute counts by how much it says of the pair, in bits, times its weight in `AffinityConfig`. The information
 content of a tag is -log2 of its share of the train samples whose tags are known; so rare tags count more than common
@@ -83,7 +84,7 @@ class Affinity(nn.Module):
         super().__init__()
         config = config or AffinityConfig()
         _check(specs, config)
-        flags = [name for name, spec in specs.items() if spec.kind == AttributeKind.BOOL and attributes[name].any()]
+        flags = [name for name, spec in specs.items() if spec.kind == AttributeKind.BOOL]
         others = [name for name, spec in specs.items() if spec.kind != AttributeKind.BOOL]
         self._parts = nn.ModuleList(_by_column(attributes[name], specs[name], config.width) for name in others)
         weights = [config.weights.get(name, 1.0) for name in others]
@@ -100,15 +101,17 @@ class Affinity(nn.Module):
             columns: Positions in the train split, int64 (B,).
 
         Returns:
-            Affinities in [0, 1], float32 (A, B), without gradient.
+            Affinities in [0, 1], NaN where no attribute is known of both samples; float32 (A, B), without gradient.
         """
         shared = torch.zeros(len(rows), len(columns), device=rows.device)
-        said = torch.zeros_like(shared)
+        said, known = torch.zeros_like(shared), torch.zeros_like(shared, dtype=torch.bool)
         for part, weight in zip(self._parts, self.weights, strict=True):
-            shared_by_part, said_by_part = part(rows, columns)
+            shared_by_part, said_by_part, known_by_part = part(rows, columns)
             shared.addcmul_(shared_by_part, weight)
             said.addcmul_(said_by_part, weight)
-        return shared.div_(said.masked_fill_(said == 0, 1)).clamp_(max=1)  # rounding may pass 1
+            known |= known_by_part
+        affinities = shared.div_(said.masked_fill_(said == 0, 1)).clamp_(max=1)  # rounding may pass 1
+        return affinities.masked_fill_(~known, torch.nan)
 
 
 class _Sets(nn.Module):
@@ -130,12 +133,12 @@ class _Sets(nn.Module):
         self.register_buffer("known", torch.tensor(known.to_numpy()), persistent=False)
         self.register_buffer("bits", torch.tensor(bits, dtype=torch.float32), persistent=False)
 
-    def forward(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the bits that both samples have, and those that either has, of what is known of both, (A, B)."""
+    def forward(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the bits that both samples have, that either has, and where anything is known of both, (A, B)."""
         has, bits, known = self._look_up(rows)
         others_have, others_bits, others_known = self._look_up(columns)
         shared = (has * self.bits) @ others_have.T
-        return shared, bits @ others_known.T + known @ others_bits.T - shared
+        return shared, bits @ others_known.T + known @ others_bits.T - shared, known @ others_known.T > 0
 
     def _look_up(self, samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return which indicators the samples have, (A, M), their bits and what is known, both as wide as `known`."""
@@ -169,13 +172,14 @@ class _Paths(nn.Module):
         self.register_buffer("bits", of_path, persistent=False)
         self._n_nodes = len(bits)
 
-    def forward(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the bits of the paths of both samples, on average, with and without the similarity, (A, B)."""
+    def forward(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the mean bits of both paths, with and without the similarity, and where both are known, (A, B)."""
         path, other = (_one_hot(self.codes[samples], self._n_nodes) for samples in (rows, columns))
         depths = path.sum(dim=1)[:, None] + other.sum(dim=1)
         similarity = 2 * (path @ other.T) / depths.clamp_(min=1)
-        said = (self.bits[rows, None] + self.bits[columns]) / 2 * (self.known[rows, None] & self.known[columns])
-        return similarity * said, said
+        known = self.known[rows, None] & self.known[columns]
+        said = (self.bits[rows, None] + self.bits[columns]) / 2 * known
+        return similarity * said, said, known
 
 
 class _Kernel(nn.Module):
@@ -202,11 +206,12 @@ class _Kernel(nn.Module):
         self.register_buffer("values", torch.from_numpy(values), persistent=False)
         self.register_buffer("known", torch.tensor(known), persistent=False)
 
-    def forward(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the column's bits where both samples are known, with and without the similarity, (A, B)."""
-        said = (self.known[rows, None] & self.known[columns]) * self._bits
+    def forward(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the column's bits where both samples are known, with and without the similarity, and where, (A, B)."""
+        known = self.known[rows, None] & self.known[columns]
+        said = known * self._bits
         similarity = (self.values[rows, None] - self.values[columns]).square_().div_(-2).exp_()
-        return similarity * said, said
+        return similarity * said, said, known
 
 
 def _by_column(column: pl.Series, spec: AttributeSpec, width: float) -> nn.Module:
@@ -221,14 +226,14 @@ def _by_column(column: pl.Series, spec: AttributeSpec, width: float) -> nn.Modul
 
 
 def _by_flags(flags: pl.DataFrame, weights: Sequence[float]) -> nn.Module:
-    """The similarity by all bool columns, each true at least once: one set, for one matrix product."""
+    """The similarity by all bool columns: one set, for one matrix product."""
     bits = [weight * information for weight, information in zip(weights, _information(flags), strict=True)]
     return _Sets(flags, flags.select(pl.all().is_not_null()), bits)
 
 
 def _information(indicators: pl.DataFrame) -> list[float]:
-    """-log2 of the share of each indicator among the samples that it is known of."""
-    return [-log2(share) for share in indicators.mean().row(0)] if indicators.width else []
+    """-log2 of the share of each indicator among the samples that it is known of; 0 for one that nobody has."""
+    return [-log2(share) if share else 0.0 for share in indicators.mean().row(0)] if indicators.width else []
 
 
 def _padded_codes(indicators: pl.DataFrame, n_samples: int) -> Tensor:

@@ -39,9 +39,10 @@ class AffinityInfoNCE(Objective):
               - \frac{\sum_{j \ne i} w_{ij} \, z_i \cdot z_j / T}{\sum_{j \ne i} w_{ij}} \Bigr],
 
     where w is 1 between views of one sample, and else the affinity of the two samples to the power of
-    ``config.power``. An anchor without a related sample is thus trained as in SimCLR, and affinities of 0 and 1 are
-    hard clusters: :class:`ClInfoNCE`. Weights have no gradient. As there, the mean runs over the anchors that have a
-    positive.
+    ``config.power``, times the number of other samples in the batch over the number of those of which something is
+    known in common with the anchor's. An anchor without a related sample is thus trained as in SimCLR, and affinities
+    of 0 and 1 are hard clusters: :class:`ClInfoNCE`. Weights have no gradient. As there, the mean runs over the anchors
+    that have a positive.
 
     Related: y-Aware InfoNCE (Dufumier et al., MICCAI 2021) is this loss with a Gaussian kernel on one continuous
     value; MulSupCon (Zhang and Wu, AAAI 2024) weighs positives by the overlap of labels; CCL-K (Tsai et al., ICLR
@@ -49,13 +50,15 @@ class AffinityInfoNCE(Objective):
     sum; X-CLR (Sobal et al., 2024) takes a softmax of similarities of captions as the target. None says what a missing
     value is.
 
-    **Missing values.** The partition function never looks at attributes, and a pair that nothing is known of leaves
-    both sums of the positive term. If values of an attribute are missing completely at random, an anchor's mean over
-    its partners is therefore one over a random subset of them: without bias for weights of 0 and 1, and for graded
-    ones with that of a ratio of means, which falls as one over the number of partners. Two shifts remain. The share of
-    the anchor's own views grows, from 1 / (1 + m) for m partners to about 1 / (1 + m q) where a share q of them is
-    known: the less is known, the nearer to SimCLR. And with several attributes, a pair's weight itself is estimated
-    from fewer of them: this spreads affinities, which a power above 1 turns into a bias towards the extreme ones.
+    **Missing values.** The partition function never looks at attributes, and a pair of which nothing is known adds
+    nothing to the sums of the positive term; the pairs that are known stand for those that are not, as in the estimator
+    of Horvitz and Thompson (JASA 1952). If the values of an attribute are missing completely at random, the sum of an
+    anchor's weights and that of its weighted similarities are therefore, in expectation, what they are without missing
+    values, be affinities graded or not, and the anchor's own views keep their share beside them; their ratio, the
+    positive term, has the bias of a ratio of means, which falls as one over the number of partners. An anchor of which
+    nothing is known is trained as in SimCLR. One shift remains: with several attributes, a pair's affinity itself is
+    estimated from fewer of them, which spreads affinities, and a power above 1 turns that into a bias towards the
+    extreme ones.
 
     Weights are computed for a strip of anchors at a time and thrown away; time is O(N^2 D), memory O(N D).
 
@@ -88,7 +91,8 @@ class AffinityInfoNCE(Objective):
             z: L2-normalised embeddings, float (V*B, D): the first view of every sample, then the second, and so on;
                 half precision is computed in float32.
             samples: The sample of each, int64 (B,): positions in the train split.
-            affinity: Maps positions (A,) and (C,) to affinities in [0, 1], float (A, C), on the device of ``samples``.
+            affinity: Maps positions (A,) and (C,) to affinities in [0, 1], NaN where nothing is known of a pair, float
+                (A, C), on the device of ``samples``.
 
         Returns:
             The loss in nats, a scalar; 0 where no anchor has a positive.
@@ -138,13 +142,16 @@ def _pull_of_partners(
     for start in range(0, len(samples), _STRIP):
         rows = slice(start, start + _STRIP)
         tiles = [affinity(samples[rows], columns) for columns in torch.split(samples, TILE)]
-        weights = torch.cat(tiles, dim=1).to(sums.dtype) ** power
+        weights = torch.cat(tiles, dim=1).to(sums.dtype)
         if weights.shape != (len(samples[rows]), len(samples)):
             msg = (
                 f"expected one affinity for each pair of {len(samples)} samples, got {[tuple(t.shape) for t in tiles]}"
             )
             raise ValueError(msg)
-        weights.masked_fill_(samples[rows, None] == samples, 1)
+        own = samples[rows, None] == samples
+        others, known = (~own).sum(dim=1, keepdim=True), (~own & ~weights.isnan()).sum(dim=1, keepdim=True)
+        weights = weights.nan_to_num_(0).pow_(power) * (others.to(sums.dtype) / known.clamp(min=1))
+        weights.masked_fill_(own, 1)
         weights.diagonal(start).zero_()
         total = views * weights.sum(dim=1) + (views - 1)
         scale[rows] = torch.where(total > torch.finfo(total.dtype).tiny, 1 / total, 0)
