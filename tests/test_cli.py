@@ -32,6 +32,7 @@ def test_all_of_kedros_options_are_there():
     [
         (["--params=sed=1"], "sed: there is no such parameter. Did you mean seed?"),
         (["--params=training.epocs=1"], "training.epocs: there is no such parameter. Did you mean training.epochs?"),
+        (["--params=seed=abc"], "seed: Input should be a valid integer (it is 'abc')"),
         (["--params=training.epochs=few"], "training.epochs: Input should be a valid integer"),
         (["--pipelines=trainin"], "Failed to find the pipeline named 'trainin'"),
         (["--nodes=nothing"], "Pipeline does not contain nodes named ['nothing']"),

@@ -7,11 +7,16 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import RLock
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 
 _GLOBAL_GENERATOR = RLock()
+
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+"""The seed of a run, as the parameter of that name has it; tables of seeds hold 64 bits with a sign."""
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:

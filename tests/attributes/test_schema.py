@@ -75,3 +75,17 @@ def test_a_misspelt_key_is_refused():
         AttributeSpec.model_validate({"min_cuont": 3})
     with pytest.raises(ValueError, match="kind"):
         AttributeSpec.model_validate({"kind": "hashtags"})
+
+
+@pytest.mark.parametrize("quantile", [-0.1, 0.0, 1.0, 5.0])
+def test_a_quantile_out_of_range_is_refused(quantile):
+    with pytest.raises(ValueError, match="quantiles"):
+        AttributeSpec(quantiles=(0.5, quantile))
+
+
+@pytest.mark.parametrize("kind", [AttributeKind.HIERARCHY, AttributeKind.TAGS])
+def test_a_column_without_any_value_may_exclude_words(kind, caplog):
+    table = pl.DataFrame({"empty": pl.Series([None] * 3, dtype=pl.Null)})
+    typed, schema = type_attributes(table, {"empty": AttributeSpec(kind=kind, exclude=("x",))})
+    assert typed["empty"].null_count() == schema["empty"]["missing"] == 3
+    assert "'x'" in caplog.text

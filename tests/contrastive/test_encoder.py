@@ -119,3 +119,19 @@ def test_wrong_parameters_are_named():
         Encoder.create(EncoderConfig(backbone="resnet18", backbone_kwargs={"layerz": [1]}), MEAN, STD, 0)
     with pytest.raises(InputError, match=r"training\.encoder\.stem.*`original`"):
         Encoder.create(EncoderConfig(backbone="test_vit", stem="small"), MEAN, STD, 0)
+
+
+@pytest.mark.parametrize(("stem", "smallest"), [("small", 5), ("half", 9), ("original", 17)])
+def test_pictures_are_large_enough_until_a_strided_convolution_meets_one_pixel(stem, smallest):
+    encoder = tiny(stem=stem).train()
+    assert [encoder.is_large_enough(size) for size in (smallest - 1, smallest, 32)] == [False, True, True]
+    assert encoder.training
+
+
+def test_a_size_that_a_backbone_was_not_built_for_is_named():
+    kwargs = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 1, "num_heads": 2}
+    config = EncoderConfig(backbone="vit_tiny_patch16_224", backbone_kwargs=kwargs, stem="original")
+    encoder = Encoder.create(config, MEAN, STD, 0)
+    assert encoder.is_large_enough(32)
+    with pytest.raises(InputError, match=r"training\.encoder\.backbone: 'vit_tiny_patch16_224' .* 24 px"):
+        encoder.is_large_enough(24)

@@ -345,3 +345,28 @@ def test_alignment_and_uniformity_by_hand():
     assert float(alignment(first, second)) == pytest.approx(expected, rel=1e-5)
     potentials = [float(torch.exp(-2 * ((first[i] - first[j]) ** 2).sum())) for i in range(6) for j in range(i)]
     assert float(uniformity(first)) == pytest.approx(float(np.log(np.mean(potentials))), rel=1e-5)
+
+
+HALF = ENCODER.model_copy(update={"stem": "half"})  # 16 px to one pixel in all, and at 8 px once too often
+
+
+@pytest.mark.parametrize(
+    ("changes", "objective", "key"),
+    [
+        ({"progressive": {"scale": 0.5, "share": 0.5}}, None, r"training\.progressive\.scale: views of 8 px"),
+        ({}, SwavConfig(prototypes=5, small_crops=1, small_size=8), r"rivals\.swav\.small_size: views of 8 px"),
+        ({"encoder": ENCODER.model_copy(update={"stem": "original"})}, None, r"images\.size: views of 16 px"),
+    ],
+)
+def test_views_too_small_for_the_encoder_are_refused_before_the_first_step(
+    images, changes, objective, key, monkeypatch
+):
+    monkeypatch.setattr(Learner, "step", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(InputError, match=key):
+        train(images, ROWS, KINDS, config(**{"encoder": HALF} | changes), seed=0, name="kinds", objective=objective)
+
+
+def test_views_that_the_encoder_does_not_halve_too_often_train(images):
+    progressive = {"scale": 0.75, "share": 1}
+    result = train(images, ROWS, KINDS, config(encoder=HALF, progressive=progressive, epochs=1), seed=0, name="kinds")
+    assert result.history["view_size"].to_list() == [12]

@@ -41,7 +41,7 @@ def check(parameters: dict, monkeypatch, extra: tuple[Node, ...] = ()) -> None:
     [
         {},
         {"seed": 1, "training": {"epochs": 2, "optimiser": {"learning_rate": 0.5}}, "images": {"anything": 1}},
-        {"training": None},
+        {"seed": 0},
     ],
 )
 def test_good_parameters_pass(parameters, monkeypatch):
@@ -66,6 +66,13 @@ def test_good_parameters_pass(parameters, monkeypatch):
         ),
         ({"training": {"epochs": "many"}}, "training.epochs: Input should be a valid integer"),
         ({"training": 3}, "training: Input should be a valid dictionary"),
+        ({"training": None}, "training: Input should be a valid dictionary"),
+        ({"seed": "abc"}, "seed: Input should be a valid integer (it is 'abc')"),
+        ({"seed": -1}, "seed: Input should be greater than or equal to 0 (it is -1)"),
+        ({"seed": 1.5}, "seed: Input should be a valid integer (it is 1.5)"),
+        ({"seed": True}, "seed: Input should be a valid integer (it is True)"),
+        ({"seed": 2**63}, "seed: Input should be less than 9223372036854775808"),
+        ({"seed": None}, "seed: Input should be a valid integer (it is None)"),
     ],
 )
 def test_a_bad_parameter_is_named_with_what_may_have_been_meant(parameters, problem, monkeypatch):

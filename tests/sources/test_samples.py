@@ -58,6 +58,44 @@ def test_numbers_become_names_and_split_values_are_mapped():
     assert samples["label_class"].to_list() == ["1", "2"] * 4
 
 
+def test_nan_is_a_missing_label_group_and_attribute():
+    raw = raw_table(
+        **{
+            "class": [1.0, 2.0, 1.0, float("nan"), 1.0, 2.0, 2.0, 1.0],
+            "object": [1.0, 1.0, float("nan"), float("nan"), 2.0, float("nan"), 3.0, float("nan")],
+            "weight": [1.5, float("nan")] * 4,
+        }
+    )
+    samples, schema = read_samples(raw, config_with(attributes={"weight": {"kind": "categorical", "allow_leak": True}}))
+    assert samples["label_class"].to_list() == ["1.0", "2.0", "1.0", None, "1.0", "2.0", "2.0", "1.0"]
+    assert samples["group"].to_list() == ["1.0", "1.0", None, None, "2.0", None, "3.0", None]
+    assert samples["weight"].to_list() == ["1.5", None] * 4
+    assert schema["weight"]["missing"] == 4
+
+
+def test_nan_is_no_id_and_no_split():
+    numbers = [0.0, float("nan"), 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    assert "null in row 1" in refused(raw_table(name=numbers))
+    splits = config_with(split_values={"0.0": "train", "1.0": "val", "2.0": "test"})
+    assert "None in row 1" in refused(raw_table(part=[0.0, float("nan"), 0.0, 0.0, 1.0, 1.0, 2.0, 2.0]), splits)
+
+
+@pytest.mark.parametrize(("split", "rows"), [("val", (4, 5)), ("test", (6, 7))])
+def test_a_label_without_labelled_samples_to_evaluate_on(split, rows):
+    labels = [None if row in rows else ("cat", "dog")[row % 2] for row in range(8)]
+    message = refused(raw_table(**{"class": labels}))
+    assert f"label column 'class' (ingestion.labels) holds no value at all in the {split} samples" in message
+
+
+@pytest.mark.parametrize("undeclared", ["ignore", "infer"])
+def test_pictures_without_any_attribute_are_fine(undeclared):
+    raw = raw_table().drop("words", "weight")
+    samples, schema = read_samples(raw, config_with(attributes={}, undeclared=undeclared))
+    assert schema == {}
+    assert samples.columns == ["sample_id", "split", "group", "image", "label_class"]
+    assert samples.height == 8
+
+
 def test_pictures_inside_the_table_are_referred_to_by_row():
     images = pl.Series("picture", [b"x", None, b"y"])
     assert image_references(images).to_list() == ["picture[0]", None, "picture[2]"]

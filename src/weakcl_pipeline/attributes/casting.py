@@ -18,7 +18,7 @@ class AttributeKind(StrEnum):
     BOOL = "bool"
     """Boolean, e.g. `is_zwj: true`."""
     CATEGORICAL = "categorical"
-    """String, one of several values, e.g. `vendor: noto`."""
+    """String, one of several values, e.g. `vendor: noto`; NaN counts as missing."""
     TAGS = "tags"
     """List of strings, a set of words, e.g. `tags: [heart, love]`."""
     HIERARCHY = "hierarchy"
@@ -60,6 +60,11 @@ def cast_column(column: pl.Series, kind: AttributeKind) -> pl.Series:
     return _CASTS[kind](column)
 
 
+def as_words(column: pl.Series) -> pl.Series:
+    """The values written as words, String; NaN, which is how pandas writes a missing cell, is null."""
+    return (column.fill_nan(None) if column.dtype.is_float() else column).cast(pl.String)
+
+
 def _to_bool(column: pl.Series) -> pl.Series:
     if column.dtype == pl.Boolean:
         return column
@@ -78,7 +83,7 @@ def _to_bool(column: pl.Series) -> pl.Series:
 def _to_categorical(column: pl.Series) -> pl.Series:
     if not (_is_word(column.dtype) or column.dtype.is_numeric() or column.dtype == pl.Boolean):
         raise _wrong_type(column, AttributeKind.CATEGORICAL, "one word or number")
-    return column.cast(pl.String)
+    return as_words(column)
 
 
 def _to_continuous(column: pl.Series) -> pl.Series:

@@ -6,7 +6,7 @@ later stages read back with `specs_of`, so that what an attribute means is decid
 
 import logging
 from collections.abc import Collection, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import polars as pl
 from pydantic import Field
@@ -32,7 +32,8 @@ class AttributeSpec(Config):
             together.
         exclude: Tags, categories or nodes that never become a binary attribute, e.g. words that repeat the
             label's.
-        quantiles: For continuous columns: the train quantiles that "is above" indicators are made of.
+        quantiles: For continuous columns: the train quantiles that "is above" indicators are made of,
+            each between 0 and 1 (nothing is above the highest value).
         allow_leak: Accept the column although it determines a label. Figures measured against that label
             are then no evidence.
     """
@@ -40,7 +41,7 @@ class AttributeSpec(Config):
     kind: AttributeKind | None = None
     min_count: int = Field(default=10, ge=1)
     exclude: tuple[str, ...] = ()
-    quantiles: tuple[float, ...] = (0.5,)
+    quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5,)
     allow_leak: bool = False
 
 
@@ -116,7 +117,7 @@ def _warn_of_unused_words(column: pl.Series, kind: AttributeKind, spec: Attribut
         return
     words = column.drop_nulls()
     if kind == AttributeKind.HIERARCHY:
-        words = ancestors(pl.DataFrame({"row": 0, "value": words}))["value"]
+        words = ancestors(words.to_frame("value").with_row_index("row"))["value"]
     elif kind == AttributeKind.TAGS:
         words = words.explode()
     unused = sorted(set(spec.exclude) - set(words.drop_nulls().unique().to_list()))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
@@ -107,6 +108,31 @@ class Encoder(nn.Module):
     def project(self, features: Tensor) -> Tensor:
         """Map features to the embeddings that the objective compares: float32 (N, output_dim), L2-normalised."""
         return F.normalize(self.head(features).float(), dim=1)
+
+    @torch.no_grad()
+    def is_large_enough(self, size: int) -> bool:
+        """Whether no convolution of the backbone would meet a map that is smaller than its stride.
+
+        Args:
+            size: Side of the pictures, in pixels.
+
+        Raises:
+            InputError: If the backbone cannot take pictures of this size at all.
+        """
+        backbone, smaller = deepcopy(self.backbone).cpu().eval(), []
+
+        def compare(convolution: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            smaller.append(min(inputs[0].shape[-2:]) < max(convolution.stride))  # type: ignore[arg-type]
+
+        for module in backbone.modules():
+            if isinstance(module, nn.Conv2d):
+                module.register_forward_pre_hook(compare)
+        try:
+            backbone(torch.zeros(1, 3, size, size))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            msg = f"training.encoder.backbone: {self.config.backbone!r} cannot take pictures of {size} px: {error}"
+            raise InputError(msg) from error
+        return not any(smaller)
 
     def state(self, **metadata: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the weights and the JSON-able metadata from which :meth:`from_state` rebuilds the encoder."""

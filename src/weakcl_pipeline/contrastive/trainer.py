@@ -29,6 +29,7 @@ from weakcl_pipeline.contrastive.objectives import (
     Setting,
     SideInformation,
 )
+from weakcl_pipeline.contrastive.objectives.base import SmallCrops
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig, learning_rate_at
 from weakcl_pipeline.contrastive.positives import Positives
 from weakcl_pipeline.contrastive.progress import training_progress
@@ -116,7 +117,8 @@ def train(
         checkpoints: Directory of the method's checkpoints; none means no checkpoints.
 
     Raises:
-        InputError: If the batch is larger than the train split, or the loss stops being finite.
+        InputError: If the batch is larger than the train split, views are too small for the encoder, or the loss stops
+            being finite.
     """
     side = side or SideInformation()
     trainer = _Trainer(images, rows, positives, config, seed, name, objective or config.objective, side)
@@ -156,16 +158,29 @@ class _Trainer:
         encoder = Encoder.create(config.encoder, *images.channel_statistics(rows), seed)
         with seeded_torch(seed, "objective"):
             built = OBJECTIVES[objective.name].build(objective, Setting(encoder, self._clusters, side, seed))
-        if (crops := built.small_crops) is not None and crops.size > images.size:
-            key = f"rivals.{objective.name}.small_size"
-            msg = f"{key}: {crops.size} px is more than the {images.size} px of the pictures"
-            raise InputError(msg)
-        self._learner = Learner(encoder, built, config.augmentation, config.optimiser, config.device)
         self._view_sizes = [
             view_size(config.progressive, epoch, config.epochs, images.size) for epoch in range(config.epochs)
         ]
+        self._require_views(encoder, objective.name, built.small_crops)
+        self._learner = Learner(encoder, built, config.augmentation, config.optimiser, config.device)
         self._history: list[dict[str, float]] = []
         self._steps_per_epoch = len(rows) // config.batch_size
+
+    def _require_views(self, encoder: Encoder, objective: str, crops: SmallCrops | None) -> None:
+        """Refuse views that the pictures are too small for, or that are too small for the encoder."""
+        sizes = {"images.size": self._images.size, "training.progressive.scale": min(self._view_sizes)}
+        if crops is not None:
+            sizes[key := f"rivals.{objective}.small_size"] = crops.size
+            if crops.size > self._images.size:
+                msg = f"{key}: {crops.size} px is more than the {self._images.size} px of the pictures"
+                raise InputError(msg)
+        for key, size in sizes.items():
+            if not encoder.is_large_enough(size):
+                msg = (
+                    f"{key}: views of {size} px are too small for {encoder.config.backbone!r}: a convolution with a "
+                    "stride would meet a map of one pixel. Make them larger, or shrink less (training.encoder.stem)"
+                )
+                raise InputError(msg)
 
     def fingerprint(self) -> str:
         """Digest all that determines the result: parameters, seed, pictures, positives and side information."""

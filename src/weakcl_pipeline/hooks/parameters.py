@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeGuard
 
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
@@ -10,9 +10,13 @@ from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.pipeline import Pipeline
 from kedro.validation import TypeExtractor
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.seeding import Seed
+
+_PLAIN = {"seed": TypeAdapter(Seed)}
+"""Parameters that are no group, and what they must be: Kedro looks at the types of groups alone."""
 
 
 class ParametersHook:
@@ -53,20 +57,21 @@ def _unknown_groups(parameters: Mapping[str, Any], registered: Mapping[str, Pipe
 
 
 def _wrong_values(parameters: Mapping[str, Any], registered: Mapping[str, Pipeline]) -> Iterator[str]:
-    for key, model in TypeExtractor(dict(registered)).extract_types_from_pipelines().items():
-        value = _at(parameters, key.split("."))
-        if value is None or not (isinstance(model, type) and issubclass(model, BaseModel)):
+    groups = TypeExtractor(dict(registered)).extract_types_from_pipelines()
+    for key, expected in (_PLAIN | {key: TypeAdapter(model) for key, model in groups.items()}).items():
+        group, *path = key.split(".")
+        if group not in parameters:
             continue
         try:
-            model.model_validate(value)
+            expected.validate_python(_at(parameters[group], path))
         except ValidationError as error:
-            yield from (_explain(key, model, detail) for detail in error.errors())
+            yield from (_explain(key, groups.get(key), detail) for detail in error.errors())
 
 
-def _explain(key: str, model: type[BaseModel], detail: Mapping[str, Any]) -> str:
+def _explain(key: str, model: type | None, detail: Mapping[str, Any]) -> str:
     location = detail["loc"]
     name = ".".join([key, *map(str, location)])
-    if detail["type"] != "extra_forbidden":
+    if detail["type"] != "extra_forbidden" or not _is_model(model):
         return f"{name}: {detail['msg']} (it is {detail['input']!r})"
     known = [".".join([*name.split(".")[:-1], field]) for field in _fields(model, location[:-1])]
     return f"{name}: there is no such parameter{_suggestion(name, known)}"
@@ -81,14 +86,17 @@ def _fields(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     """Return the fields of the model that lies at a location inside another."""
     for part in location:
         field = model.model_fields.get(part)
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+        if field is None or not _is_model(field.annotation):
             return []
         model = field.annotation
     return list(model.model_fields)
 
 
-def _at(parameters: Mapping[str, Any], path: list[str]) -> Any:
-    value: Any = parameters
+def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _at(value: Any, path: list[str]) -> Any:
     for part in path:
         value = value.get(part) if isinstance(value, Mapping) else None
     return value

@@ -34,7 +34,7 @@ def accept(
         config: The roles of the columns.
 
     Raises:
-        InputError: Without the rejected rows a split is empty or a label has a single value.
+        InputError: Without the rejected rows a split is empty, or a label cannot be evaluated.
     """
     quarantine = image_rejects.select("sample_id", pl.lit("images").alias("stage"), "reason")
     kept = sample_table.join(quarantine, on="sample_id", how="anti", maintain_order="left")

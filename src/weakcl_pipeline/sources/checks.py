@@ -98,7 +98,7 @@ def check_samples(samples: pl.DataFrame, labels: tuple[str, ...], when: str) -> 
 
     Raises:
         InputError: Train is empty; or there are labels and val or test is empty; or a label has a single
-            value.
+            value in train, or none in val or test.
     """
     sizes: dict[str, int] = {split: samples.filter(pl.col("split") == split).height for split in SPLITS}
     counts = ", ".join(f"{split} {size}" for split, size in sizes.items())
@@ -149,7 +149,14 @@ def _check_label(samples: pl.DataFrame, label: str, when: str) -> None:
             f"{when}: label column '{label}' (ingestion.labels) holds {held} in the {len(train)} labelled"
             " train samples; at least two are needed. Remove it from ingestion.labels, or correct the column."
         )
-    elsewhere = samples.filter(pl.col("split") != "train")[column].drop_nulls()
+    labelled = samples.drop_nulls(column)
+    for split in ("val", "test"):
+        if split not in labelled["split"]:
+            raise InputError(
+                f"{when}: label column '{label}' (ingestion.labels) holds no value at all in the {split} samples;"
+                f" representations are evaluated on them. Label some, or remove it from ingestion.labels."
+            )
+    elsewhere = labelled.filter(pl.col("split") != "train")[column]
     unseen = sorted(set(elsewhere.unique()) - set(values))
     if unseen:
         logger.warning("label '%s': no train sample has %s; a probe cannot predict it", label, _shortened(unseen))

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from weakcl_pipeline.attributes.casting import as_words
 from weakcl_pipeline.attributes.leaks import refuse_leaks
 from weakcl_pipeline.attributes.schema import Schema, specs_of, type_attributes
 from weakcl_pipeline.errors import InputError
@@ -29,7 +30,7 @@ def read_samples(raw: pl.DataFrame, config: IngestionConfig) -> tuple[pl.DataFra
 
     Raises:
         InputError: The table cannot be used: a missing column, repeated ids, an unknown split, a group in
-            several splits, an empty split, a label with one value, a cell that does not fit its attribute's
+            several splits, an empty split, a label with one value or without samples in a split, a cell that does not fit its attribute's
             kind, or an attribute that gives a label away.
     """
     check_raw_table(raw, config)
@@ -41,27 +42,28 @@ def read_samples(raw: pl.DataFrame, config: IngestionConfig) -> tuple[pl.DataFra
         undeclared=config.undeclared,
         reserved={*config.role_columns(), *config.ignore},
     )
-    train = samples["split"] == "train"
-    labels = samples.filter(train).select(pl.col(f"label_{name}").alias(name) for name in config.labels)
-    refuse_leaks(attributes.filter(train), labels, specs_of(schema), config.leak_tolerance)
     clash = [name for name in attributes.columns if name in samples.columns]
     if clash:
         raise InputError(
             f"raw_samples: attribute column '{clash[0]}' has the name of a column of the sample table"
             f" ({', '.join(samples.columns)}). Rename it, or leave it out of the attributes."
         )
-    return samples.hstack(attributes), schema
+    table = samples.hstack(attributes)
+    train = table.filter(pl.col("split") == "train")
+    labels = train.select(pl.col(f"label_{name}").alias(name) for name in config.labels)
+    refuse_leaks(train.select(list(schema)), labels, specs_of(schema), config.leak_tolerance)
+    return table, schema
 
 
 def _samples(raw: pl.DataFrame, config: IngestionConfig) -> pl.DataFrame:
-    ids = raw[config.id_column].cast(pl.String)
+    ids = as_words(raw[config.id_column])
     check_ids(ids, config.id_column)
-    raw_splits = raw[config.split_column].cast(pl.String)
+    raw_splits = as_words(raw[config.split_column])
     check_split_values(raw_splits, config)
     groups = (
         pl.repeat(None, raw.height, dtype=pl.String, eager=True)
         if config.group_column is None
-        else raw[config.group_column].cast(pl.String)
+        else as_words(raw[config.group_column])
     )
     samples = pl.DataFrame(
         {
@@ -70,7 +72,7 @@ def _samples(raw: pl.DataFrame, config: IngestionConfig) -> pl.DataFrame:
             "group": groups,
             "image": image_references(raw[config.image_column]),
         }
-        | {f"label_{name}": raw[name].cast(pl.String) for name in config.labels}
+        | {f"label_{name}": as_words(raw[name]) for name in config.labels}
     )
     check_groups(samples, config.group_column or "")
     return samples
