@@ -4,9 +4,9 @@ import warnings
 
 import rich
 
-from weakcl_pipeline.hooks import CheckpointsHook, LineageHook, ParametersHook, ProgressHook
+from weakcl_pipeline.hooks import CheckpointsHook, LineageHook, ParametersHook, PicturesHook, ProgressHook
 
-HOOKS = (ParametersHook(), LineageHook(), CheckpointsHook(), ProgressHook())
+HOOKS = (ParametersHook(), PicturesHook(), LineageHook(), CheckpointsHook(), ProgressHook())
 
 # Nothing of a run is reported to anybody.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)

@@ -38,7 +38,8 @@ class ImagesConfig(Config):
             cannot exceed 89,478,485, where Pillow itself begins to suspect a decompression bomb.
         max_bad_fraction: Share of the pictures that may be rejected before packing stops with an error.
         background: RGB colour under transparent pixels.
-        root: Directory that path references are relative to; None if the table embeds the pictures.
+        root: Directory that path references are relative to; None if the table embeds the pictures. In a run of the
+            pipeline it is itself relative to the project.
     """
 
     size: int = Field(32, ge=8, le=1024)

@@ -30,8 +30,8 @@ def read_samples(raw: pl.DataFrame, config: IngestionConfig) -> tuple[pl.DataFra
 
     Raises:
         InputError: The table cannot be used: a missing column, repeated ids, an unknown split, a group in
-            several splits, an empty split, a label with one value or without samples in a split, a cell that does not fit its attribute's
-            kind, or an attribute that gives a label away.
+            several splits, an empty split, a label with one value or unknown in all of a split, a cell that does
+            not fit its attribute's kind, or an attribute that gives a label away.
     """
     check_raw_table(raw, config)
     samples = _samples(raw, config)

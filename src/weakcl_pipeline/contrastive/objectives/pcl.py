@@ -48,8 +48,8 @@ class PclConfig(Config):
 class Pcl(Objective):
     r"""ProtoNCE of Li et al., "Prototypical Contrastive Learning of Unsupervised Representations" (ICLR 2021).
 
-    With the L2-normalised embedding v of a view, the key v' of the picture's other view by the momentum encoder, and of each of M
-    clusterings the prototype c of the picture's cluster with its concentration phi,
+    With the L2-normalised embedding v of a view, the key v' of the picture's other view by the momentum encoder, and
+    of each of M clusterings the prototype c of the picture's cluster with its concentration phi,
 
     .. math:: L = \operatorname{mean}_i \Bigl[ -\log \frac{e^{v_i \cdot v'_i / T}}{\sum_j e^{v_i \cdot v'_j / T}}
               - \frac1M \sum_m \log \frac{e^{v_i \cdot c^m_i / \phi^m_i}}{\sum_j e^{v_i \cdot c^m_j / \phi^m_j}} \Bigr]
