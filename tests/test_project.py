@@ -35,15 +35,17 @@ def readme_table(heading: str) -> list[str]:
 
 
 def generic(name: str) -> str:
-    """Write the artifact of a method as the catalog's pattern has it."""
-    return re.sub(r"^\w+\.", "<method>.", name)
+    """Write the artifact of a method as the catalog's pattern has it; a study has artifacts of its own."""
+    return re.sub(r"^(?!study)\w+\.", "<method>.", name)
 
 
 def test_pipelines_are_the_stages_and_their_sum(snapshot):
     names = [pipeline.name for pipeline in snapshot.pipelines]
-    assert names == [*STAGES, "rivals", "study", "full", "compare", "__default__"]
+    assert names == [*STAGES, "rivals", "study", "full", "compare", "pictures", "__default__"]
     full = made_by(snapshot, "full")
     assert made_by(snapshot, "compare") > full | made_by(snapshot, "rivals")
+    attribute = {name for name in full if name.startswith("attribute.")}
+    assert made_by(snapshot, "pictures") == full - made_by(snapshot, "clustering") - attribute
     assert full == made_by(snapshot, "__default__") == set().union(*(made_by(snapshot, stage) for stage in STAGES))
 
 
@@ -81,12 +83,13 @@ def test_methods_are_namespaces(snapshot):
 
 
 def test_readme_names_the_pipelines(snapshot):
-    assert set(readme_table("Rerun one stage")) == {*STAGES, "full", "rivals", "compare", "study"}
+    assert set(readme_table("Rerun one stage")) == {*STAGES, "full", "rivals", "compare", "pictures", "study"}
 
 
 def test_readme_names_the_artifacts(snapshot):
     named = {generic(name) for name in readme_table("Where everything is")}
-    made = {generic(name) for name in made_by(snapshot, "full")}
+    made = {generic(name) for name in made_by(snapshot, "compare")}
+    made |= {"study.<name>" if name != "study.plot" else name for name in made_by(snapshot, "study")}
     assert named - {"raw_samples", "<method>.checkpoints"} == made
 
 

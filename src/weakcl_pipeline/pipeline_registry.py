@@ -6,7 +6,7 @@ from weakcl_pipeline.pipelines import clustering, evaluation, ingestion, iterati
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return the stages, each of which runs alone, their sum, the same with the rivals, and the studies.
+    """Return the stages, each of which runs alone, their sums with and without rivals or attributes, and the studies.
 
     The stages are imported one by one, not with Kedro's `find_pipelines`, which for ``--pipelines=full`` would
     look for a package named ``full`` and fail.
@@ -19,8 +19,12 @@ def register_pipelines() -> dict[str, Pipeline]:
         "evaluation": evaluation.create_pipeline(),
     }
     full = sum(stages.values(), Pipeline([]))
+    alone = {**stages, "evaluation": evaluation.create_pipeline(attributes=False)}
+    alone["training"] = stages["training"].filter(node_namespaces=["self_supervised", "supervised"])
+    del alone["clustering"]
+    pictures = sum(alone.values(), Pipeline([]))
     stages["rivals"] = rivals.create_pipeline()
     compared = {**stages, "evaluation": evaluation.create_pipeline(rivals=True)}
     compare = sum(compared.values(), Pipeline([]))
     stages["study"] = study.create_pipeline()
-    return {**stages, "full": full, "compare": compare, "__default__": full}
+    return {**stages, "full": full, "compare": compare, "pictures": pictures, "__default__": full}

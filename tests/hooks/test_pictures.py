@@ -2,7 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pytest
 import yaml
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
@@ -26,8 +25,6 @@ def test_a_folder_is_relative_to_the_project():
 def test_an_absolute_folder_and_none_stay():
     assert handed("/pictures")["params:images"].root == "/pictures"
     assert handed(None) == {}
-
-
 
 
 def test_a_run_from_elsewhere_finds_the_pictures_and_records_the_folder_as_written(

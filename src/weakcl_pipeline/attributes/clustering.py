@@ -68,9 +68,15 @@ def choose_attributes(available: Iterable[str], config: ClusteringConfig) -> lis
     """The attribute columns that take part in clustering.
 
     Raises:
-        InputError: `clustering.attributes` names a column that is not an attribute, or nothing is left.
+        InputError: There is no attribute, or none is chosen, or `clustering.attributes` names another column.
     """
     known = list(available)
+    if not known:
+        raise InputError(
+            "ingestion.attributes: there is no attribute, so there is nothing to cluster by. Declare some, or set"
+            " ingestion.undeclared to `infer`, and run ingestion again. Without side information,"
+            " `kedro run --pipelines=pictures` trains and compares what needs pictures alone."
+        )
     chosen = known if config.attributes is None else list(config.attributes)
     missing = [name for name in chosen if name not in known]
     if missing:
@@ -80,9 +86,7 @@ def choose_attributes(available: Iterable[str], config: ClusteringConfig) -> lis
             f" ingestion again, or correct the name."
         )
     if not chosen:
-        raise InputError(
-            "clustering.attributes: there is no attribute column to cluster by; declare some in ingestion."
-        )
+        raise InputError(f"clustering.attributes: none is chosen to cluster by; there are: {', '.join(known)}.")
     return chosen
 
 

@@ -9,14 +9,17 @@ from weakcl_pipeline.evaluation.few_label import FewLabelConfig
 from weakcl_pipeline.evaluation.figures import comparison_figure, histories_figure, history_figure
 from weakcl_pipeline.evaluation.knn import KnnConfig
 from weakcl_pipeline.evaluation.linear_probe import LinearProbeConfig
-from weakcl_pipeline.evaluation.methods import METHODS, Method
+from weakcl_pipeline.evaluation.methods import METHOD, METHODS, Method
 from weakcl_pipeline.evaluation.references import evaluate_majority, raw_pixel_features
 from weakcl_pipeline.evaluation.report import ReportConfig, ReportContent, build_report
 from weakcl_pipeline.evaluation.study import Setting, run_setting
 from weakcl_pipeline.evaluation.study_figure import study_figure
+from weakcl_pipeline.evaluation.task import NO_LABELS
 
 __all__ = [
+    "METHOD",
     "METHODS",
+    "NO_LABELS",
     "BootstrapConfig",
     "EvaluationConfig",
     "FewLabelConfig",

@@ -12,7 +12,7 @@ from weakcl_pipeline.config import Config
 from weakcl_pipeline.evaluation.claims import Judgement, judge
 from weakcl_pipeline.evaluation.claims_figure import claim_figure
 from weakcl_pipeline.evaluation.figures import PROBES, comparison_figure, histories_figure, probe_title
-from weakcl_pipeline.evaluation.gallery import Gallery
+from weakcl_pipeline.evaluation.gallery import ClusterCard, Gallery
 from weakcl_pipeline.evaluation.methods import LOWER, describe_method, in_order
 from weakcl_pipeline.evaluation.task import Floats
 from weakcl_pipeline.evaluation.thumbnails import figure_uri
@@ -41,7 +41,7 @@ class ReportConfig(Config):
     neighbours: int = Field(default=8, ge=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReportContent:
     """What a report is made from.
 
@@ -49,7 +49,7 @@ class ReportContent:
         samples: N accepted samples.
         images: The store, in the same order.
         ingestion_summary: The artifact of that name.
-        cluster_report: The artifact of that name.
+        cluster_report: The artifact of that name; none without attribute clusters, as for the next two.
         clusters: The column ``cluster`` says who was whose positive.
         binary_attributes: Boolean columns of the samples.
         histories: Method -> its history.
@@ -66,9 +66,9 @@ class ReportContent:
     samples: pl.DataFrame
     images: PackedImages
     ingestion_summary: Mapping[str, Any]
-    cluster_report: Mapping[str, Any]
-    clusters: pl.DataFrame
-    binary_attributes: pl.DataFrame
+    cluster_report: Mapping[str, Any] | None = None
+    clusters: pl.DataFrame | None = None
+    binary_attributes: pl.DataFrame | None = None
     histories: Mapping[str, pl.DataFrame]
     embeddings: Mapping[str, Floats]
     metrics: Mapping[str, Mapping[str, Any]]
@@ -88,13 +88,7 @@ def build_report(content: ReportContent, config: ReportConfig) -> str:
     """
     labels = content.comparison["label"].unique(maintain_order=True).to_list()
     gallery = Gallery(content.samples, content.images, labels[0], content.seed)
-    largest, typical = gallery.clusters(
-        content.clusters["cluster"],
-        content.binary_attributes.drop("sample_id"),
-        largest=config.largest_clusters,
-        typical=config.typical_clusters,
-        pictures=config.cluster_pictures,
-    )
+    largest, typical = _cluster_cards(gallery, content, config)
     queries = gallery.queries(content.embeddings, count=config.queries, neighbours=config.neighbours)
     return (
         _environment()
@@ -120,6 +114,20 @@ def build_report(content: ReportContent, config: ReportConfig) -> str:
             seeds=content.comparison["seeds"].explode().unique().sort().to_list(),
             image_size=content.images.size,
         )
+    )
+
+
+def _cluster_cards(
+    gallery: Gallery, content: ReportContent, config: ReportConfig
+) -> tuple[list[ClusterCard], list[ClusterCard]]:
+    if content.clusters is None or content.binary_attributes is None:
+        return [], []
+    return gallery.clusters(
+        content.clusters["cluster"],
+        content.binary_attributes.drop("sample_id"),
+        largest=config.largest_clusters,
+        typical=config.typical_clusters,
+        pictures=config.cluster_pictures,
     )
 
 

@@ -12,6 +12,12 @@ from weakcl_pipeline.errors import InputError
 LABEL_PREFIX = "label_"
 SPLITS = ("train", "val", "test")
 
+NO_LABELS = (
+    "ingestion.labels: there is no label, so nothing can be trained on one, measured, compared or reported. Name a "
+    "label column, or train and embed without any: `kedro run --to-nodes=self_supervised.embed,attribute.embed,"
+    "iterative.embed`, of which attribute.embed needs side information."
+)
+
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
@@ -64,11 +70,10 @@ def label_names(samples: pl.DataFrame, wanted: Sequence[str] | None = None) -> l
         InputError: If there are none, or a wanted one is missing.
     """
     found = [name.removeprefix(LABEL_PREFIX) for name in samples.columns if name.startswith(LABEL_PREFIX)]
-    if missing := [name for name in wanted or () if name not in found]:
-        msg = f"evaluation.labels: no label {', '.join(map(repr, missing))}; there are: {', '.join(found) or 'none'}"
-        raise InputError(msg)
     if not found:
-        msg = "samples: no label column to evaluate by; name one in ingestion.labels"
+        raise InputError(NO_LABELS)
+    if missing := [name for name in wanted or () if name not in found]:
+        msg = f"evaluation.labels: no label {', '.join(map(repr, missing))}; there are: {', '.join(found)}"
         raise InputError(msg)
     return list(wanted) if wanted else found
 

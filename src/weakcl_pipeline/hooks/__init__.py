@@ -1,4 +1,4 @@
-"""What happens around every run: parameters checked, pictures found, lineage kept, progress told, checkpoints removed."""
+"""What happens around a run: parameters checked, pictures found, lineage kept, progress told, checkpoints removed."""
 
 from weakcl_pipeline.hooks.checkpoints import CheckpointsHook
 from weakcl_pipeline.hooks.lineage import LineageHook

@@ -8,19 +8,23 @@ from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
+from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.validation import TypeExtractor
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.evaluation import NO_LABELS
+from weakcl_pipeline.pipelines.samples import NEEDS_LABELS
 from weakcl_pipeline.seeding import Seed
+from weakcl_pipeline.sources import IngestionConfig
 
 _PLAIN = {"seed": TypeAdapter(Seed)}
 """Parameters that are no group, and what they must be: Kedro looks at the types of groups alone."""
 
 
 class ParametersHook:
-    """Checks all parameters, those that no node asks for included.
+    """Checks all parameters, those that no node asks for included, and whether there are labels where nodes need them.
 
     Kedro itself checks the typed ones, later and less legibly, and lets an unknown group pass.
     """
@@ -44,6 +48,18 @@ class ParametersHook:
                 f"The parameters cannot be used:\n{lines}\n"
                 "Correct them in conf/base/parameters*.yml, conf/local/parameters*.yml or --params."
             )
+
+    @hook_impl(tryfirst=True)  # before anybody asks for artifacts that could not be made either
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Refuse to train for long what cannot be evaluated in the end.
+
+        Raises:
+            InputError: Nodes need labels, and there are none.
+        """
+        if any(NEEDS_LABELS in node.tags for node in pipeline.nodes):
+            ingestion = IngestionConfig.model_validate(catalog.load("params:ingestion"))
+            if not ingestion.labels:
+                raise InputError(NO_LABELS)
 
 
 def _unknown_groups(parameters: Mapping[str, Any], registered: Mapping[str, Pipeline]) -> Iterator[str]:

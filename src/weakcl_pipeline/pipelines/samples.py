@@ -11,6 +11,9 @@ Rows = npt.NDArray[np.int64]
 
 LABEL_PREFIX = "label_"
 
+NEEDS_LABELS = "needs_labels"
+"""Tag of the nodes that cannot run without labels, by which a run of them is refused before it begins."""
+
 
 def train_rows(samples: pl.DataFrame) -> Rows:
     """Return the rows of the train split, int64 (N,); the image store has the same rows in the same order."""

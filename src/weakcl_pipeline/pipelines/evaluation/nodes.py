@@ -141,8 +141,8 @@ def write_report(
         comparison: Of all methods.
         claims: The differences that the paper's claims are about.
         report_lineage: Artifact -> its version and hash, of all that the report shows.
-        **artifacts: ``ingestion_summary``, ``cluster_report``, ``clusters``, ``binary_attributes``, and of the methods
-            ``<method>.history``, ``<method>.embeddings`` and ``<method>.metrics``.
+        **artifacts: ``ingestion_summary``; ``cluster_report``, ``clusters`` and ``binary_attributes`` where there are
+            attributes; and of the methods ``<method>.history``, ``<method>.embeddings`` and ``<method>.metrics``.
 
     Returns:
         A self-contained HTML page.

@@ -4,7 +4,7 @@ import warnings
 
 from kedro.pipeline import Node, Pipeline
 
-from weakcl_pipeline.evaluation import METHODS
+from weakcl_pipeline.evaluation import METHOD, METHODS
 from weakcl_pipeline.pipelines.evaluation.nodes import (
     compare_methods,
     embed_pictures,
@@ -15,17 +15,19 @@ from weakcl_pipeline.pipelines.evaluation.nodes import (
     initialise_encoder,
     write_report,
 )
+from weakcl_pipeline.pipelines.samples import NEEDS_LABELS
 
 _FEATURES = ["embeddings", "samples", "params:evaluation", "params:seed"]
 
 
-def create_pipeline(*, rivals: bool = False) -> Pipeline:
+def create_pipeline(*, attributes: bool = True, rivals: bool = False) -> Pipeline:
     """Return embeddings and metrics of every method and reference, their comparison and the report.
 
     Args:
+        attributes: Whether there are attributes, and so the method that learns from them, and clusters to report.
         rivals: Whether the rivals are among the methods.
     """
-    evaluated = [method for method in METHODS if rivals or not method.rival]
+    evaluated = [method for method in METHODS if (rivals or not method.rival) and (attributes or method.name != METHOD)]
     trained = [method.name for method in evaluated if method.trained]
     methods = [_in_namespace(method, [_embed_pictures(), _evaluate_encoder()]) for method in trained]
     references = [
@@ -37,7 +39,10 @@ def create_pipeline(*, rivals: bool = False) -> Pipeline:
     with warnings.catch_warnings():
         # Two nodes read from every namespace, so their inputs have dots, which Kedro warns of outside a namespace.
         warnings.filterwarnings("ignore", message="One or more dataset names contain", category=UserWarning)
-        return Pipeline([*references, *methods, _compare(names, trained), _report(names, trained)], tags="evaluation")
+        return Pipeline(
+            [*references, *methods, _compare(names, trained), _report(names, trained, attributes=attributes)],
+            tags="evaluation",
+        )
 
 
 def _in_namespace(method: str, nodes: list[Node]) -> Pipeline:
@@ -71,7 +76,13 @@ def _embed_pixels() -> Node:
 
 
 def _evaluate_embeddings() -> Node:
-    return Node(func=evaluate_embeddings, inputs=_FEATURES, outputs=["metrics", "predictions"], name="evaluate")
+    return Node(
+        func=evaluate_embeddings,
+        inputs=_FEATURES,
+        outputs=["metrics", "predictions"],
+        name="evaluate",
+        tags=NEEDS_LABELS,
+    )
 
 
 def _evaluate_encoder() -> Node:
@@ -80,6 +91,7 @@ def _evaluate_encoder() -> Node:
         inputs=[*_FEATURES, "encoder", "image_store", "params:training"],
         outputs=["metrics", "predictions"],
         name="evaluate",
+        tags=NEEDS_LABELS,
     )
 
 
@@ -89,6 +101,7 @@ def _evaluate_guess() -> Node:
         inputs=["samples", "params:evaluation", "params:seed"],
         outputs=["metrics", "predictions"],
         name="evaluate",
+        tags=NEEDS_LABELS,
     )
 
 
@@ -100,12 +113,13 @@ def _compare(methods: list[str], trained: list[str]) -> Node:
         inputs=_shared() | {"repeats": "repeats"} | {name: name for name in evaluated},
         outputs=["comparison", "claims", "comparison_plot"],
         name="compare_methods",
+        tags=NEEDS_LABELS,
     )
 
 
-def _report(methods: list[str], trained: list[str]) -> Node:
-    of_data = ["image_store", "comparison", "claims", "report_lineage"]
-    of_clusters = ["ingestion_summary", "cluster_report", "clusters", "binary_attributes"]
+def _report(methods: list[str], trained: list[str], *, attributes: bool) -> Node:
+    of_data = ["ingestion_summary", "image_store", "comparison", "claims", "report_lineage"]
+    of_clusters = ["cluster_report", "clusters", "binary_attributes"] if attributes else []
     of_methods = [f"{method}.history" for method in trained]
     of_methods += [f"{method}.embeddings" for method in ["raw_pixels", "random_encoder", *trained]]
     of_methods += [f"{method}.metrics" for method in methods]
@@ -114,6 +128,7 @@ def _report(methods: list[str], trained: list[str]) -> Node:
         inputs=_shared() | {name: name for name in [*of_data, *of_clusters, *of_methods]},
         outputs="report",
         name="write_report",
+        tags=NEEDS_LABELS,
     )
 
 

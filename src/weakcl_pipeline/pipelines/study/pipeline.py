@@ -5,6 +5,7 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
+from weakcl_pipeline.pipelines.samples import NEEDS_LABELS
 from weakcl_pipeline.pipelines.study.nodes import (
     draw_study,
     study_batches,
@@ -44,4 +45,10 @@ def create_pipeline() -> Pipeline:
     )
     used = Pipeline([*nodes, figure]).inputs() - {"checkpoints"}
     parameters = {name for name in used if name.startswith("params:")}
-    return Pipeline([*nodes, figure], namespace="study", inputs=used - parameters, parameters=parameters, tags="study")
+    return Pipeline(
+        [*nodes, figure],
+        namespace="study",
+        inputs=used - parameters,
+        parameters=parameters,
+        tags=["study", NEEDS_LABELS],
+    )

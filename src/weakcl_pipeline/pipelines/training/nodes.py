@@ -12,7 +12,7 @@ from weakcl_pipeline.contrastive import FixedPositives, SideInformation, Trainin
 from weakcl_pipeline.contrastive.objectives import ObjectiveConfig
 from weakcl_pipeline.contrastive.positives import Positives
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.evaluation import history_figure
+from weakcl_pipeline.evaluation import NO_LABELS, history_figure
 from weakcl_pipeline.images import PackedImages
 from weakcl_pipeline.pipelines.samples import alone, cluster_ids, label_ids, train_rows
 
@@ -51,8 +51,7 @@ def train_supervised(
     """
     labels = label_ids(samples)
     if not labels:
-        msg = "ingestion.labels: `supervised` needs a label column; name one, or leave this method out"
-        raise InputError(msg)
+        raise InputError(NO_LABELS)
     positives = FixedPositives(next(iter(labels.values())))
     return describe(*run("supervised", positives, image_store, samples, training, seed, checkpoints))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
+from weakcl_pipeline.pipelines.samples import NEEDS_LABELS
 from weakcl_pipeline.pipelines.training.nodes import train_attribute, train_self_supervised, train_supervised
 
 METHODS: dict[str, tuple[Callable[..., Any], list[str]]] = {
@@ -32,7 +33,7 @@ def training_pipeline(
         inputs=[*data, *shared, "checkpoints"],
         outputs=["encoder", "history", "history_plot", *outputs],
         name="train",
-        tags=["training"],
+        tags=["training", NEEDS_LABELS] if function is train_supervised else ["training"],
     )
     return Pipeline([node], namespace=method, inputs=set(data), parameters=set(shared), outputs=set(outputs))
 
