@@ -21,13 +21,14 @@ _INTERRUPTED = 130  # what shells expect of a process that Ctrl-C ended
 class SideBySideRunner(ThreadRunner):
     """Runs nodes in threads, so that trainings on a CPU share its cores instead of each step doing so.
 
-    See benchmarks/side_by_side.py for what that brings. A node always gets the same number of threads on a machine,
-    whatever else runs, since their number decides how sums are rounded. With a GPU, or one core, nodes run one after
-    another.
+    See benchmarks/side_by_side.py for what that brings. Cores are those that torch may use (OMP_NUM_THREADS); each node
+    gets an equal share of them, even while it runs alone, since their number decides how sums are rounded. Where there
+    is a GPU, or one core, nodes run one after another.
 
     Args:
-        max_workers: Nodes at a time; by default at most four, as many as the cores allow, and one on a GPU.
-        is_async: Not for this runner.
+        max_workers: Nodes at a time; by default one for each core, at most four, and one where there is a GPU. Another
+            number changes the threads of a node, and so the last bits of what it computes.
+        is_async: Without effect, as for Kedro's `ThreadRunner`.
     """
 
     def __init__(self, max_workers: int | None = None, is_async: bool = False) -> None:

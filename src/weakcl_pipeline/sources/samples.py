@@ -42,17 +42,17 @@ def read_samples(raw: pl.DataFrame, config: IngestionConfig) -> tuple[pl.DataFra
         undeclared=config.undeclared,
         reserved={*config.role_columns(), *config.ignore},
     )
+    if schema:  # polars cannot filter a table without columns
+        train = samples["split"] == "train"
+        labels = samples.filter(train).select(pl.col(f"label_{name}").alias(name) for name in config.labels)
+        refuse_leaks(attributes.filter(train), labels, specs_of(schema), config.leak_tolerance)
     clash = [name for name in attributes.columns if name in samples.columns]
     if clash:
         raise InputError(
             f"raw_samples: attribute column '{clash[0]}' has the name of a column of the sample table"
             f" ({', '.join(samples.columns)}). Rename it, or leave it out of the attributes."
         )
-    table = samples.hstack(attributes)
-    train = table.filter(pl.col("split") == "train")
-    labels = train.select(pl.col(f"label_{name}").alias(name) for name in config.labels)
-    refuse_leaks(train.select(list(schema)), labels, specs_of(schema), config.leak_tolerance)
-    return table, schema
+    return samples.hstack(attributes), schema
 
 
 def _samples(raw: pl.DataFrame, config: IngestionConfig) -> pl.DataFrame:

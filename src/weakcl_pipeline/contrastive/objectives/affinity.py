@@ -47,8 +47,13 @@ class AffinityInfoNCE(Objective):
     Related: y-Aware InfoNCE (Dufumier et al., MICCAI 2021) is this loss with a Gaussian kernel on one continuous
     value; MulSupCon (Zhang and Wu, AAAI 2024) weighs positives by the overlap of labels; CCL-K (Tsai et al., ICLR
     2022) by a kernel on the attributes, through the inverse of its N x N matrix and with the logarithm outside the
-    sum; X-CLR (Sobal et al., 2024) takes a softmax of similarities of captions as the target. None says what a missing
-    value is.
+    sum; X-CLR (Sobal et al., 2024) takes a softmax of similarities of captions as the target. HiMulCon (Zhang et al.,
+    "Use All the Labels", CVPR 2022) has a hierarchy: a SupCon loss at each level, summed with weights by level, and a
+    pair never costs less at a coarse level than at a finer one. Here all levels make one weight of a pair, by the depth
+    of its common ancestor, in one loss, so hierarchies join other attributes. Rank-N-Contrast (Zha et al., NeurIPS
+    2023) has a continuous target: each sample in turn is the positive of the anchor, against those alone whose target
+    is at least as far. It orders all pairs and needs no kernel width, but one distance that ranks them; here far pairs
+    are just unrelated, and several attributes of any kind add up. None says what a missing value is.
 
     **Missing values.** The partition function never looks at attributes, and a pair of which nothing is known adds
     nothing to the sums of the positive term; the pairs that are known stand for those that are not, as in the estimator
