@@ -1,6 +1,7 @@
 import logging
 import multiprocessing
 import os
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
@@ -307,6 +308,14 @@ def test_other_parameters_seeds_pictures_or_positives_start_anew(images, tmp_pat
         assert "going on after epoch 3 of 3" in caplog.text
 
 
+def test_another_version_of_this_package_starts_anew(images, tmp_path, caplog, monkeypatch):
+    train(images, ROWS, KINDS, config(), seed=0, name="kinds", checkpoints=tmp_path)
+    monkeypatch.setattr("weakcl_pipeline.contrastive.trainer.__version__", "0.0.1")
+    with caplog.at_level(logging.INFO):
+        train(images, ROWS, KINDS, config(), seed=0, name="kinds", checkpoints=tmp_path)
+    assert "going on" not in caplog.text
+
+
 def test_a_loss_that_is_not_finite_stops_keeps_the_checkpoint_and_names_the_batch(images, tmp_path, monkeypatch):
     step, calls = Learner.step, []
 
@@ -324,6 +333,21 @@ def test_a_loss_that_is_not_finite_stops_keeps_the_checkpoint_and_names_the_batc
 def test_a_learning_rate_that_blows_up_is_caught_for_real(images):
     with pytest.raises(InputError, match=r"loss is (nan|inf).*learning_rate"):
         train(images, ROWS, KINDS, config(optimiser=OptimiserConfig(learning_rate=1e30)), seed=0, name="kinds")
+
+
+@pytest.mark.parametrize(
+    ("objective", "temperature"),
+    [
+        (None, "training.objective.temperature"),
+        (CmcConfig(), "rivals.cmc.temperature"),
+        (AttributePredictionConfig(), None),
+    ],
+)
+def test_what_may_help_against_a_loss_that_is_not_finite_is_what_the_objective_reads(images, objective, temperature):
+    blowing_up = config(optimiser=OptimiserConfig(learning_rate=1e30))
+    with pytest.raises(InputError, match=r"loss is (nan|inf)") as error:
+        train(images, ROWS, KINDS, blowing_up, seed=0, name="kinds", objective=objective, side=SIDE)
+    assert re.findall(r"\S+\.temperature", str(error.value)) == ([temperature] if temperature else [])
 
 
 def test_a_batch_larger_than_the_train_split_is_refused(images):
