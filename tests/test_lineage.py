@@ -84,6 +84,16 @@ def test_a_node_can_ask_for_its_inputs_under_other_seeds(standin):
     assert dict(standin.catalog().load("comparison").iter_rows()) == scores
 
 
+def test_what_another_seed_made_is_compared_under_that_seed(standin):
+    scores = {}
+    for seed in (1, 4):
+        run = standin.run("full", params={"seed": seed})
+        scores[seed] = standin.catalog().load("attribute.metrics", version=run)["score"]
+    assert scores[1] != scores[4]
+    standin.run("evaluation", from_nodes=["compare"], params={"seed": 2})
+    assert dict(standin.catalog().load("comparison").iter_rows()) == scores
+
+
 def test_of_one_seed_the_newest_repeat_counts(standin):
     first, again = (standin.run("full", params={"seed": 1}) for _ in range(2))
     standin.run("full", params={"seed": 2})
