@@ -12,6 +12,7 @@ import torch
 from kedro.runner import ThreadRunner
 
 from weakcl_pipeline.contrastive.device import resolve_device
+from weakcl_pipeline.contrastive.progress import stop_display
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class SideBySideRunner(ThreadRunner):
             super()._run(*args, **kwargs)
         except KeyboardInterrupt:
             # Python would wait for the threads, minutes long. Artifacts and checkpoints bear being cut off.
+            stop_display()
             logger.warning("Interrupted. The same command goes on from the last checkpoints.")
             logging.shutdown()
             os._exit(_INTERRUPTED)
