@@ -247,6 +247,29 @@ def test_a_missing_input_is_named_with_the_stage_that_makes_it(standin):
     assert message.endswith("Make it first: kedro run --pipelines=ingestion")
 
 
+def test_suggested_commands_keep_the_environment_the_parameters_and_the_versions_of_the_run(standin):
+    (standin.path / "conf/other").mkdir()
+    options = {"env": "other", "params": {"seed": 2}}
+    ingested = standin.run("ingestion")
+    message = refusal(standin, "evaluation", **options, load_versions={"samples": ingested})
+    assert "Make it first: kedro run --env=other --pipelines=training --params=seed=2" in message
+    standin.run("clustering")
+    assert "clusters has no version" in refusal(standin, "training", load_versions={"clusters": "2000"})
+    full = standin.run("full", **options)
+    recluster(standin)
+    shutil.rmtree(standin.artifact("clusters").directory / full)
+    message = refusal(standin, "evaluation", **options, load_versions={"samples": full})
+    again = f"\n  kedro run --env=other --pipelines=training --params=seed=2 --load-versions=samples:{full}"
+    assert message.endswith(again)
+
+
+def test_a_default_run_that_contradicts_an_input_is_repeated_with_what_the_input_needs(standin):
+    full = standin.run("full")
+    message = refusal(standin, from_nodes=["form_clusters"], node_names=["form_clusters", "write_report"])
+    assert f"  clusters {full}: attribute.metrics\n" in message
+    assert suggested(message) == (["__default__", "evaluation"], {})
+
+
 def test_missing_raw_data_is_named(standin):
     raw = standin.path / "data/01_raw/emoji/emoji.parquet"
     raw.unlink()
