@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 import weakcl_pipeline
-from weakcl_pipeline.datasets.lineage import hash_of, sha256_of
+from weakcl_pipeline.datasets.lineage import hash_of
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.files import sha256_of
 
 ARTIFACTS = ("sample_table", "attribute_schema", "samples", "clusters", "attribute.encoder", "attribute.history")
 

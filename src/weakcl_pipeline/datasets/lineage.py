@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
 
-LINEAGE_FILE = "lineage.json"
+from weakcl_pipeline.files import sha256_of
 
-_digests: dict[tuple[int, int, int, int], str] = {}  # of files, by device, inode, time of change and size
+LINEAGE_FILE = "lineage.json"
 
 
 class Record(BaseModel):
@@ -149,22 +149,6 @@ class Lineage(Provenance):
         """Write the lineage into a version directory."""
         text = self.model_dump_json(indent=2)
         (directory / LINEAGE_FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file's content.
-
-    A file that has not changed since this process last hashed it is not read again, even if it was renamed.
-
-    Raises:
-        OSError: The file is missing or cannot be read.
-    """
-    stat = path.stat()
-    state = (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
-    if state not in _digests:
-        with path.open("rb") as file:
-            _digests[state] = hashlib.file_digest(file, "sha256").hexdigest()
-    return _digests[state]
 
 
 def hash_of(value: Any) -> str:

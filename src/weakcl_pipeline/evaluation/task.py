@@ -8,9 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from weakcl_pipeline.errors import InputError
-
-LABEL_PREFIX = "label_"
-SPLITS = ("train", "val", "test")
+from weakcl_pipeline.sources import LABEL_PREFIX, SPLITS
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]

@@ -46,7 +46,7 @@ def pin_versions(artifacts: Artifacts, pipeline: Pipeline, run_params: Mapping[s
 
 
 def _version_to_read(name: str, artifact: AtomicDataset, run_params: Mapping[str, Any]) -> str:
-    wanted = (run_params.get("load_versions") or {}).get(name)
+    wanted: str | None = (run_params.get("load_versions") or {}).get(name)
     versions = artifact.list_versions(full_path=False)
     if not versions:
         producers = _producers([name])
