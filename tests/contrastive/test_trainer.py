@@ -45,11 +45,15 @@ N, SIZE = 48, 16
 ENCODER = EncoderConfig(backbone="resnet18", backbone_kwargs={"layers": [1, 1, 1, 1], "channels": [8, 8, 16, 16]})
 
 
-@pytest.fixture(scope="module")
-def images():
+def make_images():
     pixels = np.random.default_rng(0).integers(0, 256, (N + 8, SIZE, SIZE, 3), dtype=np.uint8)
     pixels[::2, :8] //= 3  # two kinds of pictures, told apart by their upper half
     return PackedImages.from_table(pa.Table.from_batches([pack_batch([f"s{i}" for i in range(N + 8)], pixels)]))
+
+
+@pytest.fixture(scope="module")
+def images():
+    return make_images()
 
 
 ROWS = np.arange(N)
@@ -174,7 +178,7 @@ def test_clusters_are_found_at_the_size_of_the_epochs_views(images, monkeypatch)
     assert sides == [8, SIZE]
 
 
-def _train_until_killed(table, kind, training, options, root, epochs):
+def _train_until_killed(kind, training, options, root, epochs):
     save = CheckpointStore.save
 
     def save_then_die(self, done, *rest):
@@ -183,8 +187,7 @@ def _train_until_killed(table, kind, training, options, root, epochs):
             os.kill(os.getpid(), signal.SIGKILL)
 
     CheckpointStore.save = save_then_die
-    images = PackedImages.from_table(table)
-    train(images, ROWS, POSITIVES[kind](), training, seed=0, name="killed", checkpoints=root, **options)
+    train(make_images(), ROWS, POSITIVES[kind](), training, seed=0, name="killed", checkpoints=root, **options)
 
 
 POSITIVES = {
@@ -198,7 +201,7 @@ POSITIVES = {
 def assert_resumes_exactly(images, root, caplog, kind, training, **options):
     straight = train(images, ROWS, POSITIVES[kind](), training, seed=0, name="straight", **options)
     process = multiprocessing.get_context("spawn").Process(
-        target=_train_until_killed, args=(images.to_table(), kind, training, options, root, 3)
+        target=_train_until_killed, args=(kind, training, options, root, 3)
     )
     process.start()
     process.join()
