@@ -46,6 +46,26 @@ def test_a_node_alone_has_the_same_share(two_threads):
     assert threads == [1]
 
 
+def test_a_node_has_its_share_whatever_others_do_to_the_default(two_threads):
+    torch.set_num_threads(4)
+    meeting, threads = threading.Barrier(2, timeout=20), []
+
+    def change_the_default(_):
+        changing = threading.Thread(target=torch.set_num_threads, args=(1,))
+        changing.start()
+        changing.join()
+        return 1
+
+    def meet(_):  # so one of the two runs in a thread that is new
+        meeting.wait()
+        threads.append(torch.get_num_threads())
+        return 1
+
+    later = [Node(meet, "changed", name, name=name) for name in ("one", "two")]
+    run(SideBySideRunner(max_workers=2), node(change_the_default, "changed"), *later)
+    assert threads == [2, 2]
+
+
 def test_with_a_gpu_nodes_run_one_after_another(two_threads, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     running, most, threads = [], [], []
