@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 import weakcl_pipeline
-from weakcl_pipeline.datasets.lineage import hash_of, sha256_of
+from weakcl_pipeline.datasets.lineage import hash_of
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.files import sha256_of
 
 ARTIFACTS = ("sample_table", "attribute_schema", "samples", "clusters", "attribute.encoder", "attribute.history")
 
@@ -81,6 +82,16 @@ def test_a_node_can_ask_for_its_inputs_under_other_seeds(standin):
     assert [record.version for record in lineage.repeats["attribute.metrics"]] == [runs[3]]
     assert lineage.inputs["attribute.metrics"].version == runs[1]
     scores = {seed: standin.catalog().load("attribute.metrics", version=run)["score"] for seed, run in runs.items()}
+    assert dict(standin.catalog().load("comparison").iter_rows()) == scores
+
+
+def test_what_another_seed_made_is_compared_under_that_seed(standin):
+    scores = {}
+    for seed in (1, 4):
+        run = standin.run("full", params={"seed": seed})
+        scores[seed] = standin.catalog().load("attribute.metrics", version=run)["score"]
+    assert scores[1] != scores[4]
+    standin.run("evaluation", from_nodes=["compare"], params={"seed": 2})
     assert dict(standin.catalog().load("comparison").iter_rows()) == scores
 
 
@@ -235,6 +246,29 @@ def test_changed_raw_data_does_not_mix_with_what_was_made_before(standin):
 def test_a_missing_input_is_named_with_the_stage_that_makes_it(standin):
     assert "samples has not been made yet" in (message := refusal(standin, "clustering"))
     assert message.endswith("Make it first: kedro run --pipelines=ingestion")
+
+
+def test_suggested_commands_keep_the_environment_the_parameters_and_the_versions_of_the_run(standin):
+    (standin.path / "conf/other").mkdir()
+    options = {"env": "other", "params": {"seed": 2}}
+    ingested = standin.run("ingestion")
+    message = refusal(standin, "evaluation", **options, load_versions={"samples": ingested})
+    assert "Make it first: kedro run --env=other --pipelines=training --params=seed=2" in message
+    standin.run("clustering")
+    assert "clusters has no version" in refusal(standin, "training", load_versions={"clusters": "2000"})
+    full = standin.run("full", **options)
+    recluster(standin)
+    shutil.rmtree(standin.artifact("clusters").directory / full)
+    message = refusal(standin, "evaluation", **options, load_versions={"samples": full})
+    again = f"\n  kedro run --env=other --pipelines=training --params=seed=2 --load-versions=samples:{full}"
+    assert message.endswith(again)
+
+
+def test_a_default_run_that_contradicts_an_input_is_repeated_with_what_the_input_needs(standin):
+    full = standin.run("full")
+    message = refusal(standin, from_nodes=["form_clusters"], node_names=["form_clusters", "write_report"])
+    assert f"  clusters {full}: attribute.metrics\n" in message
+    assert suggested(message) == (["__default__", "evaluation"], {})
 
 
 def test_missing_raw_data_is_named(standin):

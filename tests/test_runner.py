@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -42,6 +44,26 @@ def test_a_node_alone_has_the_same_share(two_threads):
     threads = []
     run(SideBySideRunner(), node(lambda _: threads.append(torch.get_num_threads()) or 1, "only"))
     assert threads == [1]
+
+
+def test_a_node_has_its_share_whatever_others_do_to_the_default(two_threads):
+    torch.set_num_threads(4)
+    meeting, threads = threading.Barrier(2, timeout=20), []
+
+    def change_the_default(_):
+        changing = threading.Thread(target=torch.set_num_threads, args=(1,))
+        changing.start()
+        changing.join()
+        return 1
+
+    def meet(_):  # so one of the two runs in a thread that is new
+        meeting.wait()
+        threads.append(torch.get_num_threads())
+        return 1
+
+    later = [Node(meet, "changed", name, name=name) for name in ("one", "two")]
+    run(SideBySideRunner(max_workers=2), node(change_the_default, "changed"), *later)
+    assert threads == [2, 2]
 
 
 def test_with_a_gpu_nodes_run_one_after_another(two_threads, monkeypatch):
@@ -100,6 +122,32 @@ def test_an_interrupted_run_ends_at_once_and_goes_on_later(standin):
     assert standin.versions("samples")
     assert standin.versions("attribute.encoder") == []
     assert standin.kedro().returncode == 0
+
+
+INTERRUPTED_TRAINING = """
+import os, signal, time
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+from weakcl_pipeline.contrastive.progress import training_progress
+from weakcl_pipeline.runner import SideBySideRunner
+
+def train(_):
+    with training_progress() as progress:
+        progress.add_task("training", total=9, loss=0, images_per_second=0)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+
+SideBySideRunner(max_workers=2).run(Pipeline([Node(train, "start", "end")]), DataCatalog({"start": MemoryDataset(0)}))
+"""
+
+
+def test_an_interrupted_run_gives_the_cursor_back():
+    terminal = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm"}
+    command = [sys.executable, "-c", INTERRUPTED_TRAINING]
+    process = subprocess.run(command, check=False, env=terminal, capture_output=True, text=True, timeout=50)
+    assert process.returncode == 130
+    hidden, shown = (process.stdout.rfind(f"\x1b[?25{code}") for code in "lh")
+    assert -1 < hidden < shown
 
 
 @pytest.mark.skipif(os.cpu_count() < 2, reason="needs two cores")

@@ -12,6 +12,8 @@ import torch
 from kedro.runner import ThreadRunner
 
 from weakcl_pipeline.contrastive.device import resolve_device
+from weakcl_pipeline.contrastive.progress import stop_display
+from weakcl_pipeline.images.parallel import set_threads
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ class SideBySideRunner(ThreadRunner):
         self._threads = max(1, cores // self._max_workers)
 
     def _get_executor(self, max_workers: int) -> Executor:
-        return _Pool(max_workers)
+        return _Pool(max_workers, initializer=set_threads, initargs=(self._threads,))
 
     def _run(self, *args: Any, **kwargs: Any) -> None:
         before = torch.get_num_threads()
@@ -48,6 +50,7 @@ class SideBySideRunner(ThreadRunner):
             super()._run(*args, **kwargs)
         except KeyboardInterrupt:
             # Python would wait for the threads, minutes long. Artifacts and checkpoints bear being cut off.
+            stop_display()
             logger.warning("Interrupted. The same command goes on from the last checkpoints.")
             logging.shutdown()
             os._exit(_INTERRUPTED)

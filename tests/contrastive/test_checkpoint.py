@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import shutil
 import signal
 
 import pytest
@@ -62,7 +63,7 @@ def _save_and_die(root):
 
     with CheckpointStore(root, "key") as store:
         store.save(1, tensors(1), {})
-        checkpoint._fsync = die
+        checkpoint.flush = die
         store.save(2, tensors(2), {})
 
 
@@ -77,3 +78,46 @@ def test_kill_in_the_middle_of_a_save_leaves_the_one_before(tmp_path):
         assert int(loaded["step"]) == 1
         store.save(2, tensors(2), {})
         assert int(store.load()[0]["step"]) == 2
+        assert sorted(path.name for path in store.directory.iterdir()) == ["epoch-00001", "epoch-00002"]
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+def test_nothing_is_left_of_trainings_that_ended(tmp_path):
+    with CheckpointStore(tmp_path, "key") as first, CheckpointStore(tmp_path, "key") as second:
+        for store in (first, second):
+            store.save(1, tensors(1), {})
+            shutil.rmtree(store.directory)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _take_turns(root, turns, taken):
+    for _ in range(turns):
+        with CheckpointStore(root, "key") as store:
+            mark = store.directory.with_suffix(".mark")
+            mark.touch(exist_ok=False)  # FileExistsError where two have the same directory
+            mark.unlink()
+            taken.value += 1
+
+
+def test_no_two_trainings_ever_share_a_directory(tmp_path):
+    context = multiprocessing.get_context("fork")
+    counts = [context.Value("i", 0) for _ in range(4)]
+    processes = [context.Process(target=_take_turns, args=(tmp_path, 300, count)) for count in counts]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [count.value for count in counts] == [300] * 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_is_on_the_disk_before_and_after_it_gets_its_name(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(checkpoint, "flush", flushed.append)
+    with CheckpointStore(tmp_path, "key") as store:
+        store.save(1, tensors(1), {})
+    *before, last = flushed
+    staging = store.directory / ".staging"
+    assert before[0] == tmp_path
+    assert set(before[1:]) == {staging / "state.safetensors", staging / "state.json", staging}
+    assert last == store.directory

@@ -1,6 +1,8 @@
 import json
+import threading
 
 import pytest
+import timm
 import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
@@ -9,6 +11,7 @@ from torch import nn
 from weakcl_pipeline.contrastive import Encoder, EncoderConfig, load_encoder
 from weakcl_pipeline.contrastive.encoder import METADATA_FILE, WEIGHTS_FILE, HeadConfig
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.seeding import seeded_torch
 
 TINY = {"layers": [1, 1, 1, 1], "channels": [8, 8, 16, 24]}
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.1)
@@ -98,8 +101,41 @@ def test_state_rebuilds_the_same_encoder(tmp_path):
         assert torch.equal(loaded(pictures), encoder(pictures))
 
 
+def test_loading_does_not_disturb_a_training_in_another_thread():
+    state = tiny().state()
+    drawing, drawn = threading.Event(), []
+
+    def draw():
+        with seeded_torch(7, "epoch"):
+            drawn.append(torch.rand(2))
+            drawing.set()
+            loader.join(timeout=1)  # loading either waits for this, or gets into its way
+            drawn.append(torch.rand(2))
+
+    loader = threading.Thread(target=lambda: drawing.wait(20) and Encoder.from_state(*state))
+    trainer = threading.Thread(target=draw)
+    loader.start()
+    trainer.start()
+    trainer.join()
+    loader.join()
+    with seeded_torch(7, "epoch"):
+        assert torch.equal(torch.cat(drawn), torch.cat([torch.rand(2), torch.rand(2)]))
+
+
+def test_a_loaded_encoder_reads_and_downloads_nothing_else(tmp_path, monkeypatch):
+    encoder = tiny()
+    weights, metadata = encoder.state()
+    kwargs = {"pretrained": True, "checkpoint_path": str(tmp_path / "other.bin"), "pretrained_cfg": {"url": "x"}}
+    metadata["encoder"]["backbone_kwargs"] |= kwargs
+    given, create = {}, timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, **kwargs: given.update(kwargs) or create(name, **kwargs))
+    loaded = Encoder.from_state(weights, metadata)
+    assert given == {"num_classes": 0, **TINY}
+    assert torch.equal(loaded.head[0].weight, encoder.head[0].weight)
+
+
 def test_what_cannot_be_loaded_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"no encoder here.*kedro run"):
+    with pytest.raises(InputError, match=r"no encoder here.*kedro run --pipelines=training"):
         load_encoder(tmp_path)
     directory = tmp_path / "broken"
     write(tiny(), directory)
@@ -110,11 +146,18 @@ def test_what_cannot_be_loaded_is_named(tmp_path):
     weights.pop("head.0.bias")
     with pytest.raises(InputError, match=r"head\.0\.bias"):
         Encoder.from_state(weights, metadata)
+    metadata["encoder"]["backbone"] = "resnet18x"
+    with pytest.raises(InputError, match="did you mean resnet18"):
+        Encoder.from_state(weights, metadata)
 
 
 def test_wrong_parameters_are_named():
     with pytest.raises(ValidationError, match="did you mean resnet18"):
         EncoderConfig(backbone="resnet18x")
+    with pytest.raises(
+        ValidationError, match=r"backbone_kwargs\n.*checkpoint_path: an encoder cannot start from files"
+    ):
+        EncoderConfig(backbone_kwargs={"checkpoint_path": "weights.bin"})
     with pytest.raises(InputError, match=r"training\.encoder\.backbone_kwargs.*layerz"):
         Encoder.create(EncoderConfig(backbone="resnet18", backbone_kwargs={"layerz": [1]}), MEAN, STD, 0)
     with pytest.raises(InputError, match=r"training\.encoder\.stem.*`original`"):

@@ -1,6 +1,7 @@
 import logging
 import multiprocessing
 import os
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
@@ -44,11 +45,15 @@ N, SIZE = 48, 16
 ENCODER = EncoderConfig(backbone="resnet18", backbone_kwargs={"layers": [1, 1, 1, 1], "channels": [8, 8, 16, 16]})
 
 
-@pytest.fixture(scope="module")
-def images():
+def make_images():
     pixels = np.random.default_rng(0).integers(0, 256, (N + 8, SIZE, SIZE, 3), dtype=np.uint8)
     pixels[::2, :8] //= 3  # two kinds of pictures, told apart by their upper half
     return PackedImages.from_table(pa.Table.from_batches([pack_batch([f"s{i}" for i in range(N + 8)], pixels)]))
+
+
+@pytest.fixture(scope="module")
+def images():
+    return make_images()
 
 
 ROWS = np.arange(N)
@@ -173,7 +178,7 @@ def test_clusters_are_found_at_the_size_of_the_epochs_views(images, monkeypatch)
     assert sides == [8, SIZE]
 
 
-def _train_until_killed(table, kind, training, options, root, epochs):
+def _train_until_killed(kind, training, options, root, epochs):
     save = CheckpointStore.save
 
     def save_then_die(self, done, *rest):
@@ -182,8 +187,7 @@ def _train_until_killed(table, kind, training, options, root, epochs):
             os.kill(os.getpid(), signal.SIGKILL)
 
     CheckpointStore.save = save_then_die
-    images = PackedImages.from_table(table)
-    train(images, ROWS, POSITIVES[kind](), training, seed=0, name="killed", checkpoints=root, **options)
+    train(make_images(), ROWS, POSITIVES[kind](), training, seed=0, name="killed", checkpoints=root, **options)
 
 
 POSITIVES = {
@@ -197,7 +201,7 @@ POSITIVES = {
 def assert_resumes_exactly(images, root, caplog, kind, training, **options):
     straight = train(images, ROWS, POSITIVES[kind](), training, seed=0, name="straight", **options)
     process = multiprocessing.get_context("spawn").Process(
-        target=_train_until_killed, args=(images.to_table(), kind, training, options, root, 3)
+        target=_train_until_killed, args=(kind, training, options, root, 3)
     )
     process.start()
     process.join()
@@ -307,6 +311,14 @@ def test_other_parameters_seeds_pictures_or_positives_start_anew(images, tmp_pat
         assert "going on after epoch 3 of 3" in caplog.text
 
 
+def test_another_version_of_this_package_starts_anew(images, tmp_path, caplog, monkeypatch):
+    train(images, ROWS, KINDS, config(), seed=0, name="kinds", checkpoints=tmp_path)
+    monkeypatch.setattr("weakcl_pipeline.contrastive.trainer.__version__", "0.0.1")
+    with caplog.at_level(logging.INFO):
+        train(images, ROWS, KINDS, config(), seed=0, name="kinds", checkpoints=tmp_path)
+    assert "going on" not in caplog.text
+
+
 def test_a_loss_that_is_not_finite_stops_keeps_the_checkpoint_and_names_the_batch(images, tmp_path, monkeypatch):
     step, calls = Learner.step, []
 
@@ -324,6 +336,21 @@ def test_a_loss_that_is_not_finite_stops_keeps_the_checkpoint_and_names_the_batc
 def test_a_learning_rate_that_blows_up_is_caught_for_real(images):
     with pytest.raises(InputError, match=r"loss is (nan|inf).*learning_rate"):
         train(images, ROWS, KINDS, config(optimiser=OptimiserConfig(learning_rate=1e30)), seed=0, name="kinds")
+
+
+@pytest.mark.parametrize(
+    ("objective", "temperature"),
+    [
+        (None, "training.objective.temperature"),
+        (CmcConfig(), "rivals.cmc.temperature"),
+        (AttributePredictionConfig(), None),
+    ],
+)
+def test_what_may_help_against_a_loss_that_is_not_finite_is_what_the_objective_reads(images, objective, temperature):
+    blowing_up = config(optimiser=OptimiserConfig(learning_rate=1e30))
+    with pytest.raises(InputError, match=r"loss is (nan|inf)") as error:
+        train(images, ROWS, KINDS, blowing_up, seed=0, name="kinds", objective=objective, side=SIDE)
+    assert re.findall(r"\S+\.temperature", str(error.value)) == ([temperature] if temperature else [])
 
 
 def test_a_batch_larger_than_the_train_split_is_refused(images):

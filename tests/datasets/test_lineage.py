@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from weakcl_pipeline.datasets.lineage import FileRecord, Lineage, Provenance, hash_of, hash_of_path, sha256_of
+from weakcl_pipeline.datasets.lineage import FileRecord, Lineage, Provenance, hash_of, hash_of_path
 
 
 def test_a_file_is_hashed_by_its_content(tmp_path):
@@ -17,10 +17,10 @@ def test_a_file_is_hashed_by_its_content(tmp_path):
 def test_a_file_that_has_not_changed_is_read_once(tmp_path, monkeypatch):
     file = tmp_path / "staged"
     file.write_bytes(b"abc")
-    digest = sha256_of(file)
+    digest = hash_of_path(file)
     file = file.rename(tmp_path / "published")
     monkeypatch.setattr(Path, "open", None)  # it cannot be read any more
-    assert sha256_of(file) == digest
+    assert hash_of_path(file) == digest
 
 
 def test_a_folder_is_hashed_by_names_and_contents(tmp_path):

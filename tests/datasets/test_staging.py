@@ -28,7 +28,7 @@ def test_everything_is_on_the_disk_before_it_is_published(tmp_path, monkeypatch)
     monkeypatch.setattr(Path, "rename", lambda self, to: (events.append("rename"), rename(self, to)))
     with staged_directory(tmp_path / "samples" / "v1") as staging:
         (staging / "file").write_text("content")
-    assert events == [str(staging / "file"), str(staging), "rename", str(tmp_path / "samples")]
+    assert events == [str(staging / "file"), str(staging), "rename", str(tmp_path / "samples"), str(tmp_path)]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

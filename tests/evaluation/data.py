@@ -38,6 +38,10 @@ def task_of(samples: pl.DataFrame, features: np.ndarray, label: str = "kind") ->
     return make_task(label, features, samples)
 
 
-def make_images(samples: pl.DataFrame, size: int = 8, seed: int = 0) -> PackedImages:
+def make_image_store(samples: pl.DataFrame, size: int = 8, seed: int = 0) -> pa.Table:
     pixels = np.random.default_rng(seed).integers(0, 256, (len(samples), size, size, 3), dtype=np.uint8)
-    return PackedImages.from_table(pa.Table.from_batches([pack_batch(samples["sample_id"].to_list(), pixels)]))
+    return pa.Table.from_batches([pack_batch(samples["sample_id"].to_list(), pixels)])
+
+
+def make_images(samples: pl.DataFrame, size: int = 8, seed: int = 0) -> PackedImages:
+    return PackedImages.from_table(make_image_store(samples, size, seed))

@@ -5,7 +5,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 
-from tests.evaluation.data import make_images, make_samples
+from tests.evaluation.data import make_image_store, make_images, make_samples
 from weakcl_pipeline.evaluation.references import evaluate_majority, raw_pixel_features
 from weakcl_pipeline.images import PackedImages
 from weakcl_pipeline.images.store import pack_batch
@@ -47,7 +47,7 @@ def test_pixels_against_an_exact_decomposition():
     images = smooth_images(samples)
     train = np.arange(60)
     features = raw_pixel_features(images, train, seed=0, components=5)
-    pixels = images.tensor().contiguous().numpy().reshape(len(samples), -1) / 255
+    pixels = images.read(range(len(samples))).contiguous().numpy().reshape(len(samples), -1) / 255
     exact = PCA(5, svd_solver="full").fit(pixels[train]).transform(pixels)
     assert features.dtype == np.float32
     signs = np.sign((features * exact).sum(axis=0))
@@ -66,7 +66,7 @@ def test_test_pictures_do_not_change_the_components():
     images = make_images(samples)
     features = raw_pixel_features(images, train, 0, components=5)
     assert (raw_pixel_features(make_images(samples), train, 0, components=5) == features).all()
-    alone = PackedImages.from_table(images.to_table().slice(0, 60))
+    alone = PackedImages.from_table(make_image_store(samples).slice(0, 60))
     np.testing.assert_allclose(raw_pixel_features(alone, train, 0, components=5), features[:60], atol=1e-4)
 
 
@@ -75,7 +75,7 @@ def test_large_pictures_are_shrunk_by_area():
     images = smooth_images(samples, size=64)
     train = np.arange(60)
     features = raw_pixel_features(images, train, seed=0, components=3)
-    pixels = images.tensor().contiguous().double().numpy() / 255
+    pixels = images.read(range(len(samples))).contiguous().double().numpy() / 255
     small = pixels.reshape(130, 3, 32, 2, 32, 2).mean(axis=(3, 5)).reshape(130, -1)
     exact = PCA(3, svd_solver="full").fit(small[train]).transform(small)
     signs = np.sign((features * exact).sum(axis=0))

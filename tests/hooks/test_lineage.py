@@ -10,7 +10,7 @@ from kedro.runner import SequentialRunner
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.partitions import PartitionedDataset
 
-from weakcl_pipeline.datasets import AtomicDataset, Lineage
+from weakcl_pipeline.datasets import AtomicDataset, Lineage, RepeatsDataset
 from weakcl_pipeline.datasets.lineage import hash_of_path
 from weakcl_pipeline.hooks import LineageHook
 
@@ -82,3 +82,67 @@ def test_parameters_are_recorded_as_json(artifact):
     expected = {"size": [32, 32], "nested": {"1": ["a"]}, "root": "pictures"}
     assert lineage.parameters == {"parameters": expected, "params:model.seed": 7}
     assert (lineage.seed, lineage.inputs) == (7, {})
+
+
+def experiment(artifact, pictures: Path, run_id: str, seed: int) -> dict[int, int]:
+    """Read pictures that are in no catalog, train on them with a seed, and return what was trained, by seed."""
+
+    def pack(table: dict) -> dict[str, str]:
+        return {name: (pictures / name).read_text() for name in table}
+
+    def train(packed: dict, seed: int) -> int:
+        return len(packed) * 100 + seed
+
+    def compare(trained: int, found: dict) -> dict[int, int]:
+        return found.get("trained", {})
+
+    raw = {"type": JSONDataset, "filepath": (pictures / "table.json").as_posix()}
+    names = ("packed", "trained")
+    config = {"raw": raw, "repeats": {"type": RepeatsDataset}, **{name: artifact(name) for name in names}}
+    catalog = DataCatalog.from_config(config, save_version=run_id)
+    catalog["params:seed"] = seed
+    catalog["result"] = MemoryDataset()
+    nodes = [
+        Node(pack, "raw", "packed", name="pack"),
+        Node(train, ["packed", "params:seed"], "trained", name="train"),
+        Node(compare, ["trained", "repeats"], "result", name="compare"),
+    ]
+    run(Pipeline(nodes), catalog, run_id)
+    return catalog["result"].load()
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "a.png").write_text("a picture")
+    (folder / "table.json").write_text('["a.png"]')
+    return folder
+
+
+def test_pictures_beside_the_table_make_another_experiment(artifact, pictures):
+    assert experiment(artifact, pictures, "2026-01-01T00.00.00.001Z", 1) == {1: 101}
+    assert experiment(artifact, pictures, "2026-01-01T00.00.00.002Z", 2) == {1: 101, 2: 102}
+    (pictures / "a.png").write_text("another picture")
+    assert experiment(artifact, pictures, "2026-01-01T00.00.00.003Z", 3) == {3: 103}
+
+
+def test_another_version_of_this_package_makes_another_experiment(artifact, pictures, monkeypatch):
+    experiment(artifact, pictures, "2026-01-01T00.00.00.001Z", 1)
+    monkeypatch.setattr("weakcl_pipeline.hooks.lineage.__version__", "0.0.1")
+    assert experiment(artifact, pictures, "2026-01-01T00.00.00.002Z", 2) == {2: 102}
+
+
+def test_what_is_read_from_the_seeded_has_no_recipe_of_its_content(artifact):
+    catalog = DataCatalog.from_config({name: artifact(name) for name in ("first", "second", "third")}, save_version=RUN)
+    catalog["params:seed"] = 1
+    catalog["params:size"] = 1
+    nodes = [
+        Node(combine, "params:seed", "first", name="one"),
+        Node(combine, "first", "second", name="two"),
+        Node(combine, "params:size", "third", name="three"),
+    ]
+    run(Pipeline(nodes), catalog)
+    first, second, third = (catalog[name].lineage() for name in ("first", "second", "third"))
+    assert (first.seeded, second.seeded, third.seeded) == (True, True, False)
+    assert (second.seed, second.recipe != second.hash, third.recipe == third.hash) == (None, True, True)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from weakcl_pipeline.images.augment import Augmentation, AugmentationConfig
-from weakcl_pipeline.images.parallel import _pool, for_each
+from weakcl_pipeline.images.parallel import for_each, set_threads
 
 
 def augmented():
@@ -28,13 +28,41 @@ class TestTwoThreads:
         assert all(name.startswith("augment") for _, _, name in seen)
 
     def test_the_caller_and_new_threads_keep_their_number(self):
-        _pool.cache_clear()
-        for_each(lambda item: None, range(4))
-        numbers = [torch.get_num_threads()]
-        thread = threading.Thread(target=lambda: numbers.append(torch.get_num_threads()))
-        thread.start()
-        thread.join()
-        assert numbers == [2, 2]
+        numbers = []
+
+        def work():
+            for_each(lambda item: None, range(4))  # a new thread's first, which starts the threads that compute alone
+            numbers.append(torch.get_num_threads())
+
+        for target in (work, lambda: numbers.append(torch.get_num_threads())):
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join()
+        assert [*numbers, torch.get_num_threads()] == [2, 2, 2]
+
+    def test_callers_do_not_wait_for_each_other(self):
+        all_four, arrived = threading.Barrier(4, timeout=20), []
+
+        def work():
+            set_threads(2)  # as the runner does
+            for_each(lambda item: arrived.append(all_four.wait()), range(2))
+
+        callers = [threading.Thread(target=work) for _ in range(2)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        assert sorted(arrived) == [0, 1, 2, 3]
+
+    def test_threads_end_with_their_caller(self):
+        workers = set()
+        caller = threading.Thread(target=for_each, args=(lambda _: workers.add(threading.current_thread()), range(50)))
+        caller.start()
+        caller.join()
+        for worker in workers:
+            worker.join(timeout=20)
+        assert workers
+        assert not any(worker.is_alive() for worker in workers)
 
     def test_two_run_at_once(self):
         both, arrived = threading.Barrier(2, timeout=20), []

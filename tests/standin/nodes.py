@@ -55,7 +55,7 @@ def evaluate(encoder: tuple[dict[str, torch.Tensor], dict[str, Any]], samples: p
 
 
 def compare(metrics: dict[str, float], seed: int, repeats: dict[str, dict[int, dict[str, float]]]) -> pl.DataFrame:
-    by_seed = {seed: metrics, **repeats.get("attribute.metrics", {})}
+    by_seed = repeats.get("attribute.metrics", {seed: metrics})
     return pl.DataFrame({"seed": sorted(by_seed), "score": [by_seed[seed]["score"] for seed in sorted(by_seed)]})
 
 

@@ -2,7 +2,7 @@
 
 from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.embedding import embed, embed_views
-from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, load_encoder
+from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, EncoderState, load_encoder
 from weakcl_pipeline.contrastive.kmeans import kmeans
 from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCE, ClInfoNCEConfig, SideInformation
 from weakcl_pipeline.contrastive.positives import FixedPositives, IterativeConfig, IterativePositives
@@ -16,6 +16,7 @@ __all__ = [
     "DeviceConfig",
     "Encoder",
     "EncoderConfig",
+    "EncoderState",
     "FixedPositives",
     "IterativeConfig",
     "IterativePositives",

@@ -2,10 +2,9 @@
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Mapping
-from hashlib import sha256
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,10 +12,13 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from weakcl_pipeline.files import flush, sha256_of
+
 logger = logging.getLogger(__name__)
 
 _KEPT = 2  # the newest, and the one before it in case the newest is damaged
 _TENSORS, _METADATA = "state.safetensors", "state.json"
+_STAGING = ".staging"
 
 
 class CheckpointStore:
@@ -24,7 +26,8 @@ class CheckpointStore:
 
     A training is known by a key, the digest of all that determines its result, so that the same command finds the
     checkpoints of the run that was killed. The directory is locked while a training uses it: a second training with
-    the same key, at the same time, gets a directory of its own. The lock goes with the process.
+    the same key, at the same time, gets a directory of its own. The lock goes with the process, and its file with the
+    training.
 
     Args:
         root: Directory of the checkpoints of a method.
@@ -54,23 +57,26 @@ class CheckpointStore:
     def __exit__(self, *_: object) -> None:
         """Let go of the directory."""
         if self._lock is not None:
+            with suppress(OSError):  # Windows keeps a file that is open
+                Path(self._lock.lock_file).unlink()  # before the release: a lock on a file without a name is no lock
             self._lock.release()
 
     def save(self, epochs_done: int, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
         """Write a checkpoint whole or not at all, then remove those that are not kept."""
-        staging = self._root / f".staging-{self.directory.name}-{os.getpid()}"
-        shutil.rmtree(staging, ignore_errors=True)
+        self.directory.mkdir(exist_ok=True)
+        flush(self._root)
+        staging = self.directory / _STAGING
+        shutil.rmtree(staging, ignore_errors=True)  # of a save that was killed
         staging.mkdir()
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, staging / _TENSORS)
-        described = {"sha256": _digest(staging / _TENSORS), **metadata}
+        described = {"sha256": sha256_of(staging / _TENSORS), **metadata}
         (staging / _METADATA).write_text(json.dumps(described))
         for file in (*staging.iterdir(), staging):
-            _fsync(file)
-        self.directory.mkdir(exist_ok=True)
+            flush(file)
         target = self.directory / f"epoch-{epochs_done:05d}"
         shutil.rmtree(target, ignore_errors=True)
         staging.rename(target)
-        _fsync(self.directory)
+        flush(self.directory)
         for old in self._saved()[:-_KEPT]:
             shutil.rmtree(old)
 
@@ -79,7 +85,7 @@ class CheckpointStore:
         for directory in reversed(self._saved()):
             try:
                 metadata = json.loads((directory / _METADATA).read_text())
-                if metadata.pop("sha256") != _digest(directory / _TENSORS):
+                if metadata.pop("sha256") != sha256_of(directory / _TENSORS):
                     msg = "its content does not match its checksum"
                     raise ValueError(msg)
                 return load_file(directory / _TENSORS), metadata
@@ -89,19 +95,3 @@ class CheckpointStore:
 
     def _saved(self) -> list[Path]:
         return sorted(self.directory.glob("epoch-*"))
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        digest = sha256()
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -22,6 +22,11 @@ from weakcl_pipeline.seeding import seeded_torch
 
 WEIGHTS_FILE, METADATA_FILE = "encoder.safetensors", "encoder.json"
 
+EncoderState = tuple[dict[str, Tensor], dict[str, Any]]
+"""Weights, and the JSON-able metadata from which the encoder is rebuilt."""
+
+_FOREIGN_WEIGHTS = ("checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
+
 
 class HeadConfig(Config):
     """The projection head: ``hidden_layers`` of Linear and ReLU, then Linear to ``output_dim``.
@@ -42,7 +47,9 @@ class EncoderConfig(Config):
 
     Attributes:
         backbone: Any model name of timm (``timm.list_models()``).
-        backbone_kwargs: Passed on to ``timm.create_model``; which keys there are is up to the backbone.
+        backbone_kwargs: Passed on to ``timm.create_model``; which keys there are is up to the backbone. ``pretrained``
+            starts from timm's weights, which it downloads; from files of your own an encoder cannot start, since no
+            lineage would know them.
         stem: ``original`` as timm builds it; ``small`` for pictures of 32 to 64 px: the first convolution becomes
             3 x 3 with stride 1 and the max-pooling goes, as for CIFAR; ``half``: the same with stride 2, at a quarter
             of the cost.
@@ -62,6 +69,14 @@ class EncoderConfig(Config):
             msg = f"timm has no model {name!r}" + (f"; did you mean {', '.join(close)}?" if close else "")
             raise ValueError(msg)
         return name
+
+    @field_validator("backbone_kwargs")
+    @classmethod
+    def _no_foreign_weights(cls, kwargs: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if foreign := sorted(kwargs.keys() & set(_FOREIGN_WEIGHTS)):
+            msg = f"{', '.join(foreign)}: an encoder cannot start from files that no lineage knows; leave it out"
+            raise ValueError(msg)
+        return kwargs
 
 
 class Encoder(nn.Module):
@@ -134,7 +149,7 @@ class Encoder(nn.Module):
             raise InputError(msg) from error
         return not any(smaller)
 
-    def state(self, **metadata: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def state(self, **metadata: Any) -> EncoderState:
         """Return the weights and the JSON-able metadata from which :meth:`from_state` rebuilds the encoder."""
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         described = {
@@ -149,14 +164,17 @@ class Encoder(nn.Module):
     def from_state(cls, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> "Encoder":
         """Rebuild an encoder from what :meth:`state` returned, in evaluation mode.
 
+        Nothing but the weights given is read or downloaded, whatever the metadata says.
+
         Raises:
             InputError: If the weights do not belong to the architecture in the metadata.
         """
         try:
-            config = EncoderConfig.model_validate(metadata["encoder"])
-            encoder = cls(config, **metadata["normalisation"])
+            config = EncoderConfig.model_validate(_without_weights(metadata["encoder"]))
+            # The first weights are overwritten, but drawing them must not get into the way of trainings.
+            encoder = cls.create(config, **metadata["normalisation"], seed=0)
             encoder.load_state_dict(dict(weights))
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             msg = f"the weights do not belong to the encoder that their metadata describes: {error}"
             raise InputError(msg) from error
         return encoder.eval()
@@ -174,7 +192,7 @@ def load_encoder(path: str | Path) -> Encoder:
     path = Path(path)
     found = sorted([*path.glob(METADATA_FILE), *path.glob(f"*/{METADATA_FILE}")])
     if not found:
-        msg = f"{path}: no encoder here ({METADATA_FILE} is missing); train one with `kedro run --pipeline=training`"
+        msg = f"{path}: no encoder here ({METADATA_FILE} is missing); train one with `kedro run --pipelines=training`"
         raise InputError(msg)
     directory = found[-1].parent
     try:
@@ -183,6 +201,13 @@ def load_encoder(path: str | Path) -> Encoder:
     except (OSError, ValueError, SafetensorError) as error:
         msg = f"{directory}: this encoder cannot be read ({error}); take another version"
         raise InputError(msg) from error
+
+
+def _without_weights(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an encoder's description without what makes timm fetch weights."""
+    kwargs = dict(described.get("backbone_kwargs", {}))
+    kept = {key: value for key, value in kwargs.items() if key not in ("pretrained", *_FOREIGN_WEIGHTS)}
+    return {**described, "backbone_kwargs": kept}
 
 
 def _create_head(feature_dim: int, config: HeadConfig) -> nn.Sequential:

@@ -33,6 +33,11 @@ class _Display:
                     progress.stop()
                     self._progress = None
 
+    def stop(self) -> None:
+        progress = self._progress
+        if progress is not None:
+            progress.stop()
+
 
 _display = _Display()
 
@@ -44,6 +49,11 @@ def training_progress() -> AbstractContextManager[Progress]:
     tearing them apart.
     """
     return _display.shared()
+
+
+def stop_display() -> None:
+    """Take the bars away and give the cursor back, for a process that ends without waiting for its trainings."""
+    _display.stop()
 
 
 def _create() -> Progress:

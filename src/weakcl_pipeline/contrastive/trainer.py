@@ -16,6 +16,7 @@ from pydantic import Field
 from rich.progress import Progress
 from torch import Tensor
 
+from weakcl_pipeline import __version__
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.checkpoint import CheckpointStore
 from weakcl_pipeline.contrastive.device import DeviceConfig
@@ -149,6 +150,7 @@ class _Trainer:
         self._config, self._seed, self._name = config, seed, name
         self._clusters = positives.initial()
         self._described = (
+            __version__,
             config.model_dump_json(),
             seed,
             positives.describe(),
@@ -158,21 +160,23 @@ class _Trainer:
         encoder = Encoder.create(config.encoder, *images.channel_statistics(rows), seed)
         with seeded_torch(seed, "objective"):
             built = OBJECTIVES[objective.name].build(objective, Setting(encoder, self._clusters, side, seed))
+        key = "training.objective" if objective is config.objective else f"rivals.{objective.name}"
+        self._temperature = f"{key}.temperature" if "temperature" in type(objective).model_fields else None
         self._view_sizes = [
             view_size(config.progressive, epoch, config.epochs, images.size) for epoch in range(config.epochs)
         ]
-        self._require_views(encoder, objective.name, built.small_crops)
+        self._require_views(encoder, built.small_crops, f"{key}.small_size")
         self._learner = Learner(encoder, built, config.augmentation, config.optimiser, config.device)
         self._history: list[dict[str, float]] = []
         self._steps_per_epoch = len(rows) // config.batch_size
 
-    def _require_views(self, encoder: Encoder, objective: str, crops: SmallCrops | None) -> None:
+    def _require_views(self, encoder: Encoder, crops: SmallCrops | None, crops_key: str) -> None:
         """Refuse views that the pictures are too small for, or that are too small for the encoder."""
         sizes = {"images.size": self._images.size, "training.progressive.scale": min(self._view_sizes)}
         if crops is not None:
-            sizes[key := f"rivals.{objective}.small_size"] = crops.size
+            sizes[crops_key] = crops.size
             if crops.size > self._images.size:
-                msg = f"{key}: {crops.size} px is more than the {self._images.size} px of the pictures"
+                msg = f"{crops_key}: {crops.size} px is more than the {self._images.size} px of the pictures"
                 raise InputError(msg)
         for key, size in sizes.items():
             if not encoder.is_large_enough(size):
@@ -183,7 +187,7 @@ class _Trainer:
                 raise InputError(msg)
 
     def fingerprint(self) -> str:
-        """Digest all that determines the result: parameters, seed, pictures, positives and side information."""
+        """Digest what determines the result: this package, parameters, seed, pictures, positives, side information."""
         digest = sha256(repr(self._described).encode())
         for start in range(0, len(self._rows), 4096):
             digest.update(self._images.read(self._rows[start : start + 4096]).permute(0, 2, 3, 1).numpy().tobytes())
@@ -291,10 +295,12 @@ class _Trainer:
             return
         step = int((~finite).nonzero()[0])
         kept = f"the checkpoint of epoch {epoch} is kept" if epoch else "no epoch was finished"
+        clip = "lower" if self._config.optimiser.clip_norm else "set"
+        advice = ["lower training.optimiser.learning_rate", f"{clip} training.optimiser.clip_norm"]
+        advice += [f"raise {self._temperature}"] if self._temperature else []
         msg = (
-            f"{self._name}: the loss is {float(losses[step])} at batch {step + 1} of epoch {epoch + 1}; {kept}. Lower "
-            "training.optimiser.learning_rate, set training.optimiser.clip_norm, or raise "
-            "training.objective.temperature"
+            f"{self._name}: the loss is {float(losses[step])} at batch {step + 1} of epoch {epoch + 1}; {kept}. What "
+            f"may help: {', '.join(advice)}"
         )
         raise InputError(msg)
 

@@ -45,9 +45,10 @@ class InputsLineageDataset(HandedDataset):
 
 
 class RepeatsDataset(HandedDataset):
-    """The repeats of a node's other inputs.
+    """A node's other inputs and their repeats, by seed.
 
     Repeats are the versions of an artifact that were made by the same recipe (see
     :class:`~weakcl_pipeline.datasets.Provenance`) from other seeds; of each seed the newest counts. The node gets
-    ``{name: {seed: data}}`` with the inputs that have repeats.
+    ``{name: {seed: data}}`` with all inputs that were made with a seed, each under the seed it was made with, which
+    need not be the run's.
     """

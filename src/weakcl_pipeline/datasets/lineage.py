@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
 
-LINEAGE_FILE = "lineage.json"
+from weakcl_pipeline.files import sha256_of
 
-_digests: dict[tuple[int, int, int, int], str] = {}  # of files, by device, inode, time of change and size
+LINEAGE_FILE = "lineage.json"
 
 
 class Record(BaseModel):
@@ -76,7 +76,9 @@ class Provenance(Record):
         parameters: The parameters the node was given, by name.
         parameters_hash: Hash of `parameters`.
         seed: The seed the node was given, if any, else the one behind what its namespace gave it.
-        recipe: Hash of all that makes it what it is, the seed aside: the node, its parameters, and the recipes of its
+        seeded: Whether a seed went into it, be it through what the node read.
+        recipe: Hash of all that makes it what it is, the seed aside. Where no seed went into it that is its content,
+            known once it is saved; else the node, its parameters, the version of this package, and the recipes of its
             inputs. Versions of one recipe are repeats of one experiment. None where something has no recipe.
         code: The code that ran.
         libraries: Versions of Python and of the libraries that shape the numbers.
@@ -93,6 +95,7 @@ class Provenance(Record):
     parameters: dict[str, Any] = Field(default_factory=dict)
     parameters_hash: str | None = None
     seed: int | None = None
+    seeded: bool = False
     recipe: str | None = None
     code: CodeRecord | None = None
     libraries: dict[str, str] = Field(default_factory=dict)
@@ -124,12 +127,13 @@ class Lineage(Provenance):
     def describe(cls, directory: Path, provenance: Provenance, version: str) -> Self:
         """Describe the finished content of a version directory, which is not yet in its place."""
         paths = sorted(path for path in directory.rglob("*") if path.is_file())
-        return cls(
+        lineage = cls(
             **provenance.model_dump(),
             version=version,
             created=datetime.now(tz=UTC),
             files=tuple(FileRecord.of(path, directory) for path in paths),
         )
+        return lineage if lineage.seeded else lineage.model_copy(update={"recipe": lineage.hash})
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -145,22 +149,6 @@ class Lineage(Provenance):
         """Write the lineage into a version directory."""
         text = self.model_dump_json(indent=2)
         (directory / LINEAGE_FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file's content.
-
-    A file that has not changed since this process last hashed it is not read again, even if it was renamed.
-
-    Raises:
-        OSError: The file is missing or cannot be read.
-    """
-    stat = path.stat()
-    state = (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
-    if state not in _digests:
-        with path.open("rb") as file:
-            _digests[state] = hashlib.file_digest(file, "sha256").hexdigest()
-    return _digests[state]
 
 
 def hash_of(value: Any) -> str:

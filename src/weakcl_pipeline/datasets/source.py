@@ -7,8 +7,9 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 from pydantic import ValidationError
 
-from weakcl_pipeline.datasets.lineage import hash_of, sha256_of
+from weakcl_pipeline.datasets.lineage import hash_of
 from weakcl_pipeline.datasets.preview import table_preview
+from weakcl_pipeline.files import sha256_of
 from weakcl_pipeline.sources import SOURCES
 
 

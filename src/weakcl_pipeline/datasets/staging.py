@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from weakcl_pipeline.files import flush
+
 _PREFIX = ".staging-"
 
 
@@ -33,13 +35,14 @@ def staged_directory(target: Path) -> Iterator[Path]:
     try:
         yield staging
         for path in (*staging.rglob("*"), staging):
-            _flush(path)
+            flush(path)
         folder.mkdir(exist_ok=True)
         staging.rename(target)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    _flush(folder)
+    flush(folder)
+    flush(folder.parent)  # where the staging directory went, and the folder, if it is new, came
 
 
 def sweep(parent: Path) -> list[Path]:
@@ -72,11 +75,3 @@ def _is_abandoned(path: Path) -> bool:
     except PermissionError:
         pass  # somebody else's, alive
     return False
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

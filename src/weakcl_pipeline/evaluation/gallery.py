@@ -9,10 +9,11 @@ import polars as pl
 from weakcl_pipeline.attributes.report import describe_largest
 from weakcl_pipeline.evaluation.knn import nearest
 from weakcl_pipeline.evaluation.methods import describe_method, in_order
-from weakcl_pipeline.evaluation.task import LABEL_PREFIX, Floats, Integers
+from weakcl_pipeline.evaluation.task import Floats, Integers
 from weakcl_pipeline.evaluation.thumbnails import thumbnail
 from weakcl_pipeline.images import PackedImages
 from weakcl_pipeline.seeding import numpy_generator
+from weakcl_pipeline.sources import LABEL_PREFIX
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from weakcl_pipeline.contrastive.objectives import ObjectiveConfig
 from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, evaluate_features
 from weakcl_pipeline.evaluation.few_label import FewLabelConfig
 from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.sources import LABEL_PREFIX
 
 Rows = npt.NDArray[np.int64]
 
@@ -100,7 +101,7 @@ def run_setting(
     return pl.DataFrame(
         [
             about
-            | _information(setting.clusters, samples[f"label_{name}"].gather(rows))
+            | _information(setting.clusters, samples[LABEL_PREFIX + name].gather(rows))
             | {"label": name, "probe": probe}
             | {measure: found[key][measure] for measure in ("accuracy", "validation_accuracy")}
             for name, found in metrics["labels"].items()

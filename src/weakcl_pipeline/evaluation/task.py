@@ -8,9 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from weakcl_pipeline.errors import InputError
-
-LABEL_PREFIX = "label_"
-SPLITS = ("train", "val", "test")
+from weakcl_pipeline.sources import LABEL_PREFIX, SPLITS
 
 NO_LABELS = (
     "ingestion.labels: there is no label, so nothing can be trained on one, measured, compared or reported. Name a "

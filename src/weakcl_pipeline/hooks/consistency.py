@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import Self
 
-from weakcl_pipeline.datasets import Lineage
+from weakcl_pipeline.datasets import Lineage, Provenance
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,9 @@ class Origin:
         hash: Its content hash, where it lies on a disk.
         siblings: What the same node made with it.
         ancestry: Version of everything it was made from.
-        recipe: What it was made by, the seed aside.
+        recipe: What it was made by, the seed aside; its content, if no seed went into it.
         seed: The seed it was made with.
+        seeded: Whether a seed went into it.
     """
 
     name: str
@@ -35,13 +36,17 @@ class Origin:
     ancestry: Mapping[str, str] = field(default_factory=dict)
     recipe: str | None = None
     seed: int | None = None
+    seeded: bool = False
 
     @classmethod
     def of(cls, name: str, lineage: Lineage) -> Self:
         """Take the origin of the artifact ``name`` from its lineage file."""
-        return cls(
-            name, lineage.version, lineage.hash, lineage.siblings, lineage.ancestry, lineage.recipe, lineage.seed
-        )
+        return cls.made(name, lineage.version, lineage, lineage.hash)
+
+    @classmethod
+    def made(cls, name: str, version: str, made: Provenance, content: str | None = None) -> Self:
+        """Return the origin of what was made in a way that is known; ``content`` is its hash, if on a disk."""
+        return cls(name, version, content, made.siblings, made.ancestry, made.recipe, made.seed, made.seeded)
 
     @cached_property
     def claims(self) -> dict[str, str]:

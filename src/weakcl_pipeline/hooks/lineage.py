@@ -11,6 +11,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
+from weakcl_pipeline import __version__
 from weakcl_pipeline.datasets import (
     AtomicDataset,
     CheckpointsDataset,
@@ -25,7 +26,7 @@ from weakcl_pipeline.datasets.lineage import InputRecord, hash_of, hash_of_path
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.hooks.consistency import Meetings, Origin, conflicts, describe
 from weakcl_pipeline.hooks.environment import code_revision, library_versions
-from weakcl_pipeline.hooks.repeats import find_repeats
+from weakcl_pipeline.hooks.repeats import Repeat, find_repeats
 from weakcl_pipeline.hooks.versions import artifacts_of, pin_versions, require_agreement
 
 _IMMATERIAL = (CheckpointsDataset, HandedDataset)
@@ -67,7 +68,7 @@ class LineageHook:
         """Check what the node was given, and note it for the lineage of what it will make.
 
         Returns:
-            What takes the place of inputs, for a node that asks for it: the lineage of the others, and their repeats.
+            What takes the place of inputs, for a node that asks for it: the others' lineage, and the others by seed.
 
         Raises:
             InputError: Inputs disagree.
@@ -88,19 +89,16 @@ class LineageHook:
             }
         )
         for name in node.outputs:
-            self._made[run_id, name] = Origin(name, run_id, None, made.siblings, made.ancestry, made.recipe, made.seed)
+            self._made[run_id, name] = Origin.made(name, run_id, made)
         self._running.catalog, self._running.provenance = catalog, made
         lineages = {
             name: _inputs_lineage(origins, made.ancestry)
             for name, dataset in asked.items()
             if isinstance(dataset, InputsLineageDataset)
         }
-        others = {
-            name: {key: {repeat.seed: repeat.load() for repeat in found} for key, found in repeats.items()}
-            for name, dataset in asked.items()
-            if isinstance(dataset, RepeatsDataset)
-        }
-        return {**lineages, **others}
+        by_seed = _by_seed(origins, inputs, repeats) if wants_repeats else {}
+        handed = {name: by_seed for name, dataset in asked.items() if isinstance(dataset, RepeatsDataset)}
+        return {**lineages, **handed}
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str) -> None:
@@ -145,6 +143,7 @@ def describe_node(node: Node, inputs: Mapping[str, Any], origins: Sequence[Origi
         parameters=parameters,
         parameters_hash=hash_of(parameters),
         seed=seeds[0] if seeds else None,
+        seeded=bool(seeds) or any(origin.seeded for origin in origins),
         recipe=_recipe(node, parameters, origins, seeds),
         code=code_revision(),
         libraries=library_versions(),
@@ -160,7 +159,9 @@ def _recipe(node: Node, parameters: Mapping[str, Any], origins: Iterable[Origin]
         return None
     others = {name: value for name, value in parameters.items() if not _is_seed(name)}
     mixed = sorted(seeds) if len(seeds) > 1 else None
-    return hash_of({"node": node.name, "parameters": others, "inputs": recipes, "mixed_seeds": mixed})
+    return hash_of(
+        {"package": __version__, "node": node.name, "parameters": others, "inputs": recipes, "mixed_seeds": mixed}
+    )
 
 
 def merge_ancestry(origins: Iterable[Origin]) -> dict[str, str]:
@@ -174,6 +175,18 @@ def merge_ancestry(origins: Iterable[Origin]) -> dict[str, str]:
 def _inputs_lineage(origins: Iterable[Origin], ancestry: Mapping[str, str]) -> InputsLineage:
     hashes = {origin.name: origin.hash for origin in origins}
     return {name: {"version": version, "hash": hashes.get(name)} for name, version in ancestry.items()}
+
+
+def _by_seed(origins: Iterable[Origin], inputs: Mapping[str, Any], repeats: Mapping[str, Sequence[Repeat]]) -> Repeats:
+    """Return the inputs that were made with a seed, and their repeats, by the seed of each."""
+    return {
+        origin.name: {
+            origin.seed: inputs[origin.name],
+            **{repeat.seed: repeat.load() for repeat in repeats.get(origin.name, ())},
+        }
+        for origin in origins
+        if origin.seed is not None
+    }
 
 
 def _raw_inputs(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:

@@ -38,17 +38,19 @@ def pin_versions(artifacts: Artifacts, pipeline: Pipeline, run_params: Mapping[s
         made = {name for name in made if name not in artifacts or not artifacts[name].exists()}
     for name, artifact in artifacts.items():
         if name not in made:
-            artifact.pin(_version_to_read(name, artifact, wanted.get(name)))
+            artifact.pin(_version_to_read(name, artifact, run_params))
             continue
         if name in wanted:
             raise InputError(f"--load-versions={name}:{wanted[name]} cannot be met: the run makes {name} anew.")
         artifact.pin(str(artifact.resolve_save_version()))
 
 
-def _version_to_read(name: str, artifact: AtomicDataset, wanted: str | None) -> str:
+def _version_to_read(name: str, artifact: AtomicDataset, run_params: Mapping[str, Any]) -> str:
+    wanted: str | None = (run_params.get("load_versions") or {}).get(name)
     versions = artifact.list_versions(full_path=False)
     if not versions:
-        advice = f" Make it first: kedro run --pipelines={','.join(_producers([name]))}"
+        producers = _producers([name])
+        advice = f" Make it first: {_command(run_params, producers)}" if producers else ""
         raise InputError(f"{name} has not been made yet: there is no version in {artifact.directory}.{advice}")
     if wanted is None:
         return versions[0]
@@ -127,10 +129,18 @@ def _advice(
     makes_anew = any(
         origin.version == run_params["run_id"] and origin.name not in read for pair in pairs for origin in pair
     )
-    requested = (run_params.get("pipeline_names") or ()) if makes_anew else ()
-    again = f"kedro run --pipelines={','.join(dict.fromkeys([*requested, *_producers(stale)]))}"
+    requested = (run_params.get("pipeline_names") or ["__default__"]) if makes_anew else []
+    again = _command(run_params, list(dict.fromkeys([*requested, *_producers(stale)])))
     then = "" if makes_anew else ", then repeat this command"
     return f"No versions on the disk belong together. Make {', '.join(stale)} anew{then}:\n  {again}"
+
+
+def _command(run_params: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Return the command that runs other pipelines as this run would, on its versions of what they only read."""
+    made = {output for name in names for output in pipelines[name].all_outputs()}
+    wanted = run_params.get("load_versions") or {}
+    kept = {name: version for name, version in wanted.items() if name not in made}
+    return run_command({**run_params, "only_missing_outputs": False}, kept, names)
 
 
 def _stale(first: Origin, second: Origin) -> str:

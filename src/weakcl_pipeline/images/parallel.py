@@ -8,13 +8,14 @@ the work once, by chunks, waits once.
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
-from threading import Barrier
+from threading import Barrier, local
 from typing import TypeVar
 
 import torch
 
 T = TypeVar("T")
+
+_own = local()
 
 
 def for_each(function: Callable[[T], None], items: Iterable[T]) -> None:
@@ -38,8 +39,21 @@ def for_each(function: Callable[[T], None], items: Iterable[T]) -> None:
         list(_pool(threads).map(call, items))
 
 
-@cache
+def set_threads(number: int) -> None:
+    """Let PyTorch's operations use so many threads if the calling thread asks for them."""
+    torch.get_num_threads()  # a thread's first call resets its number, hence before the next line
+    torch.set_num_threads(number)
+
+
 def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return the calling thread's pool, which ends with it: trainings side by side do not wait for each other's."""
+    pools: dict[int, ThreadPoolExecutor] = _own.__dict__.setdefault("pools", {})
+    if threads not in pools:
+        pools[threads] = _start_pool(threads)
+    return pools[threads]
+
+
+def _start_pool(threads: int) -> ThreadPoolExecutor:
     """Return a pool of threads in which PyTorch's operations run serially.
 
     It does not survive a fork, but neither do PyTorch's own threads: a forked process must set their number to one, as
@@ -48,8 +62,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     started = Barrier(threads)
 
     def compute_alone() -> None:
-        torch.get_num_threads()  # a thread's first call resets its number, hence before the next line
-        torch.set_num_threads(1)
+        set_threads(1)
         started.wait()
 
     pool = ThreadPoolExecutor(threads, thread_name_prefix="augment", initializer=compute_alone)

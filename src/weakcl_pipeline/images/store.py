@@ -66,10 +66,6 @@ class PackedImages:
         """Return a reader of the table."""
         return cls(table)
 
-    def to_table(self) -> pa.Table:
-        """Return the underlying table."""
-        return self._table
-
     def __len__(self) -> int:
         return int(self._starts[-1])
 
@@ -92,10 +88,6 @@ class PackedImages:
             IndexError: If a row number is outside 0..len-1.
         """
         return torch.from_numpy(self._gather(self._checked_rows(indices))).permute(0, 3, 1, 2)
-
-    def tensor(self) -> Tensor:
-        """Copy the whole store: uint8 of shape (N, 3, size, size), channels_last in memory."""
-        return self.read(np.arange(len(self)))
 
     def channel_statistics(self, indices: Indices) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and population standard deviation of each channel over all pixels of some pictures.

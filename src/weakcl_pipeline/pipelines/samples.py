@@ -6,10 +6,9 @@ import polars as pl
 
 from weakcl_pipeline.attributes import as_assignment
 from weakcl_pipeline.contrastive.positives import NO_CLUSTER
+from weakcl_pipeline.sources import LABEL_PREFIX
 
 Rows = npt.NDArray[np.int64]
-
-LABEL_PREFIX = "label_"
 
 NEEDS_LABELS = "needs_labels"
 """Tag of the nodes that cannot run without labels, by which a run of them is refused before it begins."""

@@ -5,7 +5,7 @@ To add a source, write a class in a file of its own and list it here.
 
 from weakcl_pipeline.sources.accept import accept
 from weakcl_pipeline.sources.base import Source
-from weakcl_pipeline.sources.roles import SPLITS, IngestionConfig
+from weakcl_pipeline.sources.roles import LABEL_PREFIX, SPLITS, IngestionConfig
 from weakcl_pipeline.sources.samples import read_samples
 from weakcl_pipeline.sources.table import Table
 
@@ -13,4 +13,4 @@ SOURCES: dict[str, type[Source]] = {
     "table": Table,
 }
 
-__all__ = ["SOURCES", "SPLITS", "IngestionConfig", "Source", "Table", "accept", "read_samples"]
+__all__ = ["LABEL_PREFIX", "SOURCES", "SPLITS", "IngestionConfig", "Source", "Table", "accept", "read_samples"]

@@ -6,7 +6,7 @@ import polars as pl
 
 from weakcl_pipeline.attributes.schema import Schema
 from weakcl_pipeline.sources.checks import check_samples
-from weakcl_pipeline.sources.roles import SPLITS, IngestionConfig
+from weakcl_pipeline.sources.roles import LABEL_PREFIX, SPLITS, IngestionConfig
 
 
 class Accepted(NamedTuple):
@@ -58,8 +58,8 @@ def _summary(
         "quarantine_reasons": _counts(quarantine["reason"]),
         "splits": {split: samples.filter(pl.col("split") == split).height for split in SPLITS},
         "groups": samples["group"].drop_nulls().n_unique(),
-        "labels": {name: _counts(samples[f"label_{name}"].drop_nulls()) for name in config.labels},
-        "unlabelled": {name: samples[f"label_{name}"].null_count() for name in config.labels},
+        "labels": {name: _counts(samples[LABEL_PREFIX + name].drop_nulls()) for name in config.labels},
+        "unlabelled": {name: samples[LABEL_PREFIX + name].null_count() for name in config.labels},
         "attributes": {
             name: {
                 "kind": entry["kind"],

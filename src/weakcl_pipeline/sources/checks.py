@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.sources.roles import SPLITS, IngestionConfig
+from weakcl_pipeline.sources.roles import LABEL_PREFIX, SPLITS, IngestionConfig
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ def check_groups(samples: pl.DataFrame, column: str) -> None:
 
 
 def _check_label(samples: pl.DataFrame, label: str, when: str) -> None:
-    column = f"label_{label}"
+    column = LABEL_PREFIX + label
     train = samples.filter(pl.col("split") == "train")[column].drop_nulls()
     values = train.unique().sort()
     if len(values) < 2:

@@ -8,6 +8,7 @@ from weakcl_pipeline.attributes.schema import AttributeSpec
 from weakcl_pipeline.config import Config
 
 Split = Literal["train", "val", "test"]
+LABEL_PREFIX = "label_"  # of the columns of `samples` that hold labels
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 _AS_THEY_ARE: dict[str, Split] = {split: split for split in SPLITS}
 

@@ -13,7 +13,7 @@ from weakcl_pipeline.sources.checks import (
     check_samples,
     check_split_values,
 )
-from weakcl_pipeline.sources.roles import IngestionConfig
+from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
 
 
 def read_samples(raw: pl.DataFrame, config: IngestionConfig) -> tuple[pl.DataFrame, Schema]:
@@ -44,7 +44,7 @@ def read_samples(raw: pl.DataFrame, config: IngestionConfig) -> tuple[pl.DataFra
     )
     if schema:  # polars cannot filter a table without columns
         train = samples["split"] == "train"
-        labels = samples.filter(train).select(pl.col(f"label_{name}").alias(name) for name in config.labels)
+        labels = samples.filter(train).select(pl.col(LABEL_PREFIX + name).alias(name) for name in config.labels)
         refuse_leaks(attributes.filter(train), labels, specs_of(schema), config.leak_tolerance)
     clash = [name for name in attributes.columns if name in samples.columns]
     if clash:
@@ -72,7 +72,7 @@ def _samples(raw: pl.DataFrame, config: IngestionConfig) -> pl.DataFrame:
             "group": groups,
             "image": image_references(raw[config.image_column]),
         }
-        | {f"label_{name}": as_words(raw[name]) for name in config.labels}
+        | {LABEL_PREFIX + name: as_words(raw[name]) for name in config.labels}
     )
     check_groups(samples, config.group_column or "")
     return samples

@@ -11,7 +11,7 @@ from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 from kedro.validation.type_extractor import TypeExtractor
 
-from tests.evaluation.data import make_images, make_samples
+from tests.evaluation.data import make_image_store, make_samples
 from tests.evaluation.test_figures import history
 from weakcl_pipeline.contrastive import Encoder, TrainingConfig, embed
 from weakcl_pipeline.errors import InputError
@@ -47,7 +47,7 @@ def samples():
 
 @pytest.fixture(scope="module")
 def image_store(samples):
-    return make_images(samples, size=16).to_table()
+    return make_image_store(samples, size=16)
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,7 @@ def test_the_figure_takes_in_the_tables_of_other_seeds(studied):
 def test_what_was_made_from_what_and_nothing_is_left_behind(studied):
     assert set(studied.lineage("study.plot").inputs) == {"samples", *(f"study.{name}" for name in STUDIES)}
     checkpoints = studied.path / "data/06_models/study/checkpoints"
-    assert [path for path in checkpoints.iterdir() if path.is_dir()] == []
+    assert list(checkpoints.iterdir()) == []
 
 
 def test_both_labels_and_probes_are_there(studied):

@@ -20,8 +20,8 @@ from weakcl_pipeline.attributes.schema import Schema, specs_of
 from weakcl_pipeline.contrastive.sampler import Rows, SamplerConfig, draw_batches, has_partner, partner_share
 from weakcl_pipeline.contrastive.trainer import TrainingConfig
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.pipelines.samples import LABEL_PREFIX
 from weakcl_pipeline.seeding import numpy_generator
+from weakcl_pipeline.sources import LABEL_PREFIX
 
 
 def binarise_attributes(

@@ -9,9 +9,8 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from weakcl_pipeline.contrastive import Encoder, TrainingConfig, embed, embed_views
+from weakcl_pipeline.contrastive import Encoder, EncoderState, TrainingConfig, embed, embed_views
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import (
     EvaluationConfig,
@@ -29,7 +28,6 @@ from weakcl_pipeline.evaluation import (
 from weakcl_pipeline.images import Augmentation, PackedImages
 from weakcl_pipeline.pipelines.samples import train_rows
 
-EncoderState = tuple[dict[str, Tensor], dict[str, Any]]
 Evaluated = tuple[dict[str, Any], pl.DataFrame]
 BySeed = Mapping[int, Any]
 Repeats = Mapping[str, BySeed]
@@ -97,15 +95,15 @@ def compare_methods(
     Args:
         samples: Says which samples belong together.
         evaluation: The bootstrap.
-        seed: Of this run, and of the bootstrap.
-        repeats: What ``evaluated`` holds, from earlier runs with other seeds: name -> seed -> artifact.
+        seed: Of the bootstrap, and of artifacts of which ``repeats`` does not know the seed.
+        repeats: What ``evaluated`` holds, from this run and from earlier ones: name -> seed -> artifact.
         **evaluated: ``<method>.metrics`` and ``<method>.predictions`` of every method, and ``<method>.history`` of
             those that were trained.
 
     Returns:
         The comparison, the differences that the paper's claims are about, and the comparison's figure.
     """
-    by_seed = {name: {seed: artifact, **repeats.get(name, {})} for name, artifact in evaluated.items()}
+    by_seed = {name: repeats.get(name, {seed: artifact}) for name, artifact in evaluated.items()}
     metrics, predictions, histories = (_of_methods(by_seed, kind) for kind in ("metrics", "predictions", "history"))
     outcomes = {name: _outcome(predictions[name], metrics[name], histories.get(name, {})) for name in metrics}
     accuracies = measure_accuracies(outcomes, samples, evaluation.bootstrap, seed)

@@ -6,9 +6,9 @@ import polars as pl
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from weakcl_pipeline.contrastive import IterativeConfig, IterativePositives, TrainingConfig
+from weakcl_pipeline.contrastive import EncoderState, IterativeConfig, IterativePositives, TrainingConfig
 from weakcl_pipeline.pipelines.samples import label_ids, train_rows
-from weakcl_pipeline.pipelines.training.nodes import EncoderState, describe, run
+from weakcl_pipeline.pipelines.training.nodes import describe, run
 
 
 def train_iterative(

@@ -188,11 +188,11 @@ def draw_study(samples: pl.DataFrame, study: StudyConfig, repeats: Repeats, **ta
     Args:
         samples: Says which label the study is about.
         study: The same.
-        repeats: The tables of earlier runs with other seeds: name -> seed -> table.
+        repeats: The tables of this run and of earlier ones: name -> seed -> table.
         **tables: What the nodes above made.
     """
-    earlier = (table for found in repeats.values() for table in found.values())
-    return study_figure(pl.concat([*tables.values(), *earlier]), _label(samples, study))
+    found = [known for name, table in tables.items() for known in repeats.get(name, {None: table}).values()]
+    return study_figure(pl.concat(found), _label(samples, study))
 
 
 def _run(

@@ -6,9 +6,15 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from weakcl_pipeline.contrastive import FixedPositives, SideInformation, TrainingConfig, TrainingResult, train
+from weakcl_pipeline.contrastive import (
+    EncoderState,
+    FixedPositives,
+    SideInformation,
+    TrainingConfig,
+    TrainingResult,
+    train,
+)
 from weakcl_pipeline.contrastive.objectives import ObjectiveConfig
 from weakcl_pipeline.contrastive.positives import Positives
 from weakcl_pipeline.errors import InputError
@@ -16,7 +22,6 @@ from weakcl_pipeline.evaluation import NO_LABELS, history_figure
 from weakcl_pipeline.images import PackedImages
 from weakcl_pipeline.pipelines.samples import alone, cluster_ids, label_ids, train_rows
 
-EncoderState = tuple[dict[str, Tensor], dict[str, Any]]
 Trained = tuple[EncoderState, pl.DataFrame, Figure]
 
 
