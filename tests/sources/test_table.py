@@ -35,8 +35,8 @@ def refused(folder, *join):
 def test_tables_are_joined_in_the_order_of_the_samples(folder):
     joined = table(
         folder,
-        {"path": "places.tsv", "on": "id"},
-        {"path": "tags.csv", "on": "id", "key": "photo", "collect": ["tag"]},
+        {"path": "places.tsv", "by": "id"},
+        {"path": "tags.csv", "by": "id", "key": "photo", "collect": ["tag"]},
     ).scan()
     assert joined.collect().to_dicts() == [
         {"id": "p1", "file": "1.png", "place": "Berlin", "tag": ["cat"]},
@@ -48,24 +48,24 @@ def test_tables_are_joined_in_the_order_of_the_samples(folder):
 def test_a_join_reads_other_formats_and_compares_keys_as_texts(folder):
     (folder / "photos.csv").write_text("id,file\n1,1.png\n2,2.png\n")
     pl.DataFrame({"id": [2, 1], "size": [20, 10], "more": [0, 0]}).write_parquet(folder / "sizes.parquet")
-    joined = table(folder, {"path": "sizes.parquet", "on": "id", "take": ["size"]}).scan().collect()
+    joined = table(folder, {"path": "sizes.parquet", "by": "id", "take": ["size"]}).scan().collect()
     assert joined.rows() == [("1", "1.png", 10), ("2", "2.png", 20)]
 
 
 def test_keys_of_no_sample_are_told(folder, caplog):
-    table(folder, {"path": "tags.csv", "on": "id", "key": "photo", "collect": ["tag"]}).scan()
+    table(folder, {"path": "tags.csv", "by": "id", "key": "photo", "collect": ["tag"]}).scan()
     assert "tags.csv: 1 keys in column 'photo' are of no sample: 'p9'" in caplog.text
 
 
 def test_repeated_keys_are_refused_unless_collected(folder):
-    message = refused(folder, {"path": "tags.csv", "on": "id", "key": "photo"})
+    message = refused(folder, {"path": "tags.csv", "by": "id", "key": "photo"})
     assert "tags.csv: column 'photo' repeats 1 keys: 'p3'" in message
     assert "`collect`" in message
 
 
 def test_tables_without_a_common_key_are_refused(folder):
     (folder / "places.tsv").write_text("id\tplace\n1\tRome\n")
-    message = refused(folder, {"path": "places.tsv", "on": "id"})
+    message = refused(folder, {"path": "places.tsv", "by": "id"})
     assert "none of the 1 keys in column 'id' is in column 'id'" in message
     assert "keys here: '1'; there: 'p" in message
 
@@ -73,11 +73,11 @@ def test_tables_without_a_common_key_are_refused(folder):
 @pytest.mark.parametrize(
     ("side", "message"),
     [
-        ({"path": "tags.csv", "on": "id"}, "tags.csv: there is no column 'id', which `join` names. It has: photo, tag"),
-        ({"path": "tags.csv", "on": "ids", "key": "photo"}, "raw_samples: there is no column 'ids'"),
-        ({"path": "tags.csv", "on": "id", "key": "photo", "collect": ["tags"]}, "there is no column 'tags'"),
-        ({"path": "photos.csv", "on": "id"}, "column 'file' is in the table that it is joined to, too"),
-        ({"path": "none.csv", "on": "id"}, "there is no file"),
+        ({"path": "tags.csv", "by": "id"}, "tags.csv: there is no column 'id', which `join` names. It has: photo, tag"),
+        ({"path": "tags.csv", "by": "ids", "key": "photo"}, "raw_samples: there is no column 'ids'"),
+        ({"path": "tags.csv", "by": "id", "key": "photo", "collect": ["tags"]}, "there is no column 'tags'"),
+        ({"path": "photos.csv", "by": "id"}, "column 'file' is in the table that it is joined to, too"),
+        ({"path": "none.csv", "by": "id"}, "there is no file"),
     ],
 )
 def test_a_join_that_cannot_be_is_refused(folder, side, message):
@@ -86,11 +86,11 @@ def test_a_join_that_cannot_be_is_refused(folder, side, message):
 
 def test_take_and_collect_exclude_each_other(folder):
     with pytest.raises(ValueError, match="give one of them"):
-        table(folder, {"path": "tags.csv", "on": "id", "take": ["tag"], "collect": ["tag"]})
+        table(folder, {"path": "tags.csv", "by": "id", "take": ["tag"], "collect": ["tag"]})
 
 
 def test_the_files_of_all_tables_belong_to_the_data(folder):
-    files = table(folder, {"path": "tags.csv", "on": "id"}).files()
+    files = table(folder, {"path": "tags.csv", "by": "id"}).files()
     assert files == {"table/": folder / "photos.csv", "join 0/": folder / "tags.csv"}
 
 
@@ -108,7 +108,7 @@ def test_tables_behind_a_url_are_fetched_once_with_what_is_joined(folder, caplog
         with fsspec.open(f"memory://raw/{name}", "wt") as file:
             file.write(content)
     remote = Table(
-        path="memory://raw/photos.csv", join=[{"path": "tags.csv", "on": "id", "key": "photo", "collect": ["tag"]}]
+        path="memory://raw/photos.csv", join=[{"path": "tags.csv", "by": "id", "key": "photo", "collect": ["tag"]}]
     )
     assert remote.scan().collect()["tag"].to_list() == [["cat"], None, ["red", "old"]]
     assert [file.read_text() for file in remote.files().values()] == [PHOTOS, TAGS]

@@ -22,7 +22,7 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
             raw_samples:
               type: weakcl_pipeline.datasets.SourceDataset
               source: table
-              path: data/01_raw/mine/table.parquet
+              path: data/01_raw/mine/table.csv
 
     Args:
         source: A name in `SOURCES`.

@@ -24,7 +24,7 @@ class SideTable(TableOptions):
 
     Attributes:
         path: A file or URL; relative to the folder of the main table.
-        on: The key: a column of both tables.
+        by: The key: a column of both tables.
         key: Name of the key in this table, if it is another there.
         take: Columns to take; by default all.
         collect: Columns that become lists, for tables with several rows per key, e.g. one per tag. The values keep the
@@ -32,7 +32,7 @@ class SideTable(TableOptions):
     """
 
     path: str
-    on: str
+    by: str
     key: str | None = None
     take: tuple[str, ...] | None = None
     collect: tuple[str, ...] = ()
@@ -80,10 +80,10 @@ def _options(fields: TableOptions) -> TableOptions:
 
 def _joined(table: pl.LazyFrame, side: SideTable, form: Format) -> pl.LazyFrame:
     other = form.scan()
-    key = side.key or side.on
+    key = side.key or side.by
     have, found = table.collect_schema(), other.collect_schema()
     for column, columns, place in (
-        (side.on, have, "raw_samples"),
+        (side.by, have, "raw_samples"),
         (key, found, form.path),
         *((column, found, form.path) for column in (*(side.take or ()), *side.collect)),
     ):
@@ -99,21 +99,21 @@ def _joined(table: pl.LazyFrame, side: SideTable, form: Format) -> pl.LazyFrame:
             f"{form.path}: column '{clash[0]}' is in the table that it is joined to, too. Rename it, or list the"
             " columns to join in `take`."
         )
-    if have[side.on] != found[key]:
+    if have[side.by] != found[key]:
         table, other = (
-            table.with_columns(pl.col(side.on).cast(pl.String)),
+            table.with_columns(pl.col(side.by).cast(pl.String)),
             other.with_columns(pl.col(key).cast(pl.String)),
         )
     other = other.select(key, *taken).drop_nulls(key)
-    _check_keys(table.select(pl.col(side.on).alias(key)), other.select(key), side, form.path)
+    _check_keys(table.select(pl.col(side.by).alias(key)), other.select(key), side, form.path)
     if side.collect:
         other = other.group_by(key, maintain_order=True).agg(taken)
-    return table.join(other, left_on=side.on, right_on=key, how="left", maintain_order="left")
+    return table.join(other, left_on=side.by, right_on=key, how="left", maintain_order="left")
 
 
 def _check_keys(samples: pl.LazyFrame, keys: pl.LazyFrame, side: SideTable, file: Path) -> None:
     """Refuse repeated keys and tables that have nothing in common; tell of keys without a sample, and the reverse."""
-    key = side.key or side.on
+    key = side.key or side.by
     counts = keys.group_by(key, maintain_order=True).len().collect(engine="streaming")
     repeated = counts.filter(pl.col("len") > 1)
     if repeated.height and not side.collect:
@@ -125,8 +125,8 @@ def _check_keys(samples: pl.LazyFrame, keys: pl.LazyFrame, side: SideTable, file
     lost = counts.join(known, on=key, how="anti", maintain_order="left")
     if lost.height == counts.height:
         raise InputError(
-            f"{file}: none of the {counts.height} keys in column '{key}' is in column '{side.on}' of the table that it"
-            f" is joined to; keys here: {_listed(counts[key])}; there: {_listed(known[key])}. Correct `on` and `key`,"
+            f"{file}: none of the {counts.height} keys in column '{key}' is in column '{side.by}' of the table that it"
+            f" is joined to; keys here: {_listed(counts[key])}; there: {_listed(known[key])}. Correct `by` and `key`,"
             " or how the keys are written."
         )
     if lost.height:
