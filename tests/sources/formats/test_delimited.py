@@ -53,6 +53,9 @@ def refused(table):
         ("name\nx\ny\n", [("x",), ("y",)]),
         ("a,b\n,\n", [("", "")]),
         ("a,b", []),
+        ("sep=;\r\na,b;c\r\n1;2\r\n", [("1", "2")]),
+        ('"sep=,"\na,b\n1;2,3\n', [("1;2", "3")]),
+        ("a,b\n1,x\u2028y\x0bz\n", [("1", "x\u2028y\x0bz")]),
     ],
 )
 def test_dialects_are_found(written, content, expected):
@@ -135,6 +138,9 @@ def test_projection_filters_and_slices_reach_the_reader(written):
         ("a,b\n1,2\n3,x\0y\n", "line 3: a NUL character"),
         ("a,b,a\n1,2,3\n", "the header names several columns 'a' (columns 0, 2, counted from 0)"),
         ("a, a\n1,2\n", "several columns 'a'"),
+        ('a,b\n1, "x, y"\n', 'must be in quotes ("), without a space before the quote'),
+        ('"' + "x" * 200_000 + "\n1,2\n", "the first row has no end in its first"),
+        ("sep=;\n", "the table is empty"),
         ("", "the table is empty; not even a header is there"),
         ("\n\n", "the table is empty"),
     ],
@@ -179,6 +185,11 @@ def test_names_for_a_file_without_header_must_fit(written):
 def test_wrong_options_are_refused(written, options, message):
     with pytest.raises(ValueError, match=message):
         written("a,b\n", **options)
+
+
+def test_no_more_is_read_than_is_asked_for(written):
+    table = written("a,b\n" + "1,2\n" * 9_000_000 + "3\n").scan()
+    assert table.head(2).collect().rows() == [("1", "2")] * 2
 
 
 @given(

@@ -57,7 +57,7 @@ def _guessed(path: Path) -> str:
     if found is None:
         raise InputError(
             f"{path}: the name does not tell the format of the table. Known suffixes: {', '.join(SUFFIXES)}. Declare"
-            f" `format:` in the catalog ({', '.join(FORMATS)})."
+            f" `format:` in the catalog ({', '.join(FORMATS)}), or export the table as CSV."
         )
     return found
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
@@ -21,6 +22,8 @@ from weakcl_pipeline.sources.formats.text import Utf8Stream, encoding_of
 logger = logging.getLogger(__name__)
 
 _SEPARATORS = ",;\t|"
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?')
+"""How spreadsheet programs say the separator, in a first line of its own."""
 _SAMPLE = 1 << 18
 """Bytes that the dialect is found from."""
 _BLOCK = 4 << 20
@@ -49,7 +52,7 @@ class Delimited(Format):
     """Separated text. Every cell is text, as it is written; what the texts mean is for attributes to say.
 
     Rows have as many cells as the header. Empty lines are skipped, a quoted cell may hold line ends, and lines may end
-    with CR LF, LF or CR, even in one file. A column without a name is called by its place, `column_0`.
+    with CR LF, LF or CR, even in one file. A first line `sep=;` is no part of the table. A column without a name is called by its place, `column_0`.
     """
 
     takes = ("encoding", "separator", "quote", "comment", "columns")
@@ -129,7 +132,8 @@ class Delimited(Format):
         hint = (
             f"A cell goes over several lines: a quote {self._dialect.quote} may not be closed."
             if "\n" in row.text
-            else f"Cells that hold the separator must be in quotes ({self._dialect.quote or 'none declared'})."
+            else f"Cells that hold the separator must be in quotes ({self._dialect.quote or 'none declared'}),"
+            " without a space before the quote."
         )
         return InputError(
             f"{self.path}, row {self._number_of(row)} (counted from 0, without the header): {row.actual_columns} cells,"
@@ -158,15 +162,22 @@ class Delimited(Format):
         with Utf8Stream(self.path, self._encoding) as stream:
             sample = stream.read(_SAMPLE).decode("utf-8", "ignore")
             whole = not stream.read(1)
-        lines = sample.splitlines(keepends=True)
+        lines = io.StringIO(sample, newline="").readlines()
         skipped = 0
         while skipped < len(lines) and self._is_skipped(lines[skipped]):
             skipped += 1
+        told = _SEPARATOR_LINE.fullmatch(lines[skipped].rstrip("\r\n")) if skipped < len(lines) else None
+        skipped += told is not None
         if skipped == len(lines):
             raise InputError(f"{self.path}: the table is empty; not even a header is there.")
         text = "".join(lines[skipped:] if whole or len(lines) == skipped + 1 else lines[skipped:-1])
-        separator, quote = self._found(text)
-        first = next(row for row in _rows(text, separator, quote) if row)
+        separator, quote = self._found(text, self.options.separator or (told[1] if told else _SEPARATORS))
+        first = next((row for row in _rows(text, separator, quote) if row), None)
+        if first is None:
+            raise InputError(
+                f"{self.path}: the first row has no end in its first {csv.field_size_limit()} characters; a quote"
+                f" {quote} may not be closed. Is this a table in separated text?"
+            )
         if self.options.columns is None:
             return Dialect(separator, quote, skipped, self._names(first), header=True)
         if len(first) != len(self.options.columns):
@@ -181,12 +192,11 @@ class Delimited(Format):
         comment = self.options.comment
         return not line.strip("\r\n") or (comment is not None and line.startswith(comment))
 
-    def _found(self, text: str) -> tuple[str, str]:
+    def _found(self, text: str, separators: str) -> tuple[str, str]:
         """Return separator and quote: those under which most rows are as long as the first.
 
         Single quotes are apostrophes where there are double ones.
         """
-        separators = _SEPARATORS if self.options.separator is None else self.options.separator
         found = "\"'" if "'" in text and '"' not in text else '"'
         quotes = list(found) if self.options.quote is None else [self.options.quote]
         candidates = [(separator, quote) for separator in separators for quote in quotes if separator != quote]
