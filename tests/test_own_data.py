@@ -29,11 +29,10 @@ def write_pictures(folder, count, generator):
             {
                 "id": f"p{number}",
                 "file": f"{number}.png",
-                "split": ("train", "train", "val", "test")[number // 3 % 4],
                 "species": kind,
-                "tags": [word for word in (f"{kind}like", "cute", "wild") if generator.random() < 0.7],
+                "tags": "; ".join(word for word in (f"{kind}like", "cute", "wild") if generator.random() < 0.7),
                 "colour": ("black", "white")[int(generator.random() < 0.5)],
-                "habitat": ["land", "house" if number % 2 else "forest"],
+                "habitat": f"land/{'house' if number % 2 else 'forest'}",
             }
         )
     return pl.DataFrame(rows)
@@ -50,10 +49,12 @@ def test_the_environment_of_readme_runs_on_a_table_and_a_folder(project_factory)
         (project.path / "conf/mine" / name).write_text(yaml.safe_dump(content))
     raw = project.path / "data/01_raw/mine"
     table = write_pictures(raw / "pictures", 240, np.random.default_rng(0))
-    table.write_parquet(raw / "table.parquet")
+    table.write_csv(raw / "table.csv")
     base = yaml.safe_load((project.path / "conf/local/parameters.yml").read_text())
     project.run("full", env="mine", params={"training": base["training"], "iterative": base.get("iterative", {})})
-    assert project.artifact("samples").load().height == 240
+    samples = project.artifact("samples").load()
+    assert samples.height == 240
+    assert abs(samples.filter(pl.col("split") == "train").height - 0.7 * 240) < 10
     assert project.artifact("image_store").load().schema.metadata[b"image_size"] == b"64"
     assert set(project.artifact("comparison").load()["label"]) == {"species"}
     assert project.artifact("report").load().startswith("<!")

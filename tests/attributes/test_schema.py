@@ -89,3 +89,51 @@ def test_a_column_without_any_value_may_exclude_words(kind, caplog):
     typed, schema = type_attributes(table, {"empty": AttributeSpec(kind=kind, exclude=("x",))})
     assert typed["empty"].null_count() == schema["empty"]["missing"] == 3
     assert "'x'" in caplog.text
+
+
+LEVELS = {"habitat": AttributeSpec(kind="hierarchy", levels=("realm", "biome"))}
+
+
+def test_a_hierarchy_is_made_of_level_columns():
+    table = pl.DataFrame(
+        {"realm": ["land", "sea", None, "-"], "biome": ["forest", "", None, "NA"], "other": [1, 2, 3, 4]}
+    )
+    typed, schema = type_attributes(table, LEVELS, undeclared="infer", missing=["", "-", "NA"])
+    assert typed.columns == ["habitat", "other"]
+    assert typed["habitat"].to_list() == [["land", "forest"], ["sea"], None, None]
+    assert specs_of(schema)["habitat"] == LEVELS["habitat"]
+
+
+def test_a_gap_in_level_columns_is_refused_with_its_row():
+    table = pl.DataFrame({"realm": ["land", None], "biome": ["forest", "reef"]})
+    with pytest.raises(
+        InputError, match=r"column 'realm', row 1 .*: missing, but column 'biome' below it holds 'reef'"
+    ):
+        type_attributes(table, LEVELS)
+
+
+def test_missing_texts_are_null_unless_they_have_a_meaning_of_their_own():
+    table = pl.DataFrame({"colour": ["red", " NA ", ""], "seen": ["x", "", "-"], "n": ["1", "?", "2"]})
+    declared = {
+        "colour": AttributeSpec(),
+        "seen": AttributeSpec(kind="bool", true_values=("x",), false_values=("",)),
+        "n": AttributeSpec(),
+    }
+    typed, schema = type_attributes(table, declared, missing=["", "NA", "-", "?"])
+    assert typed.rows() == [("red", True, 1.0), (None, False, None), (None, None, 2.0)]
+    assert schema["n"]["kind"] == "continuous"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"separator": ","}, "separator: needs `kind: tags` or `kind: hierarchy`"),
+        ({"kind": "tags", "decimal": ","}, "decimal: needs `kind: continuous`"),
+        ({"kind": "tags", "levels": ["a"]}, "levels: needs `kind: hierarchy`"),
+        ({"true_values": ["a"], "false_values": ["b"]}, "true_values: needs `kind: bool`"),
+        ({"kind": "hierarchy", "levels": ["a"], "separator": "/"}, "levels and separator"),
+    ],
+)
+def test_fields_that_do_not_go_with_the_kind_are_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        AttributeSpec.model_validate(fields)

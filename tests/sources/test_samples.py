@@ -115,6 +115,82 @@ def test_undeclared_columns_are_inferred_but_never_those_with_a_role():
     assert samples["weight"].dtype == pl.Float64
 
 
+def as_text(raw):
+    """The table as a text file gives it."""
+    lists = [pl.col(name).list.join(";") for name, dtype in raw.schema.items() if dtype == pl.List]
+    return raw.with_columns(lists).cast(pl.String).fill_null("")
+
+
+def test_a_table_of_texts_gives_the_same_samples_as_a_typed_one():
+    config = config_with(attributes={"words": {"kind": "tags", "separator": ";"}, "weight": {"allow_leak": True}})
+    typed, _ = read_samples(
+        raw_table(), config_with(attributes={"words": {"kind": "tags"}, "weight": {"allow_leak": True}})
+    )
+    samples, schema = read_samples(as_text(raw_table()), config)
+    assert schema["weight"]["kind"] == "continuous"
+    words = pl.Series([["a"], ["a", "b"], ["b"], None, None, ["c"], ["a"], ["b"]])  # an empty text is missing
+    assert samples.drop("words").equals(typed.drop("words"))
+    assert samples["words"].to_list() == words.to_list()
+
+
+def test_missing_texts_are_null_in_every_role_but_an_id_may_look_like_one():
+    raw = raw_table(
+        name=["NA", "-", "s2", "s3", "s4", "s5", "s6", "s7"],
+        file=["NA", "", "2", "3", "4", "5", "6", "7"],
+        object=["?", "NA", "n/a", "-", "null", "", "o6", "o6"],
+        words=[["a"]] * 8,
+        **{"class": ["cat", "dog", "-", "dog", "NA", "cat", "dog", "cat"]},
+    )
+    samples, _ = read_samples(raw, CONFIG)
+    assert samples["sample_id"].to_list()[:2] == ["NA", "-"]
+    assert samples["image"].to_list()[:3] == ["NA", None, "2"]
+    assert samples["group"].to_list() == [None] * 6 + ["o6"] * 2
+    assert samples["label_class"].to_list()[:5] == ["cat", "dog", None, "dog", None]
+    assert "null in row 1" in refused(raw.with_columns(name=pl.Series(["a", "", *"cdefgh"])))
+    kept, _ = read_samples(raw, config_with(missing=["?"]))
+    assert kept["label_class"].to_list()[2] == "-"
+
+
+def test_splits_are_made_where_none_are_given():
+    raw = pl.DataFrame(
+        {
+            "name": [f"s{i}" for i in range(300)],
+            "file": ["x.png"] * 300,
+            "class": ["cat", "dog", "owl"] * 100,
+            "object": [f"o{i // 2}" for i in range(300)],
+            "words": [["a"]] * 300,
+        }
+    )
+    config = config_with(split_column=None)
+    samples, _ = read_samples(raw, config)
+    assert set(samples["split"]) == {"train", "val", "test"}
+    assert samples.group_by("group").agg(pl.col("split").n_unique())["split"].max() == 1
+    more, _ = read_samples(pl.concat([raw.with_columns(name="new " + pl.col("name")), raw]), config)
+    assert more.filter(~pl.col("sample_id").str.starts_with("new"))["split"].equals(samples["split"])
+    stratified, _ = read_samples(raw, config_with(split_column=None, split={"stratify": "class"}))
+    assert not stratified["split"].equals(samples["split"])
+    assert "ingestion.split.stratify" in refused(raw, config_with(split_column=None, split={"stratify": "clas"}))
+
+
+def test_splits_are_given_or_made_but_not_both():
+    with pytest.raises(ValueError, match="split_column and split"):
+        config_with(split={"train": 0.8, "val": 0.1, "test": 0.1})
+
+
+def test_level_columns_must_be_there():
+    config = config_with(attributes={"habitat": {"kind": "hierarchy", "levels": ["class", "objekt"]}})
+    assert "'objekt', which ingestion.attributes.habitat.levels names. Did you mean 'object'?" in refused(
+        raw_table(), config
+    )
+
+
+def test_errors_in_cells_name_the_table():
+    message = refused(
+        raw_table(weight=["1", "2", "x", *"45678"]), config_with(attributes={"weight": {"kind": "continuous"}})
+    )
+    assert message.startswith("raw_samples: column 'weight', row 2 (counted from 0): expected a number")
+
+
 def test_an_empty_table():
     assert "empty (0 rows)" in refused(raw_table().clear())
 

@@ -1,11 +1,22 @@
 """Raw columns to typed attribute columns, one kind at a time, with errors that name the first bad cell."""
 
+import itertools
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
 import polars as pl
 
+from weakcl_pipeline.attributes.spelling import (
+    AmbiguousError,
+    Spelling,
+    is_list,
+    is_number,
+    is_truth,
+    numbers_of,
+    truth_of,
+    words_of,
+)
 from weakcl_pipeline.errors import InputError
 
 
@@ -24,18 +35,18 @@ class AttributeKind(StrEnum):
     HIERARCHY = "hierarchy"
     """List of strings, a path with the root first, e.g. `path: [animal, bird, owl]`."""
     CONTINUOUS = "continuous"
-    """Float64, e.g. `age: 31.5`; NaN counts as missing."""
+    """Float64, e.g. `age: 31.5`; NaN counts as missing. Dates are days since 1970-01-01."""
 
 
-_TRUTH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+_MICROSECONDS_A_DAY = 86_400_000_000
 
 
 def infer_kind(column: pl.Series) -> AttributeKind | None:
     """The kind that a raw column's type and content suggest, or None where nothing does.
 
-    Booleans, and numbers or words that are only 0/1 or true/false, are bool; other numbers are continuous;
-    other words are categorical; lists of words or whole numbers are tags. A hierarchy looks like tags and
-    must be declared.
+    Booleans, and numbers or words that are only 0/1 or true/false, are bool; other numbers, and dates, are
+    continuous; other words are categorical; lists of words or whole numbers are tags. Texts count as what they stand
+    for. A hierarchy looks like tags and must be declared.
     """
     dtype = column.dtype
     if dtype == pl.Boolean:
@@ -43,21 +54,33 @@ def infer_kind(column: pl.Series) -> AttributeKind | None:
     if dtype.is_numeric():
         numbers = column.cast(pl.Float64).fill_nan(None)
         return AttributeKind.BOOL if _only(numbers, [0.0, 1.0]) else AttributeKind.CONTINUOUS
+    if dtype in (pl.Date, pl.Datetime):
+        return AttributeKind.CONTINUOUS
     if _is_word(dtype):
-        words = column.cast(pl.String).str.to_lowercase()
-        return AttributeKind.BOOL if _only(words, ["true", "false"]) else AttributeKind.CATEGORICAL
+        return _kind_of_texts(column.cast(pl.String))
     if isinstance(dtype, pl.List | pl.Array) and (_is_word(dtype.inner) or _is_integer(dtype.inner)):
         return AttributeKind.TAGS
     return None
 
 
-def cast_column(column: pl.Series, kind: AttributeKind) -> pl.Series:
+def cast_column(column: pl.Series, kind: AttributeKind, spelling: Spelling | None = None) -> pl.Series:
     """The column in its typed form.
 
+    Args:
+        column: Raw cells; null is missing.
+        kind: What they mean.
+        spelling: How texts are read.
+
     Raises:
-        InputError: A cell does not fit the kind; the message names the column and the first such row.
+        InputError: A cell does not fit the kind, or all cells do in two ways; the message names the column and the
+            first such row.
     """
-    return _CASTS[kind](column)
+    try:
+        return _CASTS[kind](column, spelling or Spelling())
+    except AmbiguousError as error:
+        raise InputError(
+            f"column '{column.name}' ({kind.value}): {error} under ingestion.attributes.{column.name}."
+        ) from error
 
 
 def as_words(column: pl.Series) -> pl.Series:
@@ -65,7 +88,41 @@ def as_words(column: pl.Series) -> pl.Series:
     return (column.fill_nan(None) if column.dtype.is_float() else column).cast(pl.String)
 
 
-def _to_bool(column: pl.Series) -> pl.Series:
+def join_levels(levels: list[pl.Series], name: str) -> pl.Series:
+    """The hierarchy whose levels are columns, root first; a path ends where the levels are missing.
+
+    Args:
+        levels: Words or numbers, one column per level.
+        name: Of the hierarchy.
+
+    Returns:
+        List(String); null where all levels are missing.
+
+    Raises:
+        InputError: A level is missing above one that is there.
+    """
+    words = [cast_column(level, AttributeKind.CATEGORICAL) for level in levels]
+    for upper, lower in itertools.pairwise(words):
+        gaps = upper.is_null() & lower.is_not_null()
+        if gaps.any():
+            row = gaps.arg_true()[0]
+            raise InputError(
+                f"column '{upper.name}', row {row} (counted from 0): missing, but column '{lower.name}' below it holds"
+                f" {_shown(lower[row])}. Fill it in, or correct ingestion.attributes.{name}.levels (root first)."
+            )
+    paths = pl.DataFrame(words).select(pl.concat_list(pl.all()).list.drop_nulls().alias(name))[name]
+    return paths.set(words[0].is_null(), None) if words[0].null_count() else paths
+
+
+def _kind_of_texts(texts: pl.Series) -> AttributeKind:
+    if is_truth(texts):
+        return AttributeKind.BOOL
+    if is_number(texts):
+        return AttributeKind.CONTINUOUS
+    return AttributeKind.TAGS if is_list(texts) else AttributeKind.CATEGORICAL
+
+
+def _to_bool(column: pl.Series, spelling: Spelling) -> pl.Series:
     if column.dtype == pl.Boolean:
         return column
     if not (_is_word(column.dtype) or column.dtype.is_numeric()):
@@ -74,44 +131,70 @@ def _to_bool(column: pl.Series) -> pl.Series:
         column = column.cast(pl.Float64).fill_nan(None)
         typed = column.replace_strict({0.0: False, 1.0: True}, default=None, return_dtype=pl.Boolean)
     else:
-        words = column.cast(pl.String).str.strip_chars().str.to_lowercase()
-        typed = words.replace_strict(_TRUTH, default=None, return_dtype=pl.Boolean)
-    _refuse_new_nulls(column, typed, "true/false, yes/no or 0/1 (bool)")
+        typed = truth_of(column.cast(pl.String), spelling)
+    allowed = "/".join(spelling.true_values + spelling.false_values) or "true/false, yes/no or 0/1"
+    _refuse_new_nulls(column, typed, f"{allowed} (bool)", "declare `true_values` and `false_values`")
     return typed
 
 
-def _to_categorical(column: pl.Series) -> pl.Series:
+def _to_categorical(column: pl.Series, _spelling: Spelling) -> pl.Series:
     if not (_is_word(column.dtype) or column.dtype.is_numeric() or column.dtype == pl.Boolean):
         raise _wrong_type(column, AttributeKind.CATEGORICAL, "one word or number")
     return as_words(column)
 
 
-def _to_continuous(column: pl.Series) -> pl.Series:
+def _to_continuous(column: pl.Series, spelling: Spelling) -> pl.Series:
+    if column.dtype == pl.Date:
+        return column.dt.epoch("d").cast(pl.Float64)
+    if column.dtype == pl.Datetime:
+        return column.dt.epoch("us").cast(pl.Float64) / _MICROSECONDS_A_DAY
     if not (_is_word(column.dtype) or column.dtype.is_numeric()):
         raise _wrong_type(column, AttributeKind.CONTINUOUS, "a number")
-    if not column.dtype.is_numeric():
-        column = column.cast(pl.String)
-    typed = column.cast(pl.Float64, strict=False)
-    _refuse_new_nulls(column, typed, "a number (continuous)")
+    if column.dtype.is_numeric():
+        typed = column.cast(pl.Float64, strict=False)
+    else:
+        typed = numbers_of(column.cast(pl.String), spelling)
+    expected = "a number" if spelling.date_format is None else f"a date as {spelling.date_format}"
+    _refuse_new_nulls(column, typed, f"{expected} (continuous)", "declare `decimal` or `date_format`")
     return typed.fill_nan(None)
 
 
-def _to_tags(column: pl.Series) -> pl.Series:
-    """Sets of words: repeated tags once, null elements (no tag at all) dropped."""
-    words = _to_word_lists(column, AttributeKind.TAGS)
+def _to_tags(column: pl.Series, spelling: Spelling) -> pl.Series:
+    """Sets of words: repeated tags once, null elements and empty texts (no tag at all) dropped."""
+    words = _to_word_lists(column, AttributeKind.TAGS, spelling)
+    if _is_word(column.dtype):
+        words = words.list.eval(pl.element().filter(pl.element() != ""))
     return words.list.drop_nulls().list.unique(maintain_order=True)
 
 
-def _to_hierarchy(column: pl.Series) -> pl.Series:
-    paths = _to_word_lists(column, AttributeKind.HIERARCHY)
+def _to_hierarchy(column: pl.Series, spelling: Spelling) -> pl.Series:
+    paths = _to_word_lists(column, AttributeKind.HIERARCHY, spelling)
+    if _is_word(column.dtype) and spelling.separator is not None:
+        paths = _trimmed(paths)
     broken = paths.list.eval(pl.element().is_null()).list.any().fill_null(value=False)
     if broken.any():
         raise _bad_cell(column, broken.arg_max(), "a path without gaps, root first (hierarchy)")
     return paths
 
 
-def _to_word_lists(column: pl.Series, kind: AttributeKind) -> pl.Series:
+def _trimmed(paths: pl.Series) -> pl.Series:
+    """Paths without the empty texts before a first separator and after a last; those between become gaps, null."""
+    element = pl.element()
+    filled = (element != "").cum_sum() > 0
+    filled &= (element != "").cum_sum(reverse=True) > 0
+    return paths.list.eval(pl.when(element != "").then(element).filter(filled))
+
+
+def _to_word_lists(column: pl.Series, kind: AttributeKind, spelling: Spelling) -> pl.Series:
     dtype = column.dtype
+    if _is_word(dtype):
+        texts = column.cast(pl.String)
+        separated = spelling.separator is not None
+        if not separated and not texts.drop_nulls().str.strip_chars().str.starts_with("[").all():
+            raise _wrong_type(column, kind, "a list of words", "declare its `separator`, convert the column")
+        lists = words_of(texts, spelling.separator)
+        _refuse_new_nulls(column, lists, f"a JSON list of words ({kind.value})", "declare `separator`")
+        return lists
     if dtype == pl.Null:
         return column.cast(pl.List(pl.String))
     inner = dtype.inner if isinstance(dtype, pl.List | pl.Array) else None
@@ -120,7 +203,7 @@ def _to_word_lists(column: pl.Series, kind: AttributeKind) -> pl.Series:
     return column.cast(pl.List(pl.String))
 
 
-_CASTS: dict[AttributeKind, Callable[[pl.Series], pl.Series]] = {
+_CASTS: dict[AttributeKind, Callable[[pl.Series, Spelling], pl.Series]] = {
     AttributeKind.BOOL: _to_bool,
     AttributeKind.CATEGORICAL: _to_categorical,
     AttributeKind.TAGS: _to_tags,
@@ -142,28 +225,30 @@ def _only(column: pl.Series, allowed: list[Any]) -> bool:
     return len(values) > 0 and bool(values.is_in(allowed).all())
 
 
-def _refuse_new_nulls(raw: pl.Series, typed: pl.Series, expected: str) -> None:
+def _refuse_new_nulls(raw: pl.Series, typed: pl.Series, expected: str, remedy: str = "") -> None:
     lost = raw.is_not_null() & typed.is_null()
     if lost.any():
-        raise _bad_cell(raw, lost.arg_max(), expected)
+        raise _bad_cell(raw, lost.arg_max(), expected, f" {remedy}," if remedy and _is_word(raw.dtype) else "")
 
 
-def _wrong_type(column: pl.Series, kind: AttributeKind, expected: str) -> InputError:
+def _wrong_type(
+    column: pl.Series, kind: AttributeKind, expected: str, remedy: str = "convert the column"
+) -> InputError:
     filled = column.is_not_null().arg_max() if column.null_count() < len(column) else None
     example = "" if filled is None else f"; the first value, in row {filled}, is {_shown(column[filled])}"
     return InputError(
         f"column '{column.name}' is declared as {kind.value}, which needs {expected} in each cell,"
-        f" but its type is {column.dtype}{example}. Convert the column, or"
+        f" but its type is {column.dtype}{example}. {remedy.capitalize()}, or"
         f" change ingestion.attributes.{column.name}.kind."
     )
 
 
-def _bad_cell(column: pl.Series, row: int | None, expected: str) -> InputError:
+def _bad_cell(column: pl.Series, row: int | None, expected: str, remedy: str = "") -> InputError:
     value = column[row] if row is not None else None
     shown = _shown(value.to_list() if isinstance(value, pl.Series) else value)
     return InputError(
         f"column '{column.name}', row {row} (counted from 0): expected {expected}, found {shown}."
-        f" Correct the cell, or change ingestion.attributes.{column.name}.kind."
+        f" Correct the cell,{remedy} or change ingestion.attributes.{column.name}.kind."
     )
 
 

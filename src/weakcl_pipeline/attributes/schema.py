@@ -6,14 +6,14 @@ later stages read back with `specs_of`, so that what an attribute means is decid
 
 import logging
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from weakcl_pipeline.attributes.casting import AttributeKind, cast_column, infer_kind
+from weakcl_pipeline.attributes.casting import AttributeKind, cast_column, infer_kind, join_levels
 from weakcl_pipeline.attributes.hierarchy import ancestors
-from weakcl_pipeline.config import Config
+from weakcl_pipeline.attributes.spelling import Spelling
 from weakcl_pipeline.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -22,11 +22,13 @@ Schema = dict[str, dict[str, Any]]
 """Column -> the fields of its `AttributeSpec`, plus `inferred` and the number of `missing` cells."""
 
 
-class AttributeSpec(Config):
-    """How one column is read as an attribute.
+class AttributeSpec(Spelling):
+    """How one column is read as an attribute; how its texts are read is said by the fields of `Spelling`.
 
     Attributes:
         kind: What the values mean; left out, it is inferred from the column.
+        levels: Of a hierarchy that is spread over several columns: these columns, root first. The attribute's name is
+            then a new one.
         min_count: An indicator (a tag, a category, a node of a hierarchy, a value above a quantile) becomes
             a binary attribute if at least this many train samples have it. Rarer ones cannot bring samples
             together.
@@ -39,10 +41,32 @@ class AttributeSpec(Config):
     """
 
     kind: AttributeKind | None = None
+    levels: tuple[str, ...] = ()
     min_count: int = Field(default=10, ge=1)
     exclude: tuple[str, ...] = ()
     quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5,)
     allow_leak: bool = False
+
+    @model_validator(mode="after")
+    def _fields_of_the_kind(self) -> Self:
+        for field, kinds in _KINDS_WITH.items():
+            if getattr(self, field) and self.kind not in kinds:
+                raise ValueError(f"{field}: needs `kind: {'` or `kind: '.join(kinds)}`")
+        if self.levels and self.separator:
+            raise ValueError(
+                "levels and separator: a hierarchy has either its levels in columns, or one separated text"
+            )
+        return self
+
+
+_KINDS_WITH = {
+    "separator": (AttributeKind.TAGS, AttributeKind.HIERARCHY),
+    "true_values": (AttributeKind.BOOL,),
+    "decimal": (AttributeKind.CONTINUOUS,),
+    "date_format": (AttributeKind.CONTINUOUS,),
+    "levels": (AttributeKind.HIERARCHY,),
+}
+"""Fields that go with certain kinds only."""
 
 
 def type_attributes(
@@ -51,6 +75,7 @@ def type_attributes(
     *,
     undeclared: Literal["ignore", "infer"] = "ignore",
     reserved: Collection[str] = (),
+    missing: Collection[str] = (),
 ) -> tuple[pl.DataFrame, Schema]:
     """Cast the attribute columns of a raw table to their typed forms.
 
@@ -59,6 +84,7 @@ def type_attributes(
         declared: Attribute column -> how to read it; each must exist in the table.
         undeclared: What to do with the other columns: leave them, or infer their kind and take them too.
         reserved: Columns that have another role (or are not wanted) and are never taken as undeclared ones.
+        missing: Texts that stand for a missing cell, unless the attribute lists them among its own.
 
     Returns:
         The typed columns in the order of `declared`, then of the table; and their schema.
@@ -68,11 +94,11 @@ def type_attributes(
     """
     specs = dict(declared)
     if undeclared == "infer":
-        specs |= {name: AttributeSpec() for name in table.columns if name not in declared and name not in reserved}
+        taken = {*declared, *reserved, *(level for spec in declared.values() for level in spec.levels)}
+        specs |= {name: AttributeSpec() for name in table.columns if name not in taken}
     columns, schema = [], {}
     for name, spec in specs.items():
-        kind = spec.kind or _inferred(table[name])
-        typed = cast_column(table[name], kind)
+        kind, typed = _typed(table, name, spec, missing)
         columns.append(typed)
         settings = spec.model_copy(update={"kind": kind}).model_dump(mode="json")
         schema[name] = settings | {"inferred": spec.kind is None, "missing": typed.null_count()}
@@ -99,6 +125,26 @@ def describe(schema: Schema) -> str:
         for name, entry in schema.items()
     ]
     return "\n".join(lines) if lines else "  (no attribute columns)"
+
+
+def null_missing(column: pl.Series, missing: Collection[str]) -> pl.Series:
+    """The column with null for texts that stand for a missing cell, spaces around them aside."""
+    if column.dtype != pl.String or not missing:
+        return column
+    marked = column.str.strip_chars().is_in(list(missing))
+    return column.set(marked.fill_null(value=False), None) if marked.any() else column
+
+
+def _typed(
+    table: pl.DataFrame, name: str, spec: AttributeSpec, missing: Collection[str]
+) -> tuple[AttributeKind, pl.Series]:
+    if spec.levels:
+        return AttributeKind.HIERARCHY, join_levels(
+            [null_missing(table[level], missing) for level in spec.levels], name
+        )
+    column = null_missing(table[name], {*missing} - {*spec.true_values, *spec.false_values})
+    kind = spec.kind or _inferred(column)
+    return kind, cast_column(column, kind, spec)
 
 
 def _inferred(column: pl.Series) -> AttributeKind:

@@ -22,7 +22,7 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
             raw_samples:
               type: weakcl_pipeline.datasets.SourceDataset
               source: table
-              path: data/01_raw/mine/table.parquet
+              path: data/01_raw/mine/table.csv
 
     Args:
         source: A name in `SOURCES`.
@@ -65,7 +65,7 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
         Raises:
             InputError: A file is missing.
         """
-        return hash_of([sha256_of(file) for file in self._source.files()])
+        return hash_of({name: sha256_of(file) for name, file in self._source.files().items()})
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """Return the first rows for Kedro-Viz."""

@@ -5,12 +5,23 @@ To add a source, write a class in a file of its own and list it here.
 
 from weakcl_pipeline.sources.accept import accept
 from weakcl_pipeline.sources.base import Source
-from weakcl_pipeline.sources.roles import LABEL_PREFIX, SPLITS, IngestionConfig
+from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
 from weakcl_pipeline.sources.samples import read_samples
+from weakcl_pipeline.sources.splits import SPLITS, SplitConfig
 from weakcl_pipeline.sources.table import Table
 
 SOURCES: dict[str, type[Source]] = {
     "table": Table,
 }
 
-__all__ = ["LABEL_PREFIX", "SOURCES", "SPLITS", "IngestionConfig", "Source", "Table", "accept", "read_samples"]
+__all__ = [
+    "LABEL_PREFIX",
+    "SOURCES",
+    "SPLITS",
+    "IngestionConfig",
+    "Source",
+    "SplitConfig",
+    "Table",
+    "accept",
+    "read_samples",
+]

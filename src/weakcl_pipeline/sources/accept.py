@@ -6,7 +6,8 @@ import polars as pl
 
 from weakcl_pipeline.attributes.schema import Schema
 from weakcl_pipeline.sources.checks import check_samples
-from weakcl_pipeline.sources.roles import LABEL_PREFIX, SPLITS, IngestionConfig
+from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
+from weakcl_pipeline.sources.splits import SPLITS
 
 
 class Accepted(NamedTuple):

@@ -1,7 +1,7 @@
 """What every source of raw data has in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -10,13 +10,10 @@ from weakcl_pipeline.config import Config
 
 
 class Source(Config, ABC):
-    """A raw data set as it lies on the disk; its fields say where and in which form.
+    """A raw data set; its fields say where it is and in which form.
 
-    Attributes:
-        path: The table's file, or the data set's folder; relative to the project in the catalog.
+    A field `path` is relative to the project in the catalog.
     """
-
-    path: Path
 
     @abstractmethod
     def scan(self) -> pl.LazyFrame:
@@ -27,9 +24,10 @@ class Source(Config, ABC):
         """
 
     @abstractmethod
-    def files(self) -> Sequence[Path]:
-        """Return the files that the raw table is made from; their content is the version of the raw data.
+    def files(self) -> Mapping[str, Path]:
+        """Return the files that the raw table is made from; names and content are the version of the raw data.
 
+        A name says what the file is in the data set, wherever that lies, e.g. its path below the data set's folder.
         Pictures in files of their own do not belong to them.
 
         Raises:

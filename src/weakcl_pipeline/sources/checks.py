@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.sources.roles import LABEL_PREFIX, SPLITS, IngestionConfig
+from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
+from weakcl_pipeline.sources.splits import SPLITS
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +109,8 @@ def check_samples(samples: pl.DataFrame, labels: tuple[str, ...], when: str) -> 
         if labels and sizes[split] == 0:
             raise InputError(
                 f"{when}: the {split} split has no samples ({counts}), but there are labels to evaluate with:"
-                f" {purpose}. Assign samples to it in the split column, or remove ingestion.labels."
+                f" {purpose}. Assign samples to it in the split column, change the shares in ingestion.split, or remove"
+                " ingestion.labels."
             )
     for label in labels:
         _check_label(samples, label, when)

@@ -6,10 +6,11 @@ from pydantic import Field, model_validator
 
 from weakcl_pipeline.attributes.schema import AttributeSpec
 from weakcl_pipeline.config import Config
+from weakcl_pipeline.sources.splits import SPLITS, Split, SplitConfig
 
-Split = Literal["train", "val", "test"]
 LABEL_PREFIX = "label_"  # of the columns of `samples` that hold labels
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "-", "?")
+"""What tables usually hold where nothing is known."""
 _AS_THEY_ARE: dict[str, Split] = {split: split for split in SPLITS}
 
 
@@ -19,12 +20,15 @@ class IngestionConfig(Config):
     Attributes:
         id_column: Unique name of each sample; becomes `sample_id`.
         image_column: The encoded picture (binary), or its path below `images.root` (text).
-        split_column: Which split a sample belongs to.
+        split_column: Which split a sample belongs to; left out, splits are made.
+        split: How splits are made where there is no `split_column`.
         split_values: Raw value -> train, val or test. By default the raw values are these names themselves.
         labels: Label columns, the main one first; used for evaluation and the `supervised` reference, never
             for clustering. May be empty.
         group_column: Samples with the same value must share a split (e.g. several photos of one object).
         attributes: Attribute column -> how to read it.
+        missing: Texts that stand for a missing cell in columns of attributes, labels, groups and splits. An id or a
+            picture is missing only where its text is empty.
         undeclared: Whether the other columns are ignored, or taken as attributes of an inferred kind.
         ignore: Columns that are not taken as attributes under `undeclared: infer`.
         leak_tolerance: An attribute is refused if it leaves at most this share of a label's entropy.
@@ -32,14 +36,22 @@ class IngestionConfig(Config):
 
     id_column: str
     image_column: str
-    split_column: str
+    split_column: str | None = None
+    split: SplitConfig | None = None
     split_values: dict[str, Split] = Field(default_factory=lambda: dict(_AS_THEY_ARE))
     labels: tuple[str, ...] = ()
     group_column: str | None = None
     attributes: dict[str, AttributeSpec] = Field(default_factory=dict)
+    missing: tuple[str, ...] = MISSING
     undeclared: Literal["ignore", "infer"] = "ignore"
     ignore: tuple[str, ...] = ()
     leak_tolerance: float = Field(default=0.05, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _one_split(self) -> Self:
+        if self.split_column is not None and self.split is not None:
+            raise ValueError("split_column and split: splits are either given or made; remove one of the two")
+        return self
 
     @model_validator(mode="after")
     def _labels_once(self) -> Self:
@@ -49,7 +61,11 @@ class IngestionConfig(Config):
 
     def scalar_columns(self) -> dict[str, str]:
         """Columns that hold one word or number per row -> the key that names them."""
-        keyed = {self.id_column: "ingestion.id_column", self.split_column: "ingestion.split_column"}
+        keyed = {self.id_column: "ingestion.id_column"}
+        if self.split_column is not None:
+            keyed[self.split_column] = "ingestion.split_column"
+        if self.split is not None and self.split.stratify is not None:
+            keyed[self.split.stratify] = "ingestion.split.stratify"
         if self.group_column is not None:
             keyed[self.group_column] = "ingestion.group_column"
         return keyed | dict.fromkeys(self.labels, "ingestion.labels")
@@ -60,4 +76,10 @@ class IngestionConfig(Config):
 
     def columns(self) -> dict[str, str]:
         """Every column that the table must have -> the key that names it."""
-        return {name: f"ingestion.attributes.{name}" for name in self.attributes} | self.role_columns()
+        keyed: dict[str, str] = {}
+        for name, spec in self.attributes.items():
+            if spec.levels:
+                keyed |= dict.fromkeys(spec.levels, f"ingestion.attributes.{name}.levels")
+            else:
+                keyed[name] = f"ingestion.attributes.{name}"
+        return keyed | self.role_columns()

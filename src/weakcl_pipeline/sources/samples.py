@@ -1,10 +1,12 @@
 """A raw table, whatever source it is from, to the sample table: every column in its role, typed and checked."""
 
+import logging
+
 import polars as pl
 
 from weakcl_pipeline.attributes.casting import as_words
 from weakcl_pipeline.attributes.leaks import refuse_leaks
-from weakcl_pipeline.attributes.schema import Schema, specs_of, type_attributes
+from weakcl_pipeline.attributes.schema import Schema, null_missing, specs_of, type_attributes
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.checks import (
     check_groups,
@@ -14,6 +16,9 @@ from weakcl_pipeline.sources.checks import (
     check_split_values,
 )
 from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
+from weakcl_pipeline.sources.splits import SplitConfig, make_splits
+
+logger = logging.getLogger(__name__)
 
 
 def read_samples(raw: pl.DataFrame, config: IngestionConfig) -> tuple[pl.DataFrame, Schema]:
@@ -36,12 +41,16 @@ def read_samples(raw: pl.DataFrame, config: IngestionConfig) -> tuple[pl.DataFra
     check_raw_table(raw, config)
     samples = _samples(raw, config)
     check_samples(samples, config.labels, "raw_samples")
-    attributes, schema = type_attributes(
-        raw,
-        config.attributes,
-        undeclared=config.undeclared,
-        reserved={*config.role_columns(), *config.ignore},
-    )
+    try:
+        attributes, schema = type_attributes(
+            raw,
+            config.attributes,
+            undeclared=config.undeclared,
+            reserved={*config.role_columns(), *config.ignore},
+            missing=config.missing,
+        )
+    except InputError as error:
+        raise InputError(f"raw_samples: {error}") from error
     if schema:  # polars cannot filter a table without columns
         train = samples["split"] == "train"
         labels = samples.filter(train).select(pl.col(LABEL_PREFIX + name).alias(name) for name in config.labels)
@@ -56,23 +65,32 @@ def read_samples(raw: pl.DataFrame, config: IngestionConfig) -> tuple[pl.DataFra
 
 
 def _samples(raw: pl.DataFrame, config: IngestionConfig) -> pl.DataFrame:
-    ids = as_words(raw[config.id_column])
+    def texts(column: str) -> pl.Series:
+        return null_missing(as_words(raw[column]), config.missing)
+
+    ids = null_missing(as_words(raw[config.id_column]), [""])
     check_ids(ids, config.id_column)
-    raw_splits = as_words(raw[config.split_column])
-    check_split_values(raw_splits, config)
     groups = (
         pl.repeat(None, raw.height, dtype=pl.String, eager=True)
         if config.group_column is None
-        else as_words(raw[config.group_column])
+        else texts(config.group_column)
     )
+    if config.split_column is None:
+        made = config.split or SplitConfig()
+        splits = make_splits(ids, groups, None if made.stratify is None else texts(made.stratify), made)
+        logger.info("Splits are made: %s", made)
+    else:
+        raw_splits = texts(config.split_column)
+        check_split_values(raw_splits, config)
+        splits = raw_splits.replace_strict(config.split_values, return_dtype=pl.String)
     samples = pl.DataFrame(
         {
             "sample_id": ids,
-            "split": raw_splits.replace_strict(config.split_values, return_dtype=pl.String),
+            "split": splits,
             "group": groups,
-            "image": image_references(raw[config.image_column]),
+            "image": image_references(null_missing(raw[config.image_column], [""])),
         }
-        | {LABEL_PREFIX + name: as_words(raw[name]) for name in config.labels}
+        | {LABEL_PREFIX + name: texts(name) for name in config.labels}
     )
     check_groups(samples, config.group_column or "")
     return samples

@@ -1,0 +1,54 @@
+"""Parquet: one file, or a folder of files, partitioned or not."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.sources.formats.base import Format
+
+
+class Parquet(Format):
+    """A Parquet file, or all those below a folder; folders named `column=value` are a column (Hive's way)."""
+
+    def scan(self) -> pl.LazyFrame:
+        """Return the table as it is."""
+        first, *others = self.files().values()
+        expected = _schema_of(first)
+        for file in others:
+            _check_alike(file, _schema_of(file), first, expected)
+        source = self.path / "**/*.parquet" if self.path.is_dir() else self.path
+        try:
+            table = pl.scan_parquet(source, hive_partitioning=self.path.is_dir())
+            table.collect_schema()
+        except (PolarsError, OSError) as error:
+            raise InputError(f"{self.path}: not a table in Parquet: {error}") from error
+        return table
+
+    def files(self) -> Mapping[str, Path]:
+        """Return the file, or those below the folder in the order of their names."""
+        if not self.path.is_dir():
+            return super().files()
+        files = sorted(self.path.rglob("*.parquet"))
+        if not files:
+            raise InputError(f"{self.path}: there is no file *.parquet in this folder. Correct `path` in the catalog.")
+        return {file.relative_to(self.path).as_posix(): file for file in files}
+
+
+def _schema_of(file: Path) -> dict[str, pl.DataType]:
+    try:
+        return dict(pl.read_parquet_schema(file))
+    except (PolarsError, OSError) as error:
+        raise InputError(f"{file}: not a table in Parquet: {error}") from error
+
+
+def _check_alike(file: Path, schema: dict[str, pl.DataType], first: Path, expected: dict[str, pl.DataType]) -> None:
+    for column in expected | schema:
+        found, wanted = schema.get(column, "missing"), expected.get(column, "missing")
+        if found != wanted:
+            raise InputError(
+                f"{file}: column '{column}' is {found}, but {wanted} in {first}. All files of a table must have the"
+                " same columns; write them alike."
+            )

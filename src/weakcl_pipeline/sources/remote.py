@@ -1,0 +1,64 @@
+"""Files behind a URL, as local copies."""
+
+import logging
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit, urlunsplit
+
+import fsspec
+
+from weakcl_pipeline.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+_BLOCK = 8 << 20
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is a URL."""
+    return "://" in path
+
+
+def local(path: str) -> Path:
+    """Return the local file or folder of a path; a URL's content is fetched once in this process.
+
+    So hash and content are of one state, however the file changes meanwhile. The copy is removed when the process ends.
+
+    Raises:
+        InputError: There is no such file, or the URL cannot be read.
+    """
+    if is_url(path):
+        return _fetched(path)
+    if not Path(path).exists():
+        raise InputError(f"raw_samples: there is no file {path}. Put it there, or correct the catalog.")
+    return Path(path)
+
+
+def beside(path: str, main: str) -> str:
+    """Return a path that is relative to the folder of ``main``, a path or a URL."""
+    if is_url(path) or Path(path).is_absolute():
+        return path
+    if not is_url(main):
+        return (Path(main).parent / path).as_posix()
+    parts = urlsplit(main)
+    return urlunsplit(parts._replace(path=(PurePosixPath(parts.path).parent / path).as_posix(), query="", fragment=""))
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="weakcl-tables-")
+
+
+@cache
+def _fetched(url: str) -> Path:
+    name = PurePosixPath(urlsplit(url).path).name or "table"
+    target = Path(tempfile.mkdtemp(dir=_folder().name)) / name
+    try:
+        with fsspec.open(url, "rb") as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy, _BLOCK)
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(f"raw_samples: {url} cannot be read: {type(error).__name__}: {error}") from error
+    logger.info("%s: fetched, %d bytes", url, target.stat().st_size)
+    return target
