@@ -5,12 +5,27 @@ To add a source, write a class in a file of its own and list it here.
 
 from weakcl_pipeline.sources.accept import accept
 from weakcl_pipeline.sources.base import Source
+from weakcl_pipeline.sources.cub_200_2011 import Cub200
 from weakcl_pipeline.sources.roles import LABEL_PREFIX, SPLITS, IngestionConfig
 from weakcl_pipeline.sources.samples import read_samples
 from weakcl_pipeline.sources.table import Table
+from weakcl_pipeline.sources.ut_zappos50k import UtZappos50K
 
 SOURCES: dict[str, type[Source]] = {
     "table": Table,
+    "cub_200_2011": Cub200,
+    "ut_zappos50k": UtZappos50K,
 }
 
-__all__ = ["LABEL_PREFIX", "SOURCES", "SPLITS", "IngestionConfig", "Source", "Table", "accept", "read_samples"]
+__all__ = [
+    "LABEL_PREFIX",
+    "SOURCES",
+    "SPLITS",
+    "Cub200",
+    "IngestionConfig",
+    "Source",
+    "Table",
+    "UtZappos50K",
+    "accept",
+    "read_samples",
+]
