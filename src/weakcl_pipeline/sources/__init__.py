@@ -5,23 +5,29 @@ To add a source, write a class in a file of its own and list it here.
 
 from weakcl_pipeline.sources.accept import accept
 from weakcl_pipeline.sources.base import Source
+from weakcl_pipeline.sources.cub_200_2011 import Cub200
 from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
 from weakcl_pipeline.sources.samples import read_samples
 from weakcl_pipeline.sources.splits import SPLITS, SplitConfig
 from weakcl_pipeline.sources.table import Table
+from weakcl_pipeline.sources.ut_zappos50k import UtZappos50K
 
 SOURCES: dict[str, type[Source]] = {
     "table": Table,
+    "cub_200_2011": Cub200,
+    "ut_zappos50k": UtZappos50K,
 }
 
 __all__ = [
     "LABEL_PREFIX",
     "SOURCES",
     "SPLITS",
+    "Cub200",
     "IngestionConfig",
     "Source",
     "SplitConfig",
     "Table",
+    "UtZappos50K",
     "accept",
     "read_samples",
 ]
