@@ -5,6 +5,7 @@ To add a source, write a class in a file of its own and list it here.
 
 from weakcl_pipeline.sources.accept import accept
 from weakcl_pipeline.sources.base import Source
+from weakcl_pipeline.sources.pictures import pictures
 from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
 from weakcl_pipeline.sources.samples import read_samples
 from weakcl_pipeline.sources.splits import SPLITS, SplitConfig
@@ -23,5 +24,6 @@ __all__ = [
     "SplitConfig",
     "Table",
     "accept",
+    "pictures",
     "read_samples",
 ]
