@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, decode
+from weakcl_pipeline.images.decode import Box, DecodeError, ImagesConfig, decode
 from weakcl_pipeline.images.reference import image_root, resolve
 from weakcl_pipeline.images.store import pack_batch, pack_schema
 
@@ -24,7 +25,15 @@ _TASK = 32  # pictures per task: enough to hide the cost of a future, few enough
 _BATCH_BYTES = 32 << 20  # pixels per record batch
 _SHOWN = 5
 
-Encoded = bytes | Path | str | None
+
+class Part(NamedTuple):
+    """A picture of which a box is used."""
+
+    picture: bytes | Path | str
+    box: Box
+
+
+Encoded = bytes | Path | str | Part | None
 Outcome = NDArray[np.uint8] | DecodeError
 
 
@@ -32,8 +41,8 @@ def pack_images(encoded: Iterable[tuple[str, Encoded]], config: ImagesConfig) ->
     """Decode pictures on all cores (Pillow releases the interpreter's lock) and pack them in their order.
 
     Args:
-        encoded: Pairs of sample id and picture: bytes, a path relative to `config.root`, or None if missing.
-            It is consumed as a stream; only a bounded number of pictures is in flight.
+        encoded: Pairs of sample id and picture: bytes, a path relative to `config.root`, a part of either, or None if
+            missing. It is consumed as a stream; only a bounded number of pictures is in flight.
         config: Size, bounds and background.
 
     Returns:
@@ -92,7 +101,7 @@ def _decode_in_order(encoded: Iterable[tuple[str, Encoded]], config: ImagesConfi
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     try:
         while task := list(islice(source, _TASK)):
-            if root is None and any(isinstance(picture, str | Path) for _, picture in task):
+            if root is None and any(isinstance(_whole(picture)[0], str | Path) for _, picture in task):
                 root = image_root(config.root)
             running.append(pool.submit(_decode_task, task, root, config))
             if len(running) > 2 * workers:
@@ -107,14 +116,20 @@ def _decode_task(task: list[tuple[str, Encoded]], root: Path | None, config: Ima
     return [(sample_id, _decode_one(picture, root, config)) for sample_id, picture in task]
 
 
-def _decode_one(picture: Encoded, root: Path | None, config: ImagesConfig) -> Outcome:
+def _whole(picture: Encoded) -> tuple[bytes | Path | str | None, Box | None]:
+    """Return the picture, and the box of it that is used."""
+    return picture if isinstance(picture, Part) else (picture, None)
+
+
+def _decode_one(encoded: Encoded, root: Path | None, config: ImagesConfig) -> Outcome:
+    picture, box = _whole(encoded)
     try:
         if picture is None:
             raise DecodeError("missing: the image cell is null")
         if isinstance(picture, bytes):
-            return decode(picture, config)
+            return decode(picture, config, box)
         if root is None:
             raise DecodeError("a path reference without images.root")
-        return decode(resolve(picture, root), config)
+        return decode(resolve(picture, root), config, box)
     except DecodeError as error:
         return error
