@@ -55,3 +55,15 @@ def test_a_missing_or_foreign_file_is_named(tmp_path):
 def test_raw_data_is_never_written(table):
     with pytest.raises(DatasetError, match="never written"):
         SourceDataset(source="table", path=table.as_posix()).save(pl.LazyFrame())
+
+
+def test_names_count_where_there_are_several_files(tmp_path):
+    for part in ("a", "b"):
+        (tmp_path / f"t/part={part}").mkdir(parents=True)
+        pl.DataFrame({"name": [part]}).write_parquet(tmp_path / f"t/part={part}/0.parquet")
+    dataset = SourceDataset(source="table", path=(tmp_path / "t").as_posix())
+    before = dataset.content_hash()
+    (tmp_path / "t").rename(tmp_path / "moved")
+    assert SourceDataset(source="table", path=(tmp_path / "moved").as_posix()).content_hash() == before
+    (tmp_path / "moved/part=b").rename(tmp_path / "moved/part=c")
+    assert SourceDataset(source="table", path=(tmp_path / "moved").as_posix()).content_hash() != before
