@@ -195,10 +195,9 @@ def _the_one(
         if found is None:
             found = way, values
         elif (row := (found[1] != values).fill_null(value=False).arg_true()).len():
-            first, one, other = texts[row[0]], found[1][row[0]], values[row[0]]
             raise AmbiguousError(
-                f"{first!r} can be {one:g} or {other:g}, and all cells can be read in both ways. Declare"
-                f" `{field}: '{found[0]}'` or `{field}: '{way}'`"
+                f"{texts[row[0]]!r} can be read in two ways, and so can all cells. Declare `{field}: '{found[0]}'` or"
+                f" `{field}: '{way}'`"
             )
     return None if found is None else found[1]
 

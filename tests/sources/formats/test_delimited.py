@@ -129,7 +129,7 @@ def test_projection_filters_and_slices_reach_the_reader(written):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("a,b\n1,2\n3\n", "row 1 (counted from 0, without the header): 1 cells, but the table has 2 columns: '3'"),
+        ("a,b\n1,2\n3\n", "row 1 (counted from 0, without the header): 1 cell, but the table has 2 columns: '3'"),
         ("a,b\n1,2\n\n3,4\n5,6,7\n", "row 2 (counted from 0, without the header): 3 cells, but"),
         ("a,b\n" + "1,2\n" * 1_500_000 + "3\n", "row 1500000 (counted"),
         ('a,b\n1,2\n3,"x\n4,y\n', "row 1 (counted from 0, without the header), column 'b': a quote \" opens a cell"),

@@ -136,10 +136,11 @@ class Delimited(Format):
             else f"Cells that hold the separator must be in quotes ({self._dialect.quote or 'none declared'}),"
             " without a space before the quote."
         )
+        cells = f"{row.actual_columns} cell{'s' if row.actual_columns > 1 else ''}"
         return InputError(
-            f"{self.path}, row {self._number_of(row)} (counted from 0, without the header): {row.actual_columns} cells,"
-            f" but the table has {row.expected_columns} columns: {_shown(row.text)}. {hint} The separator is"
-            f" {self._dialect.separator!r}; declare `separator` in the catalog if it is another."
+            f"{self.path}, row {self._number_of(row)} (counted from 0, without the header): {cells}, but the table has"
+            f" {row.expected_columns} columns: {_shown(row.text)}. {hint} The separator is {self._dialect.separator!r};"
+            " declare `separator` in the catalog if it is another."
         )
 
     def _number_of(self, row: arrow_csv.InvalidRow) -> int:
