@@ -1,4 +1,6 @@
 import threading
+import time
+import zipfile
 
 import numpy as np
 import polars as pl
@@ -130,6 +132,49 @@ class TestPaths:
         assert store.sample_ids == ["good", "bytes"]
         assert [number_of(store, row) for row in (0, 1)] == [3, 5]
         assert rejects["sample_id"].to_list() == ["up", "link", "gone"]
+
+    def test_references_into_an_archive(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            for number in range(300):
+                archive.writestr(f"{number}.png", picture(number) if number != 7 else b"junk")
+        config = LENIENT.model_copy(update={"root": str(tmp_path / "a.zip")})
+        source = [(f"id{number}", f"{number}.png") for number in reversed(range(301))]
+        table, rejects = pack_images(source, config)
+        store = PackedImages(table)
+        assert [f"id{number_of(store, row)}" for row in range(len(store))] == store.sample_ids
+        assert dict(rejects.iter_rows()) == {
+            "id300": "reference '300.png': no such file in a.zip (which has, for example, '0.png')",
+            "id7": "not a picture in one of the formats PNG, JPEG, WEBP, BMP, GIF, TIFF",
+        }
+
+    def test_a_server_is_asked_for_many_pictures_at_once(self, server):
+        for number in range(640):
+            (server.folder / f"{number}.png").write_bytes(picture(number))
+        asked, most, lock = set(), 0, threading.Lock()
+
+        def slow(handler):
+            nonlocal most
+            with lock:
+                asked.add(handler.path)
+                most = max(most, len(asked))
+            time.sleep(0.01)
+            with lock:
+                asked.remove(handler.path)
+            return False
+
+        server.trouble = slow
+        config = LENIENT.model_copy(update={"root": server.url})
+        table, _ = pack_images(((f"id{number}", f"{number}.png") for number in range(640)), config)
+        assert [number_of(PackedImages(table), row) for row in range(640)] == list(range(640))
+        assert 4 <= most <= 16
+
+    def test_a_dead_server_stops_packing_at_once(self, server, monkeypatch):
+        monkeypatch.setattr("weakcl_pipeline.images.roots.remote._FIRST_PAUSE", 0.0)
+        server.trouble = lambda handler: handler.send_error(503) or True
+        config = LENIENT.model_copy(update={"root": server.url, "retries": 0})
+        with pytest.raises(InputError, match="does not answer"):
+            pack_images(((f"id{number}", f"{number}.png") for number in range(5000)), config)
+        assert len(server.requested) < 64
 
     def test_paths_need_a_root(self):
         with pytest.raises(InputError, match=r"images\.root is not set"):

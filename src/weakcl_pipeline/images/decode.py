@@ -1,7 +1,6 @@
 """One encoded picture -> checked uint8 RGB pixels at the training size."""
 
 import io
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -38,8 +37,12 @@ class ImagesConfig(Config):
             cannot exceed 89,478,485, where Pillow itself begins to suspect a decompression bomb.
         max_bad_fraction: Share of the pictures that may be rejected before packing stops with an error.
         background: RGB colour under transparent pixels.
-        root: Directory that path references are relative to; None if the table embeds the pictures. In a run of the
-            pipeline it is itself relative to the project.
+        root: What path references are relative to: a folder, a zip or tar archive, or the URL of one; None if
+            the table embeds the pictures. In a run of the pipeline a path is itself relative to the project.
+        max_bytes: Largest encoded picture; of an archive's member, of its unpacked bytes.
+        max_archive_bytes: Largest temporary copy of an archive that is at a URL or is a compressed tar.
+        timeout: Seconds to wait for a server.
+        retries: Further tries when a server does not answer.
     """
 
     size: int = Field(32, ge=8, le=1024)
@@ -47,6 +50,10 @@ class ImagesConfig(Config):
     max_bad_fraction: float = Field(0.01, ge=0.0, le=1.0)
     background: tuple[Byte, Byte, Byte] = (255, 255, 255)
     root: str | None = None
+    max_bytes: int = Field(200_000_000, ge=1)
+    max_archive_bytes: int = Field(100_000_000_000, ge=1)
+    timeout: float = Field(30.0, gt=0.0)
+    retries: int = Field(3, ge=0)
 
 
 class DecodeError(ValueError):
@@ -61,7 +68,12 @@ class DecodeError(ValueError):
         self.reason = reason
 
 
-def decode(encoded: bytes | Path, config: ImagesConfig) -> NDArray[np.uint8]:
+def too_many_bytes(max_bytes: int) -> DecodeError:
+    """Return the error for an encoded picture beyond `ImagesConfig.max_bytes`."""
+    return DecodeError(f"too large: more than images.max_bytes = {max_bytes:,} bytes")
+
+
+def decode(encoded: bytes, config: ImagesConfig) -> NDArray[np.uint8]:
     """Decode one picture and bring it to the training size.
 
     The size bound is checked from the header before pixels are allocated; PNG checksums are verified, and
@@ -70,7 +82,7 @@ def decode(encoded: bytes | Path, config: ImagesConfig) -> NDArray[np.uint8]:
     antialiased) and the centre is cropped in the same step; a picture of the right size is not resampled.
 
     Args:
-        encoded: The file's bytes, or a file to read them from (only as far as needed).
+        encoded: The file's bytes.
         config: Size, bounds and background.
 
     Returns:
@@ -81,6 +93,8 @@ def decode(encoded: bytes | Path, config: ImagesConfig) -> NDArray[np.uint8]:
     """
     if encoded == b"":
         raise DecodeError("empty: zero bytes")
+    if len(encoded) > config.max_bytes:
+        raise too_many_bytes(config.max_bytes)
     try:
         with _open(encoded) as header:
             _check_bound(header, config.max_pixels)
@@ -101,9 +115,8 @@ def decode(encoded: bytes | Path, config: ImagesConfig) -> NDArray[np.uint8]:
     return np.asarray(square, dtype=np.uint8)
 
 
-def _open(encoded: bytes | Path) -> Image.Image:
-    source = encoded if isinstance(encoded, Path) else io.BytesIO(encoded)
-    return Image.open(source, formats=FORMATS)
+def _open(encoded: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(encoded), formats=FORMATS)
 
 
 def _check_bound(image: Image.Image, max_pixels: int) -> None:

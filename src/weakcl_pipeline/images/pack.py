@@ -5,8 +5,8 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, decode
-from weakcl_pipeline.images.reference import image_root, resolve
+from weakcl_pipeline.images.roots import PictureRoot, open_root
 from weakcl_pipeline.images.store import pack_batch, pack_schema
 
 logger = logging.getLogger(__name__)
 
 _TASK = 32  # pictures per task: enough to hide the cost of a future, few enough to bound what is in flight
+_TASK_BYTES = 4 << 20  # of its pixels: what is in flight must not grow with the size of the pictures
 _BATCH_BYTES = 32 << 20  # pixels per record batch
 _SHOWN = 5
 
-Encoded = bytes | Path | str | None
+Encoded = bytes | str | None
 Outcome = NDArray[np.uint8] | DecodeError
 
 
@@ -42,7 +43,7 @@ def pack_images(encoded: Iterable[tuple[str, Encoded]], config: ImagesConfig) ->
 
     Raises:
         InputError: If there are no pictures at all, none can be used, more than `max_bad_fraction` of them
-            cannot be used, or paths are given and `config.root` is not a directory.
+            cannot be used, or paths are given and `config.root` is none or cannot be read.
     """
     rejects: list[tuple[str, str]] = []
     batches: list[pa.RecordBatch] = []
@@ -85,29 +86,38 @@ def _check_share(accepted: int, rejects: list[tuple[str, str]], max_bad_fraction
 
 def _decode_in_order(encoded: Iterable[tuple[str, Encoded]], config: ImagesConfig) -> Iterator[tuple[str, Outcome]]:
     """Yield (sample id, pixels or error) in the order of the input, with a bounded number in flight."""
-    workers = os.cpu_count() or 1
     source = iter(encoded)
+    length = max(1, min(_TASK, _TASK_BYTES // (3 * config.size**2)))
     running: deque[Future[list[tuple[str, Outcome]]]] = deque()
-    root: Path | None = None
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    try:
-        while task := list(islice(source, _TASK)):
-            if root is None and any(isinstance(picture, str | Path) for _, picture in task):
-                root = image_root(config.root)
+    root: PictureRoot | None = None
+    with ExitStack() as stack:
+        workers = os.cpu_count() or 1
+        pool = _pool(workers, stack)
+        while task := list(islice(source, length)):
+            if root is None and any(isinstance(picture, str) for _, picture in task):
+                root = stack.enter_context(open_root(config))
+                workers = root.readers or workers
+                pool = _pool(workers, stack)
             running.append(pool.submit(_decode_task, task, root, config))
             if len(running) > 2 * workers:
                 yield from running.popleft().result()
         while running:
             yield from running.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
-def _decode_task(task: list[tuple[str, Encoded]], root: Path | None, config: ImagesConfig) -> list[tuple[str, Outcome]]:
+def _pool(workers: int, stack: ExitStack) -> ThreadPoolExecutor:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    stack.callback(pool.shutdown, cancel_futures=True)
+    return pool
+
+
+def _decode_task(
+    task: list[tuple[str, Encoded]], root: PictureRoot | None, config: ImagesConfig
+) -> list[tuple[str, Outcome]]:
     return [(sample_id, _decode_one(picture, root, config)) for sample_id, picture in task]
 
 
-def _decode_one(picture: Encoded, root: Path | None, config: ImagesConfig) -> Outcome:
+def _decode_one(picture: Encoded, root: PictureRoot | None, config: ImagesConfig) -> Outcome:
     try:
         if picture is None:
             raise DecodeError("missing: the image cell is null")
@@ -115,6 +125,6 @@ def _decode_one(picture: Encoded, root: Path | None, config: ImagesConfig) -> Ou
             return decode(picture, config)
         if root is None:
             raise DecodeError("a path reference without images.root")
-        return decode(resolve(picture, root), config)
+        return decode(root.read(picture), config)
     except DecodeError as error:
         return error
