@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageFile, ImageOps
 from pydantic import ValidationError
 
+from tests.images.encoders import png_chunk
 from weakcl_pipeline.images.decode import FORMATS, DecodeError, ImagesConfig, decode
 
 CONFIG = ImagesConfig(size=32)
@@ -27,10 +28,6 @@ def smooth(height, width):
     """A picture without sharp edges, so that lossy formats change it little."""
     y, x = np.mgrid[0:height, 0:width]
     return np.stack((x * 255 // width, y * 255 // height, (x + y) * 255 // (width + height)), -1).astype(np.uint8)
-
-
-def png_chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png_header(width, height):

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 from pydantic import Field
 
 from weakcl_pipeline.config import Config
+from weakcl_pipeline.images.signature import other_format, read_format
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """The formats that are read. Pillow knows more, but its rarer parsers are attack surface nobody needs."""
@@ -24,6 +25,13 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+_GREY_STEPS = {"L;2": 85, "L;4": 17}  # Pillow's name for pixels as stored -> what one step is in eight bits
+_TIFF_BITS = 258
+_TIFF_PHOTOMETRIC = 262
+_WHITE_IS_ZERO = 0
+_TIFF_TILE_WIDTH = 322
+_TIFF_TILE_LENGTH = 323
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 
@@ -77,9 +85,10 @@ def decode(encoded: bytes, config: ImagesConfig) -> NDArray[np.uint8]:
     """Decode one picture and bring it to the training size.
 
     The size bound is checked from the header before pixels are allocated; PNG checksums are verified, and
-    incomplete data is refused. Of an animation, the first frame is taken; EXIF rotation is applied;
-    transparent pixels are put on the background. The short side is resized to `config.size` (bicubic,
-    antialiased) and the centre is cropped in the same step; a picture of the right size is not resampled.
+    incomplete data is refused. Of an animation or of several pages, the first is taken; EXIF rotation is applied;
+    transparent pixels are put on the background; brightness of more than eight bits is scaled. Colour profiles are
+    ignored: pixels are taken for sRGB, and CMYK inks for ideal ones. The short side is resized to `config.size`
+    (bicubic, antialiased) and the centre is cropped in the same step; a picture of the right size is not resampled.
 
     Args:
         encoded: The file's bytes.
@@ -101,30 +110,44 @@ def decode(encoded: bytes, config: ImagesConfig) -> NDArray[np.uint8]:
             header.verify()  # checks a PNG's checksums, and uses the object up
         with _open(encoded) as image:
             _reduce_while_decoding(image, config.size)
+            _scale_transparent_colour(image)
             image.load()
-            upright = _apply_orientation(image)
-            square = _resize(_to_rgb(upright, config.background), config.size)
+            rgb = _to_rgb(image, config.background)
+            square = _resize(_turn(rgb, _orientation(image)), config.size)
     except DecodeError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DecodeError(f"too large: more than images.max_pixels = {config.max_pixels:,} pixels") from error
     except UnidentifiedImageError as error:
-        raise DecodeError(f"not a picture in one of the formats {', '.join(FORMATS)}") from error
+        raise _unidentified(encoded) from error
     except Exception as error:  # Pillow's parsers raise nearly anything on damaged bytes
         raise DecodeError(f"damaged or truncated: {type(error).__name__}: {error}") from error
     return np.asarray(square, dtype=np.uint8)
 
 
-def _open(encoded: bytes) -> Image.Image:
+def _open(encoded: bytes) -> ImageFile.ImageFile:
     return Image.open(io.BytesIO(encoded), formats=FORMATS)
 
 
+def _unidentified(encoded: bytes) -> DecodeError:
+    kind = read_format(encoded)
+    if kind is not None:
+        return DecodeError(f"damaged or truncated, or a rare variant of {kind}")
+    other = other_format(encoded)
+    return DecodeError(
+        f"not a picture in one of the formats {', '.join(FORMATS)}" + (f", but {other}" if other else "")
+    )
+
+
 def _check_bound(image: Image.Image, max_pixels: int) -> None:
-    if image.width * image.height > max_pixels:
-        raise DecodeError(
-            f"too large: {image.width}x{image.height} = {image.width * image.height:,} pixels, "
-            f"more than images.max_pixels = {max_pixels:,}"
-        )
+    tags = getattr(image, "tag_v2", {})  # of a TIFF, whose tiles may be larger than the picture, and are decoded whole
+    tile = tags.get(_TIFF_TILE_WIDTH, 0), tags.get(_TIFF_TILE_LENGTH, 0)
+    for what, (width, height) in {"": image.size, "a tile of ": tile}.items():
+        if width * height > max_pixels:
+            raise DecodeError(
+                f"too large: {what}{width}x{height} = {width * height:,} pixels, "
+                f"more than images.max_pixels = {max_pixels:,}"
+            )
 
 
 def _reduce_while_decoding(image: Image.Image, size: int) -> None:
@@ -135,20 +158,37 @@ def _reduce_while_decoding(image: Image.Image, size: int) -> None:
     image.draft("RGB", (2 * size, 2 * size))
 
 
-def _apply_orientation(image: Image.Image) -> Image.Image:
-    """Turn the picture as its EXIF tag says; with unreadable EXIF it stays as stored, for its pixels are whole."""
+def _scale_transparent_colour(image: ImageFile.ImageFile) -> None:
+    """Bring the one colour that a PNG may declare transparent to eight bits; Pillow does so with its pixels alone."""
+    colour = image.info.get("transparency")
+    if image.format != "PNG" or colour is None:
+        return
+    stored = image.tile[0].args
+    if stored in _GREY_STEPS:
+        image.info["transparency"] = colour * _GREY_STEPS[stored]
+    elif stored == "RGB;16B":
+        image.info["transparency"] = tuple(channel >> 8 for channel in colour)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation; with unreadable EXIF the picture stays as stored, for its pixels are whole."""
     try:
-        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:
-        return image
+        return 1
+
+
+def _turn(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
 def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
     if image.mode == "F":
         raise DecodeError("floating-point pixels have no defined range of brightness")
-    if image.mode.startswith("I"):
-        return _sixteen_to_eight_bits(image).convert("RGB")
+    if image.mode == "I":
+        raise DecodeError("signed or 32-bit pixels have no defined range of brightness")
+    if image.mode.startswith("I;16"):
+        image = _to_eight_bits(image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         canvas = Image.new("RGBA", image.size, (*background, 255))
@@ -156,10 +196,20 @@ def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image
     return image.convert("RGB")
 
 
-def _sixteen_to_eight_bits(image: Image.Image) -> Image.Image:
-    """Map 0..65535 to 0..255 with rounding (Pillow's own conversion clips at 255 in some modes)."""
-    values = np.asarray(image).astype(np.int64)
-    return Image.fromarray(((values.clip(0, 65535) * 255 + 32767) // 65535).astype(np.uint8), mode="L")
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scale grey of 16 bits, or of 12 in a TIFF, to 0..255 with rounding, with transparency if one grey is declared so.
+
+    Pillow's own conversion clips at 255 in some modes, and forgets that zero may be white.
+    """
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
+    top = 2 ** tags.get(_TIFF_BITS, (16,))[0] - 1
+    values = np.asarray(image).astype(np.int64).clip(0, top)
+    scaled = ((values * 255 + top // 2) // top).astype(np.uint8)
+    grey = Image.fromarray(255 - scaled if tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO else scaled)
+    transparent = image.info.get("transparency")
+    if transparent is not None:
+        grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    return grey
 
 
 def _resize(image: Image.Image, size: int) -> Image.Image:
