@@ -2,8 +2,11 @@
 
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.images.conftest import write_folder, write_tar, write_zip
 from weakcl_pipeline.errors import InputError
@@ -149,3 +152,33 @@ class TestWrongRoots:
     def test_no_such_archive_at_a_url(self, opened, memory):
         with pytest.raises(InputError, match=r"images\.root: there is no memory://absent\.zip"):
             opened("memory://absent.zip")
+
+
+class TestDamage:
+    """Whatever is done to an archive: a message that names it or the picture, or the right bytes."""
+
+    FILES: ClassVar = {"a/one.png": b"one" * 300, "two.png": b"two" * 10, "three": b""}
+
+    @pytest.mark.parametrize("kind", ARCHIVED)
+    @given(data=st.data())
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_bytes_are_changed(self, tmp_path, kind, data):
+        path = ARCHIVED[kind](tmp_path / f"a.{kind}", self.FILES)
+        content = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 4))):
+            content[data.draw(st.integers(0, min(len(content), 4000) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(content[: data.draw(st.sampled_from([len(content)] * 4 + [len(content) // 2]))])
+        for name, message in self.messages(path):
+            assert path.name in message or repr(name) in message or "too large" in message
+
+    def messages(self, path):
+        """What is said when every file is read: the name of the file, None for all, and the message."""
+        try:
+            with open_root(ImagesConfig(root=str(path), max_bytes=10_000, max_archive_bytes=1_000_000)) as root:
+                for name in self.FILES:
+                    try:
+                        assert len(root.read(name)) <= 10_000
+                    except DecodeError as error:
+                        yield name, error.reason
+        except InputError as error:
+            yield None, str(error)

@@ -1,6 +1,7 @@
 """What the kinds of archives share: the index of their members, and the copy of what cannot be read at random."""
 
 import contextlib
+import os
 import tempfile
 import unicodedata
 from collections.abc import Callable
@@ -74,6 +75,12 @@ class Members(Generic[Place]):
 
 def _key(name: str) -> str:
     return unicodedata.normalize("NFC", str(PurePosixPath(name)))
+
+
+def state_of(source: BinaryIO) -> str:
+    """Return when an archive was last changed, and its size."""
+    status = os.fstat(source.fileno())
+    return f"{status.st_mtime_ns} {status.st_size}"
 
 
 def damaged(archive: str, detail: object) -> InputError:

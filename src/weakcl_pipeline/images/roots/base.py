@@ -40,6 +40,10 @@ class PictureRoot(ABC):
             InputError: If no picture can be read any more.
         """
 
+    def state(self, reference: str) -> str:
+        """Return what changes with the picture, as far as that can be told without reading it."""
+        return ""
+
     def close(self) -> None:
         """Give back what was opened."""
         return

@@ -39,6 +39,14 @@ class Folder(PictureRoot):
         except OSError as error:
             raise DecodeError(f"reference {reference!r} cannot be read: {error.strerror or error}") from error
 
+    def state(self, reference: str) -> str:
+        """Return when the file was last changed, and its size."""
+        try:
+            status = self._resolve(reference).stat()
+        except (DecodeError, OSError):
+            return "none"
+        return f"{status.st_mtime_ns} {status.st_size}"
+
     def _resolve(self, reference: str) -> Path:
         relative = relative_path(reference)
         for spelling in dict.fromkeys((str(relative), *_accents(str(relative)))):

@@ -7,10 +7,11 @@ import os
 import tarfile
 import zlib
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, too_many_bytes
-from weakcl_pipeline.images.roots.archive import Members, copy_to_temporary_file, damaged
+from weakcl_pipeline.images.roots.archive import Members, copy_to_temporary_file, damaged, state_of
 from weakcl_pipeline.images.roots.base import PictureRoot
 
 _COMPRESSED: dict[bytes, Callable[[BinaryIO], Any]] = {
@@ -46,13 +47,17 @@ class Tar(PictureRoot):
 
     def __init__(self, source: BinaryIO, name: str, config: ImagesConfig) -> None:
         self._max_bytes = config.max_bytes
+        self._state = state_of(source)
         self._name = name
         self._source = _unpacked(source, name, config.max_archive_bytes)
         self._members = Members[_Span](name)
-        try:
-            self._index()
-        except _UNREADABLE as error:
-            raise damaged(name, error) from error
+        with ExitStack() as on_error:
+            on_error.callback(self._source.close)
+            try:
+                self._index()
+            except _UNREADABLE as error:
+                raise damaged(name, error) from error
+            on_error.pop_all()
 
     def read(self, reference: str) -> bytes:
         """See `PictureRoot.read`."""
@@ -63,6 +68,10 @@ class Tar(PictureRoot):
             return os.pread(self._source.fileno(), span.size, span.start)
         except OSError as error:
             raise DecodeError(f"reference {reference!r} cannot be read: {error.strerror}") from error
+
+    def state(self, reference: str) -> str:
+        """Return when the archive was last changed, and its size."""
+        return self._state
 
     def close(self) -> None:
         """Close the archive."""

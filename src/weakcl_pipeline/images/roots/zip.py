@@ -6,7 +6,7 @@ import zlib
 from typing import BinaryIO
 
 from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, too_many_bytes
-from weakcl_pipeline.images.roots.archive import Members, damaged
+from weakcl_pipeline.images.roots.archive import Members, damaged, state_of
 from weakcl_pipeline.images.roots.base import PictureRoot, read_bounded
 
 _ENCRYPTED = 0x1
@@ -29,9 +29,11 @@ class Zip(PictureRoot):
         self._source = source
         self._name = name
         self._max_bytes = config.max_bytes
+        self._state = state_of(source)
         try:
             self._zip = zipfile.ZipFile(source)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError) as error:
+            source.close()
             raise damaged(name, error) from error
         self._members = Members[zipfile.ZipInfo](name)
         for info in self._zip.infolist():
@@ -47,6 +49,10 @@ class Zip(PictureRoot):
                 return read_bounded(member, self._max_bytes)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
             raise DecodeError(f"member {info.filename!r} of {self._name} is damaged: {error}") from error
+
+    def state(self, reference: str) -> str:
+        """Return when the archive was last changed, and its size."""
+        return self._state
 
     def close(self) -> None:
         """Close the archive."""
