@@ -5,9 +5,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
 from kedro.inspection import get_project_snapshot
 
+from weakcl_pipeline.contrastive.encoder import Encoder
+from weakcl_pipeline.datasets import SourceDataset
+
 ROOT = Path(__file__).parent.parent
+ENVIRONMENTS = {folder.name: {file.name for file in folder.iterdir()} for folder in (ROOT / "conf").glob("*/")}
 STAGES = ("ingestion", "clustering", "training", "iterative", "evaluation")
 
 
@@ -101,3 +107,17 @@ def test_the_long_budget_differs_from_the_default_in_epochs_alone():
     )
     assert long["epochs"] > default["epochs"]
     assert long | {"epochs": 0} == default | {"epochs": 0}
+
+
+@pytest.mark.parametrize("name", sorted(set(ENVIRONMENTS) - {"base", "local"}))
+def test_every_environment_has_parameters_that_can_be_used_and_a_page_for_data_to_download(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    bootstrap_project(ROOT)
+    with KedroSession.create(ROOT, env=name) as session:
+        context = session.load_context()  # refuses parameters that are misspelt or out of range
+        assert isinstance(context.catalog.get("raw_samples"), SourceDataset)
+        network = context.params["training"].encoder
+    assert Encoder.create(network, (0.5,) * 3, (0.5,) * 3, seed=0).feature_dim > 0
+    if "catalog.yml" in ENVIRONMENTS[name]:
+        assert (ROOT / f"docs/data/{name}.md").is_file()
+        assert f"`kedro run --env={name}`" in (ROOT / "README.md").read_text()

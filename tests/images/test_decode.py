@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 from pydantic import ValidationError
 
 from tests.images.encoders import png_chunk
-from weakcl_pipeline.images.decode import FORMATS, DecodeError, ImagesConfig, decode
+from weakcl_pipeline.images.decode import FORMATS, Box, DecodeError, ImagesConfig, decode
 
 CONFIG = ImagesConfig(size=32)
 
@@ -258,3 +260,60 @@ def memory(name):
     """A line of /proc/self/status, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+
+class TestBoxes:
+    def test_a_box_is_decoded_as_the_picture_cut_out_before(self):
+        pixels = noise(120, 200, 3)
+        cut = decode(encode(Image.fromarray(pixels[30:94, 50:114])), CONFIG)
+        assert np.array_equal(decode(encode(Image.fromarray(pixels)), CONFIG, Box(50, 30, 64, 64)), cut)
+
+    def test_the_centre_of_an_oblong_box_is_taken(self):
+        pixels = noise(120, 200, 3)
+        cut = decode(encode(Image.fromarray(pixels[10:90, 50:90])), CONFIG)
+        assert np.array_equal(decode(encode(Image.fromarray(pixels)), CONFIG, Box(50, 10, 40, 80)), cut)
+
+    def test_what_lies_outside_the_picture_is_cut_off(self):
+        encoded = encode(Image.fromarray(noise(120, 200, 3)))
+        inside = decode(encoded, CONFIG, Box(0, 80, 30, 40))
+        assert np.array_equal(decode(encoded, CONFIG, Box(-25, 80, 55, 400)), inside)
+
+    def test_fractions_take_every_pixel_that_is_touched(self):
+        encoded = encode(Image.fromarray(noise(60, 90, 3)))
+        whole = decode(encoded, CONFIG, Box(10, 20, 41, 41))
+        assert np.array_equal(decode(encoded, CONFIG, Box(10.7, 20.2, 39.6, 40.5)), whole)
+
+    def test_a_box_is_in_pixels_of_a_large_jpeg(self):
+        pixels = smooth(1200, 1600)
+        found = decode(encode(Image.fromarray(pixels), "JPEG", quality=95), CONFIG, Box(800, 600, 400, 400))
+        expected = decode(encode(Image.fromarray(pixels[600:1000, 800:1200])), CONFIG)
+        assert np.abs(found.astype(int) - expected).max() <= 3
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_a_box_is_in_pixels_of_the_upright_picture(self, orientation):
+        stored = Image.fromarray(noise(60, 90, 3))
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        encoded = encode(stored, "PNG", exif=exif)
+        upright = ImageOps.exif_transpose(Image.open(io.BytesIO(encoded)))
+        cut = decode(encode(upright.crop((5, 10, 45, 50))), CONFIG)
+        assert np.array_equal(decode(encoded, CONFIG, Box(5, 10, 40, 40)), cut)
+
+    @pytest.mark.parametrize(
+        "box",
+        [Box(90, 0, 10, 10), Box(-20, 0, 20, 10), Box(5, 5, 0, 10), Box(5, 5, 10, -3), Box(0, 0, float("nan"), 9)],
+    )
+    def test_a_box_with_nothing_of_the_picture_is_refused(self, box):
+        with pytest.raises(DecodeError, match="has nothing of the picture of 90x60 pixels") as error:
+            decode(encode(Image.fromarray(noise(60, 90, 3))), CONFIG, box)
+        assert f"at ({box.left:g}, {box.top:g})" in error.value.reason
+
+    @given(st.tuples(*[st.floats(-100, 300, allow_nan=False)] * 4))
+    def test_any_box_gives_a_picture_or_its_reason(self, sides):
+        encoded = encode(Image.fromarray(smooth(60, 90)))
+        left, top, width, height = sides
+        if max(left, 0) < min(left + width, 90) and max(top, 0) < min(top + height, 60):
+            assert decode(encoded, ImagesConfig(size=8), Box(*sides)).shape == (8, 8, 3)
+        else:
+            with pytest.raises(DecodeError, match="has nothing of the picture"):
+                decode(encoded, ImagesConfig(size=8), Box(*sides))

@@ -15,7 +15,8 @@ from PIL import Image
 from tests.images.test_decode import encode, png_header
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images import pack
-from weakcl_pipeline.images.decode import ImagesConfig
+from weakcl_pipeline.images.decode import Box, ImagesConfig
+from weakcl_pipeline.images.pack import Part
 from weakcl_pipeline.images.store import PackedImages
 
 LENIENT = ImagesConfig(size=8, max_bad_fraction=0.9)
@@ -73,11 +74,11 @@ def test_only_a_bounded_number_is_in_flight(pack_images, monkeypatch):
     lock = threading.Lock()
     original = pack.decode
 
-    def counting(encoded, config):
+    def counting(*arguments):
         nonlocal decoded
         with lock:
             decoded += 1
-        return original(encoded, config)
+        return original(*arguments)
 
     def source():
         nonlocal taken
@@ -215,8 +216,8 @@ class TestInterruption:
         """The numbers of the pictures that were decoded."""
         numbers, original = [], pack.decode
 
-        def noting(encoded, config):
-            pixels = original(encoded, config)
+        def noting(encoded, config, box):
+            pixels = original(encoded, config, box)
             numbers.append(int(pixels[0, 0, 1]) * 256 + int(pixels[0, 0, 0]))
             return pixels
 
@@ -355,3 +356,29 @@ def test_memory_does_not_grow_with_the_number_of_pictures(pack_images):
 def anonymous_memory():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+
+
+def test_parts_of_one_picture_are_pictures_of_their_own(pack_images, tmp_path):
+    halves = np.zeros((8, 16, 3), dtype=np.uint8)
+    halves[:, :8], halves[:, 8:] = (5, 0, 0), (6, 0, 0)
+    Image.fromarray(halves).save(tmp_path / "a.png")
+    encoded = encode(Image.fromarray(halves))
+    config = ImagesConfig(size=8, max_bad_fraction=0.5, root=tmp_path.as_posix())
+    left, right, outside = Box(0, 0, 8, 8), Box(8, 0, 8, 8), Box(16, 0, 8, 8)
+    source = [
+        ("a0", Part("a.png", left)),
+        ("a1", Part("a.png", right)),
+        ("a2", Part("a.png", outside)),
+        ("b0", Part(encoded, right)),
+    ]
+    table, rejects = pack_images(source, config)
+    store = PackedImages(table)
+    assert dict(zip(store.sample_ids, [number_of(store, row) for row in range(3)], strict=True)) == {
+        "a0": 5,
+        "a1": 6,
+        "b0": 6,
+    }
+    assert rejects["sample_id"].to_list() == ["a2"]
+    assert "has nothing of the picture of 16x8" in rejects["reason"][0]
+    with pytest.raises(InputError, match=r"images.root is not set"):
+        pack_images([("a0", Part("a.png", left))], LENIENT)

@@ -1,7 +1,8 @@
 """One encoded picture -> checked uint8 RGB pixels at the training size."""
 
 import io
-from typing import Annotated
+import math
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,30 @@ class ImagesConfig(Config):
     retries: int = Field(3, ge=0)
 
 
+class Box(NamedTuple):
+    """A part of a picture, in pixels of the upright picture from its upper left corner; fractions are allowed."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def cut_out(self, image: Image.Image) -> Image.Image:
+        """Return the pixels that the box touches, as far as they lie inside the picture.
+
+        Raises:
+            DecodeError: If those are none.
+        """
+        left, top = max(self.left, 0), max(self.top, 0)
+        right, bottom = min(self.left + self.width, image.width), min(self.top + self.height, image.height)
+        if not (left < right and top < bottom):  # also where a side is negative or not a number
+            raise DecodeError(
+                f"the box of {self.width:g}x{self.height:g} pixels at ({self.left:g}, {self.top:g}) has nothing of the"
+                f" picture of {image.width}x{image.height} pixels"
+            )
+        return image.crop((math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)))
+
+
 class DecodeError(ValueError):
     """A picture that cannot be used.
 
@@ -81,18 +106,20 @@ def too_many_bytes(max_bytes: int) -> DecodeError:
     return DecodeError(f"too large: more than images.max_bytes = {max_bytes:,} bytes")
 
 
-def decode(encoded: bytes, config: ImagesConfig) -> NDArray[np.uint8]:
+def decode(encoded: bytes, config: ImagesConfig, box: Box | None = None) -> NDArray[np.uint8]:
     """Decode one picture and bring it to the training size.
 
     The size bound is checked from the header before pixels are allocated; PNG checksums are verified, and
     incomplete data is refused. Of an animation or of several pages, the first is taken; EXIF rotation is applied;
     transparent pixels are put on the background; brightness of more than eight bits is scaled. Colour profiles are
-    ignored: pixels are taken for sRGB, and CMYK inks for ideal ones. The short side is resized to `config.size`
-    (bicubic, antialiased) and the centre is cropped in the same step; a picture of the right size is not resampled.
+    ignored: pixels are taken for sRGB, and CMYK inks for ideal ones. The short side (of the box, if there is one) is
+    resized to `config.size` (bicubic, antialiased) and the centre is cropped in the same step; a picture of the right
+    size is not resampled.
 
     Args:
         encoded: The file's bytes.
         config: Size, bounds and background.
+        box: What to use of the picture, as far as it lies inside; everything where not given.
 
     Returns:
         Pixels, uint8 of shape (size, size, 3), RGB.
@@ -109,11 +136,12 @@ def decode(encoded: bytes, config: ImagesConfig) -> NDArray[np.uint8]:
             _check_bound(header, config.max_pixels)
             header.verify()  # checks a PNG's checksums, and uses the object up
         with _open(encoded) as image:
-            _reduce_while_decoding(image, config.size)
+            if box is None:  # a box is given in pixels of the full size
+                _reduce_while_decoding(image, config.size)
             _scale_transparent_colour(image)
             image.load()
-            rgb = _to_rgb(image, config.background)
-            square = _resize(_turn(rgb, _orientation(image)), config.size)
+            upright = _turn(_to_rgb(image, config.background), _orientation(image))
+            square = _resize(upright if box is None else box.cut_out(upright), config.size)
     except DecodeError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

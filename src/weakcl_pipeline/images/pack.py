@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, decode
+from weakcl_pipeline.images.decode import Box, DecodeError, ImagesConfig, decode
 from weakcl_pipeline.images.roots import PictureRoot, open_root
 from weakcl_pipeline.images.shards import Shard, Shards, digest_of
 from weakcl_pipeline.images.store import pack_schema
@@ -30,7 +30,15 @@ _TASK_BYTES = 4 << 20  # of its pixels: what is in flight must not grow with the
 _SHARD_BYTES = 32 << 20  # of pixels, or of the encoded pictures that the table embeds, whichever is reached first
 _SHOWN = 5
 
-Encoded = bytes | str | None
+
+class Part(NamedTuple):
+    """A picture of which a box is used."""
+
+    picture: bytes | str
+    box: Box
+
+
+Encoded = bytes | str | Part | None
 Row = tuple[str, Encoded]
 Outcome = tuple[str, NDArray[np.uint8] | DecodeError]
 
@@ -43,8 +51,8 @@ def pack_images(encoded: Iterable[Row], config: ImagesConfig, folder: Path) -> t
     Pictures in a folder at a URL are taken for unchanged.
 
     Args:
-        encoded: Pairs of sample id and picture: bytes, a path relative to `config.root`, or None if missing.
-            It is consumed as a stream; only a bounded number of pictures is in flight.
+        encoded: Pairs of sample id and picture: bytes, a path relative to `config.root`, a part of either, or None if
+            missing. It is consumed as a stream; only a bounded number of pictures is in flight.
         config: Size, bounds and background.
         folder: Where to keep the shards, ``<folder>/<key>/*.arrow``. The caller removes them once the store is saved.
 
@@ -118,16 +126,19 @@ class _Pictures:
                 return b"bytes", picture
             case str():
                 return b"path", picture.encode(), self._opened().state(picture).encode()
+            case Part():
+                return b"part", repr(tuple(picture.box)).encode(), *self._state(picture.picture)
             case None:
                 return (b"missing",)
 
     def _decode(self, picture: Encoded) -> NDArray[np.uint8] | DecodeError:
+        whole, box = _whole(picture)
         try:
-            match picture:
+            match whole:
                 case bytes():
-                    return decode(picture, self.config)
+                    return decode(whole, self.config, box)
                 case str():
-                    return decode(self._opened().read(picture), self.config)
+                    return decode(self._opened().read(whole), self.config, box)
                 case None:
                     raise DecodeError("missing: the image cell is null")
         except DecodeError as error:
@@ -139,6 +150,11 @@ class _Pictures:
         return self._root
 
 
+def _whole(picture: Encoded) -> tuple[bytes | str | None, Box | None]:
+    """Return the picture, and the box of it that is used."""
+    return picture if isinstance(picture, Part) else (picture, None)
+
+
 def _groups(encoded: Iterable[Row], pictures: _Pictures, shards: Shards) -> Iterator[_Group]:
     """Cut the rows into those of one shard each."""
     most_rows = max(1, _SHARD_BYTES // (3 * pictures.config.size**2))
@@ -146,7 +162,8 @@ def _groups(encoded: Iterable[Row], pictures: _Pictures, shards: Shards) -> Iter
     for row in chain(encoded, [None]):
         if row is not None:
             rows.append(row)
-            embedded += len(row[1]) if isinstance(row[1], bytes) else 0
+            whole, _ = _whole(row[1])
+            embedded += len(whole) if isinstance(whole, bytes) else 0
         if rows and (row is None or len(rows) == most_rows or embedded >= _SHARD_BYTES):
             digest = pictures.digest(rows)
             yield _Group(number, rows, digest, shards.find(digest))

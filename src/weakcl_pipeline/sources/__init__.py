@@ -5,23 +5,37 @@ To add a source, write a class in a file of its own and list it here.
 
 from weakcl_pipeline.sources.accept import accept
 from weakcl_pipeline.sources.base import Source
+from weakcl_pipeline.sources.cub_200_2011 import Cub200
+from weakcl_pipeline.sources.imagenet100 import ImageNet100
+from weakcl_pipeline.sources.pictures import pictures
 from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
 from weakcl_pipeline.sources.samples import read_samples
 from weakcl_pipeline.sources.splits import SPLITS, SplitConfig
 from weakcl_pipeline.sources.table import Table
+from weakcl_pipeline.sources.ut_zappos50k import UtZappos50K
+from weakcl_pipeline.sources.wider_attribute import WiderAttribute
 
 SOURCES: dict[str, type[Source]] = {
     "table": Table,
+    "cub_200_2011": Cub200,
+    "ut_zappos50k": UtZappos50K,
+    "wider_attribute": WiderAttribute,
+    "imagenet100": ImageNet100,
 }
 
 __all__ = [
     "LABEL_PREFIX",
     "SOURCES",
     "SPLITS",
+    "Cub200",
+    "ImageNet100",
     "IngestionConfig",
     "Source",
     "SplitConfig",
     "Table",
+    "UtZappos50K",
+    "WiderAttribute",
     "accept",
+    "pictures",
     "read_samples",
 ]

@@ -44,6 +44,8 @@ def check_raw_table(raw: pl.DataFrame, config: IngestionConfig) -> None:
             f"raw_samples: column '{config.image_column}' (ingestion.image_column) has type {dtype}; it must"
             " hold encoded pictures (binary) or paths (text)."
         )
+    if config.box_columns is not None:
+        _check_boxes(raw.select(config.box_columns))
 
 
 def check_ids(ids: pl.Series, column: str) -> None:
@@ -138,6 +140,22 @@ def check_groups(samples: pl.DataFrame, column: str) -> None:
             f"raw_samples: {spread.height} groups of column '{column}' (ingestion.group_column) are spread"
             f" over several splits: {'; '.join(found)}{_more(spread.height)}."
             " What is learnt from one part would be tested on the other; move each group into one split."
+        )
+
+
+def _check_boxes(boxes: pl.DataFrame) -> None:
+    for column in boxes:
+        if not (column.dtype.is_numeric() or column.dtype == pl.Null):
+            raise InputError(
+                f"raw_samples: column '{column.name}' (ingestion.box_columns) has type {column.dtype}; it must hold"
+                " numbers of pixels."
+            )
+    known = boxes.select(pl.sum_horizontal(pl.all().is_not_null())).to_series()
+    half_known = known.is_between(1, boxes.width - 1)
+    if half_known.any():
+        raise InputError(
+            f"raw_samples: columns {', '.join(boxes.columns)} (ingestion.box_columns) are partly null in"
+            f" {_rows(half_known)}. A box needs all four; for the whole picture leave all four empty."
         )
 
 

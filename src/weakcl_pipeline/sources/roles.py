@@ -20,6 +20,8 @@ class IngestionConfig(Config):
     Attributes:
         id_column: Unique name of each sample; becomes `sample_id`.
         image_column: The encoded picture (binary), or its path below `images.root` (text).
+        box_columns: The part of the picture that is the sample, where not all of it is: columns with left, top, width
+            and height in pixels of the upright picture. A row in which all four are null uses the whole picture.
         split_column: Which split a sample belongs to; left out, splits are made.
         split: How splits are made where there is no `split_column`.
         split_values: Raw value -> train, val or test. By default the raw values are these names themselves.
@@ -36,6 +38,7 @@ class IngestionConfig(Config):
 
     id_column: str
     image_column: str
+    box_columns: tuple[str, str, str, str] | None = None
     split_column: str | None = None
     split: SplitConfig | None = None
     split_values: dict[str, Split] = Field(default_factory=lambda: dict(_AS_THEY_ARE))
@@ -72,7 +75,8 @@ class IngestionConfig(Config):
 
     def role_columns(self) -> dict[str, str]:
         """Columns that are no attribute unless declared as one -> the key that names them."""
-        return self.scalar_columns() | {self.image_column: "ingestion.image_column"}
+        boxes = dict.fromkeys(self.box_columns or (), "ingestion.box_columns")
+        return self.scalar_columns() | boxes | {self.image_column: "ingestion.image_column"}
 
     def columns(self) -> dict[str, str]:
         """Every column that the table must have -> the key that names it."""

@@ -158,7 +158,9 @@ def test_bytes_that_are_not_in_the_encoding_are_refused_with_their_line(written)
     assert "no text in ascii" in refused(written("a,b\n1,ä\n", encoding="ascii"))
 
 
-@pytest.mark.parametrize("content", [b"a,b\n1,2\n", gzip.compress(b"a,b\n" + b"1,2\n" * 999)[:-9]])
+@pytest.mark.parametrize(
+    "content", [b"a,b\n1,2\n", gzip.compress(b"a,b\n" + b"1,2\n" * 999)[:-9]], ids=["not compressed", "cut off"]
+)
 def test_a_broken_compression_is_refused(written, content):
     assert "t.csv.gz: cannot be read" in refused(written(content, "t.csv.gz"))
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from weakcl_pipeline.attributes.schema import Schema
 from weakcl_pipeline.images.decode import ImagesConfig
 from weakcl_pipeline.images.pack import pack_images as pack
-from weakcl_pipeline.sources import IngestionConfig, accept, read_samples
+from weakcl_pipeline.sources import IngestionConfig, accept, pictures, read_samples
 
 
 def type_samples(raw_samples: pl.LazyFrame, ingestion: IngestionConfig) -> tuple[pl.DataFrame, Schema]:
@@ -37,15 +37,15 @@ def pack_images(
     Args:
         raw_samples: Holds the encoded pictures, or their paths.
         sample_table: The same rows, typed.
-        ingestion: Names the picture column.
+        ingestion: Names the picture column, and those of the boxes.
         images: Size and bounds.
         image_shards: Where the pictures lie on their way to the store, from which a killed run goes on.
 
     Returns:
         `image_store` and `image_rejects`.
     """
-    pictures = raw_samples.select(ingestion.image_column).collect().to_series()
-    return pack(zip(sample_table["sample_id"], pictures, strict=True), images, image_shards)
+    raw = raw_samples.select(ingestion.image_column, *(ingestion.box_columns or ())).collect()
+    return pack(zip(sample_table["sample_id"], pictures(raw, ingestion), strict=True), images, image_shards)
 
 
 def accept_samples(

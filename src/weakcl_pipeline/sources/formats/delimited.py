@@ -52,7 +52,8 @@ class Delimited(Format):
     """Separated text. Every cell is text, as it is written; what the texts mean is for attributes to say.
 
     Rows have as many cells as the header. Empty lines are skipped, a quoted cell may hold line ends, and lines may end
-    with CR LF, LF or CR, even in one file. A first line `sep=;` is no part of the table. A column without a name is called by its place, `column_0`.
+    with CR LF, LF or CR, even in one file. A first line `sep=;` is no part of the table. A column without a name is
+    called by its place, `column_0`.
     """
 
     takes = ("encoding", "separator", "quote", "comment", "columns")
