@@ -56,5 +56,6 @@ def test_the_environment_of_readme_runs_on_a_table_and_a_folder(project_factory)
     assert samples.height == 240
     assert abs(samples.filter(pl.col("split") == "train").height - 0.7 * 240) < 10
     assert project.artifact("image_store").load().schema.metadata[b"image_size"] == b"64"
+    assert list((project.path / "data/05_model_input/image_shards").iterdir()) == []
     assert set(project.artifact("comparison").load()["label"]) == {"species"}
     assert project.artifact("report").load().startswith("<!")

@@ -60,6 +60,7 @@ def test_every_stage_runs_alone_from_what_others_made(snapshot):
         needed = {name for name in pipeline.inputs if not name.startswith("params:")}
         given = {name for name in needed if name.endswith(".checkpoints")} | {
             "raw_samples",
+            "image_shards",
             "report_lineage",
             "repeats",
         }
@@ -96,7 +97,7 @@ def test_readme_names_the_artifacts(snapshot):
     named = {generic(name) for name in readme_table("Where everything is")}
     made = {generic(name) for name in made_by(snapshot, "compare")}
     made |= {"study.<name>" if name != "study.plot" else name for name in made_by(snapshot, "study")}
-    assert named - {"raw_samples", "<method>.checkpoints"} == made
+    assert named - {"raw_samples", "image_shards", "<method>.checkpoints"} == made
 
 
 def test_the_long_budget_differs_from_the_default_in_epochs_alone():

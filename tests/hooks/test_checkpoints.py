@@ -1,3 +1,5 @@
+import polars as pl
+import pyarrow as pa
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node
@@ -37,6 +39,22 @@ def test_checkpoints_go_when_the_last_output_is_saved_and_not_before(folder):
     hook.after_dataset_saved(dataset_name="attribute.encoder", data=({}, {"checkpoint": "mine"}))
     assert keys(folder) == ["mine", "other"]  # the history is not safe yet
     hook.after_dataset_saved(dataset_name="attribute.history", data="table")
+    assert keys(folder) == ["other"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        ({}, {"checkpoint": "mine"}),
+        pl.DataFrame({"checkpoint": ["mine", "mine"]}),
+        pa.table({"pixels": [1]}).replace_schema_metadata({"checkpoint": "mine"}),
+    ],
+    ids=["pair", "table", "arrow"],
+)
+def test_each_kind_of_output_may_name_them(folder, data):
+    hook = started(folder)
+    hook.after_dataset_saved(dataset_name="attribute.encoder", data=data)
+    hook.after_dataset_saved(dataset_name="attribute.history", data=pa.table({"loss": [1.0]}))
     assert keys(folder) == ["other"]
 
 

@@ -27,6 +27,10 @@ def test_an_absolute_folder_and_none_stay():
     assert handed(None) == {}
 
 
+def test_a_url_stays():
+    assert handed("s3://bucket/pictures") == {}
+
+
 def test_a_run_from_elsewhere_finds_the_pictures_and_records_the_folder_as_written(
     project_factory, tmp_path, monkeypatch
 ):

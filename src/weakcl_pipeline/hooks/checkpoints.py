@@ -1,4 +1,4 @@
-"""The hook that removes a training's checkpoints once its encoder is safe."""
+"""The hook that removes the checkpoints of a training or packing once its results are safe."""
 
 import logging
 import shutil
@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline.node import Node
@@ -18,9 +19,9 @@ logger = logging.getLogger(__name__)
 class CheckpointsHook:
     """Removes ``<checkpoints>/<run key>`` when all outputs of the node that trained there have been saved.
 
-    A node trains there if a `CheckpointsDataset` is among its inputs and one of its outputs names the directories as
-    ``checkpoint``: a pair in its second part, a mapping, or a table in a column. Until the last output is saved a
-    killed run needs them.
+    A node keeps them there if a `CheckpointsDataset` is among its inputs and one of its outputs names the directories
+    as ``checkpoint``: a pair in its second part, a mapping, a table in a column, or an Arrow table in its metadata.
+    Until the last output is saved a killed run needs them.
     """
 
     def __init__(self) -> None:
@@ -55,4 +56,6 @@ def _checkpoint_of(data: Any) -> list[str]:
             return [key]
         case pl.DataFrame() if "checkpoint" in data.columns:
             return data["checkpoint"].unique().to_list()
+        case pa.Table() if b"checkpoint" in (data.schema.metadata or {}):
+            return [data.schema.metadata[b"checkpoint"].decode()]
     return []

@@ -1,4 +1,4 @@
-"""The hook that finds the folder of the pictures from the project, wherever the run was started."""
+"""The hook that finds the pictures from the project, wherever the run was started."""
 
 from pathlib import Path
 from typing import Any
@@ -6,10 +6,11 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from weakcl_pipeline.images.decode import ImagesConfig
+from weakcl_pipeline.images.roots import is_url
 
 
 class PicturesHook:
-    """Hands nodes `images.root` relative to the project, as Kedro does with the paths in the catalog.
+    """Hands nodes `images.root` relative to the project, as Kedro does with the paths in the catalog; a URL stays.
 
     What lineage records stays as it was written, so that a project gives the same recipes wherever it lies.
     """
@@ -29,5 +30,5 @@ class PicturesHook:
         return {
             name: given.model_copy(update={"root": str(project / given.root)})
             for name, given in inputs.items()
-            if isinstance(given, ImagesConfig) and given.root is not None
+            if isinstance(given, ImagesConfig) and given.root is not None and not is_url(given.root)
         }

@@ -5,9 +5,12 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from contextlib import ExitStack
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -16,64 +19,196 @@ from numpy.typing import NDArray
 
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images.decode import Box, DecodeError, ImagesConfig, decode
-from weakcl_pipeline.images.reference import image_root, resolve
-from weakcl_pipeline.images.store import pack_batch, pack_schema
+from weakcl_pipeline.images.roots import PictureRoot, open_root
+from weakcl_pipeline.images.shards import Shard, Shards, digest_of
+from weakcl_pipeline.images.store import pack_schema
 
 logger = logging.getLogger(__name__)
 
 _TASK = 32  # pictures per task: enough to hide the cost of a future, few enough to bound what is in flight
-_BATCH_BYTES = 32 << 20  # pixels per record batch
+_TASK_BYTES = 4 << 20  # of its pixels: what is in flight must not grow with the size of the pictures
+_SHARD_BYTES = 32 << 20  # of pixels, or of the encoded pictures that the table embeds, whichever is reached first
 _SHOWN = 5
 
 
 class Part(NamedTuple):
     """A picture of which a box is used."""
 
-    picture: bytes | Path | str
+    picture: bytes | str
     box: Box
 
 
-Encoded = bytes | Path | str | Part | None
-Outcome = NDArray[np.uint8] | DecodeError
+Encoded = bytes | str | Part | None
+Row = tuple[str, Encoded]
+Outcome = tuple[str, NDArray[np.uint8] | DecodeError]
 
 
-def pack_images(encoded: Iterable[tuple[str, Encoded]], config: ImagesConfig) -> tuple[pa.Table, pl.DataFrame]:
+def pack_images(encoded: Iterable[Row], config: ImagesConfig, folder: Path) -> tuple[pa.Table, pl.DataFrame]:
     """Decode pictures on all cores (Pillow releases the interpreter's lock) and pack them in their order.
+
+    Pixels go to the disk as they come, in shards, so that memory does not grow with the number of pictures. A packing
+    that was interrupted and is begun again goes on behind its last shard, as far as its pictures are the same.
+    Pictures in a folder at a URL are taken for unchanged.
 
     Args:
         encoded: Pairs of sample id and picture: bytes, a path relative to `config.root`, a part of either, or None if
             missing. It is consumed as a stream; only a bounded number of pictures is in flight.
         config: Size, bounds and background.
+        folder: Where to keep the shards, ``<folder>/<key>/*.arrow``. The caller removes them once the store is saved.
 
     Returns:
-        The store (see `pack_schema`) with the accepted pictures in their order, and the rejected ones:
-        columns `sample_id` and `reason`, both strings, in their order.
+        The store (see `pack_schema`) with the accepted pictures in their order, mapped from the shards, its metadata
+        with the key of the shards as ``checkpoint``; and the rejected ones: columns `sample_id` and `reason`, both
+        strings, in their order.
 
     Raises:
         InputError: If there are no pictures at all, none can be used, more than `max_bad_fraction` of them
-            cannot be used, or paths are given and `config.root` is not a directory.
+            cannot be used, or paths are given and `config.root` is none or cannot be read.
     """
-    rejects: list[tuple[str, str]] = []
-    batches: list[pa.RecordBatch] = []
-    sample_ids: list[str] = []
-    pixels: list[NDArray[np.uint8]] = []
-    per_batch = max(1, _BATCH_BYTES // (3 * config.size**2))
-    for sample_id, outcome in _decode_in_order(encoded, config):
-        if isinstance(outcome, DecodeError):
-            rejects.append((sample_id, outcome.reason))
-            continue
-        sample_ids.append(sample_id)
-        pixels.append(outcome)
-        if len(pixels) == per_batch:
-            batches.append(pack_batch(sample_ids, np.stack(pixels)))
-            sample_ids, pixels = [], []
-    if pixels:
-        batches.append(pack_batch(sample_ids, np.stack(pixels)))
-    accepted = sum(len(batch) for batch in batches)
+    shards = Shards(folder, config)
+    with _Pictures(config) as pictures:
+        groups = _groups(encoded, pictures, shards)
+        packed = [
+            group.found or _save(group, chain.from_iterable(outcomes for _, outcomes in parts), shards)
+            for group, parts in groupby(_decode_in_order(groups, pictures), key=itemgetter(0))
+        ]
+    rejects = [reject for shard in packed for reject in shard.rejects]
+    accepted = sum(len(shard.batch) for shard in packed)
     _check_share(accepted, rejects, config.max_bad_fraction)
     logger.info("Packed %s pictures at %sx%s; rejected %s.", accepted, config.size, config.size, len(rejects))
+    schema = pack_schema(config.size)
+    store = pa.Table.from_batches([shard.batch for shard in packed if len(shard.batch)], schema=schema)
     rejected = pl.DataFrame(rejects, schema={"sample_id": pl.String, "reason": pl.String}, orient="row")
-    return pa.Table.from_batches(batches, schema=pack_schema(config.size)), rejected
+    return store.replace_schema_metadata({**schema.metadata, "checkpoint": shards.key}), rejected
+
+
+class _Group(NamedTuple):
+    """The rows of one shard."""
+
+    number: int
+    rows: list[Row]
+    digest: str
+    found: Shard | None
+
+
+class _Pictures:
+    """Decodes the cells of the picture column; the root is opened with the first path."""
+
+    def __init__(self, config: ImagesConfig) -> None:
+        self.config = config
+        self._root: PictureRoot | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._root is not None:
+            self._root.close()
+
+    @property
+    def readers(self) -> int:
+        """How many threads should decode at a time."""
+        return (self._root and self._root.readers) or os.cpu_count() or 1
+
+    def digest(self, rows: list[Row]) -> str:
+        """Return a digest of what the rows refer to, as far as it can be told without reading files."""
+        return digest_of(part for sample_id, picture in rows for part in (sample_id.encode(), *self._state(picture)))
+
+    def decode(self, rows: list[Row]) -> list[Outcome]:
+        """Return the pixels of each row, or what is wrong with it."""
+        return [(sample_id, self._decode(picture)) for sample_id, picture in rows]
+
+    def _state(self, picture: Encoded) -> tuple[bytes, ...]:
+        match picture:
+            case bytes():
+                return b"bytes", picture
+            case str():
+                return b"path", picture.encode(), self._opened().state(picture).encode()
+            case Part():
+                return b"part", repr(tuple(picture.box)).encode(), *self._state(picture.picture)
+            case None:
+                return (b"missing",)
+
+    def _decode(self, picture: Encoded) -> NDArray[np.uint8] | DecodeError:
+        whole, box = _whole(picture)
+        try:
+            match whole:
+                case bytes():
+                    return decode(whole, self.config, box)
+                case str():
+                    return decode(self._opened().read(whole), self.config, box)
+                case None:
+                    raise DecodeError("missing: the image cell is null")
+        except DecodeError as error:
+            return error
+
+    def _opened(self) -> PictureRoot:
+        if self._root is None:
+            self._root = open_root(self.config)
+        return self._root
+
+
+def _whole(picture: Encoded) -> tuple[bytes | str | None, Box | None]:
+    """Return the picture, and the box of it that is used."""
+    return picture if isinstance(picture, Part) else (picture, None)
+
+
+def _groups(encoded: Iterable[Row], pictures: _Pictures, shards: Shards) -> Iterator[_Group]:
+    """Cut the rows into those of one shard each."""
+    most_rows = max(1, _SHARD_BYTES // (3 * pictures.config.size**2))
+    number, rows, embedded = 0, list[Row](), 0
+    for row in chain(encoded, [None]):
+        if row is not None:
+            rows.append(row)
+            whole, _ = _whole(row[1])
+            embedded += len(whole) if isinstance(whole, bytes) else 0
+        if rows and (row is None or len(rows) == most_rows or embedded >= _SHARD_BYTES):
+            digest = pictures.digest(rows)
+            yield _Group(number, rows, digest, shards.find(digest))
+            number, rows, embedded = number + 1, [], 0
+
+
+def _decode_in_order(groups: Iterable[_Group], pictures: _Pictures) -> Iterator[tuple[_Group, list[Outcome]]]:
+    """Yield the groups with their outcomes, part by part in their order, with a bounded number of parts in flight."""
+    size = max(1, min(_TASK, _TASK_BYTES // (3 * pictures.config.size**2)))
+    running: deque[tuple[_Group, Future[list[Outcome]]]] = deque()
+    with ExitStack() as stack:
+        pool, workers = _pool(pictures.readers, stack), pictures.readers
+        for group in groups:
+            if pictures.readers != workers:  # the root has been opened
+                pool, workers = _pool(pictures.readers, stack), pictures.readers
+            rows = group.rows if group.found is None else []
+            for start in range(0, max(1, len(rows)), size):
+                running.append((group, pool.submit(pictures.decode, rows[start : start + size])))
+                if len(running) > 2 * workers:
+                    yield _outcomes(*running.popleft())
+        while running:
+            yield _outcomes(*running.popleft())
+
+
+def _pool(workers: int, stack: ExitStack) -> ThreadPoolExecutor:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    stack.callback(pool.shutdown, cancel_futures=True)
+    return pool
+
+
+def _outcomes(group: _Group, running: Future[list[Outcome]]) -> tuple[_Group, list[Outcome]]:
+    return group, running.result()
+
+
+def _save(group: _Group, outcomes: Iterable[Outcome], shards: Shards) -> Shard:
+    sample_ids: list[str] = []
+    pixels: list[NDArray[np.uint8]] = []
+    rejects: list[tuple[str, str]] = []
+    for sample_id, outcome in outcomes:
+        if isinstance(outcome, DecodeError):
+            rejects.append((sample_id, outcome.reason))
+        else:
+            sample_ids.append(sample_id)
+            pixels.append(outcome)
+    return shards.save(group.digest, sample_ids, pixels, rejects)
 
 
 def _check_share(accepted: int, rejects: list[tuple[str, str]], max_bad_fraction: float) -> None:
@@ -90,46 +225,3 @@ def _check_share(accepted: int, rejects: list[tuple[str, str]], max_bad_fraction
         else "Check that the image column holds encoded pictures, or paths below images.root."
     )
     raise InputError(f"{len(rejects)} of {total} pictures cannot be used:\n{shown}{more}\n{remedy}")
-
-
-def _decode_in_order(encoded: Iterable[tuple[str, Encoded]], config: ImagesConfig) -> Iterator[tuple[str, Outcome]]:
-    """Yield (sample id, pixels or error) in the order of the input, with a bounded number in flight."""
-    workers = os.cpu_count() or 1
-    source = iter(encoded)
-    running: deque[Future[list[tuple[str, Outcome]]]] = deque()
-    root: Path | None = None
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    try:
-        while task := list(islice(source, _TASK)):
-            if root is None and any(isinstance(_whole(picture)[0], str | Path) for _, picture in task):
-                root = image_root(config.root)
-            running.append(pool.submit(_decode_task, task, root, config))
-            if len(running) > 2 * workers:
-                yield from running.popleft().result()
-        while running:
-            yield from running.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _decode_task(task: list[tuple[str, Encoded]], root: Path | None, config: ImagesConfig) -> list[tuple[str, Outcome]]:
-    return [(sample_id, _decode_one(picture, root, config)) for sample_id, picture in task]
-
-
-def _whole(picture: Encoded) -> tuple[bytes | Path | str | None, Box | None]:
-    """Return the picture, and the box of it that is used."""
-    return picture if isinstance(picture, Part) else (picture, None)
-
-
-def _decode_one(encoded: Encoded, root: Path | None, config: ImagesConfig) -> Outcome:
-    picture, box = _whole(encoded)
-    try:
-        if picture is None:
-            raise DecodeError("missing: the image cell is null")
-        if isinstance(picture, bytes):
-            return decode(picture, config, box)
-        if root is None:
-            raise DecodeError("a path reference without images.root")
-        return decode(resolve(picture, root), config, box)
-    except DecodeError as error:
-        return error

@@ -46,19 +46,25 @@ def raw_samples():
     )
 
 
-def run(max_bad_fraction):
-    """Every artifact of the stage, its nodes run in order."""
+@pytest.fixture
+def run(tmp_path):
+    """Runs the nodes in order and returns every artifact of the stage."""
+    return lambda max_bad_fraction: artifacts_of(max_bad_fraction, tmp_path)
+
+
+def artifacts_of(max_bad_fraction, folder):
     artifacts = {
         "raw_samples": raw_samples().lazy(),
         "params:ingestion": CONFIG,
         "params:images": ImagesConfig(size=8, max_bad_fraction=max_bad_fraction),
+        "image_shards": folder,
     }
     for node in create_pipeline().nodes:
         artifacts |= node.run({name: artifacts[name] for name in node.inputs})
     return artifacts
 
 
-def test_the_stage_keeps_what_is_good_and_explains_what_is_not():
+def test_the_stage_keeps_what_is_good_and_explains_what_is_not(run):
     out = run(max_bad_fraction=0.5)
     accepted = [f"n{i}" for i in range(12) if i not in (2, 5)]
     assert out["samples"]["sample_id"].to_list() == accepted
@@ -73,7 +79,7 @@ def test_the_stage_keeps_what_is_good_and_explains_what_is_not():
     assert [pixel[0] > pixel[2] for pixel in first] == red
 
 
-def test_too_many_bad_pictures_stop_the_stage():
+def test_too_many_bad_pictures_stop_the_stage(run):
     with pytest.raises(InputError, match="2 of 12"):
         run(max_bad_fraction=0.1)
 
@@ -81,7 +87,7 @@ def test_too_many_bad_pictures_stop_the_stage():
 def test_nodes_and_artifacts_have_their_names():
     pipeline = create_pipeline()
     assert {node.name for node in pipeline.nodes} == {"type_samples", "pack_images", "accept_samples"}
-    assert pipeline.inputs() == {"raw_samples", "params:ingestion", "params:images"}
+    assert pipeline.inputs() == {"raw_samples", "params:ingestion", "params:images", "image_shards"}
     assert pipeline.all_outputs() == {
         "sample_table", "attribute_schema", "image_store", "image_rejects",
         "samples", "attributes", "quarantine", "ingestion_summary",

@@ -1,5 +1,6 @@
 """Nodes of the stage `ingestion`: raw table and pictures -> samples, attributes and the picture store."""
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -25,7 +26,11 @@ def type_samples(raw_samples: pl.LazyFrame, ingestion: IngestionConfig) -> tuple
 
 
 def pack_images(
-    raw_samples: pl.LazyFrame, sample_table: pl.DataFrame, ingestion: IngestionConfig, images: ImagesConfig
+    raw_samples: pl.LazyFrame,
+    sample_table: pl.DataFrame,
+    ingestion: IngestionConfig,
+    images: ImagesConfig,
+    image_shards: Path,
 ) -> tuple[pa.Table, pl.DataFrame]:
     """Decode, check and resize every picture once.
 
@@ -34,12 +39,13 @@ def pack_images(
         sample_table: The same rows, typed.
         ingestion: Names the picture column, and those of the boxes.
         images: Size and bounds.
+        image_shards: Where the pictures lie on their way to the store, from which a killed run goes on.
 
     Returns:
         `image_store` and `image_rejects`.
     """
     raw = raw_samples.select(ingestion.image_column, *(ingestion.box_columns or ())).collect()
-    return pack(zip(sample_table["sample_id"], pictures(raw, ingestion), strict=True), images)
+    return pack(zip(sample_table["sample_id"], pictures(raw, ingestion), strict=True), images, image_shards)
 
 
 def accept_samples(

@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 func=pack_images,
-                inputs=["raw_samples", "sample_table", "params:ingestion", "params:images"],
+                inputs=["raw_samples", "sample_table", "params:ingestion", "params:images", "image_shards"],
                 outputs=["image_store", "image_rejects"],
                 name="pack_images",
             ),

@@ -1,0 +1,209 @@
+"""Pictures and archives at a URL, through fsspec."""
+
+import importlib
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, BinaryIO, TypeVar, cast
+from urllib.parse import quote
+
+import fsspec
+
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, too_many_bytes
+from weakcl_pipeline.images.roots.archive import copy_to_temporary_file
+from weakcl_pipeline.images.roots.base import PictureRoot, Readable, not_found, read_bounded, relative_path
+
+_READERS = 16  # requests at a time; most of the time each waits for its answer
+_DEAD_AFTER = 16  # pictures in a row without any answer
+_FIRST_PAUSE = 0.5  # seconds before the second try; doubled before each further one
+_TRANSIENT = (408, 425, 429)  # of the HTTP codes below 500, those worth another try
+
+T = TypeVar("T")
+
+
+class RemoteFolder(PictureRoot):
+    """A folder at a URL.
+
+    A request that fails is repeated. A picture that cannot be had nevertheless is refused; if it is so with many in a
+    row, the server is taken for dead.
+
+    Args:
+        url: The folder.
+        config: Bounds, time-out and number of tries.
+
+    Raises:
+        InputError: If there is no such folder, or no way to read from such URLs.
+    """
+
+    readers = _READERS
+
+    def __init__(self, url: str, config: ImagesConfig) -> None:
+        self._name = shown(url)
+        self._config = config
+        self._system, path = _connect(url, config)
+        self._path = path.rstrip("/")
+        self._lock = threading.Lock()
+        self._failed_in_a_row = 0
+        self._dead: InputError | None = None
+        if not _is_http(self._system):  # which knows no folders
+            self._check_folder()
+
+    def read(self, reference: str) -> bytes:
+        """See `PictureRoot.read`."""
+        if self._dead is not None:
+            raise self._dead
+        path = str(relative_path(reference))
+        try:
+            content = _persistently(lambda: self._fetch(path), self._config.retries)
+        except FileNotFoundError as error:
+            self._count(answered=True, words="")
+            raise not_found(reference, f"below {self._name}") from error
+        except DecodeError:
+            self._count(answered=True, words="")
+            raise
+        except Exception as error:  # each file system has its own errors
+            words = self._words(error)
+            self._count(answered=_is_final(error), words=words)
+            raise DecodeError(f"{self._name.rstrip('/')}/{path} cannot be read: {words}") from error
+        self._count(answered=True, words="")
+        return content
+
+    def _fetch(self, path: str) -> bytes:
+        limit = self._config.max_bytes
+        if _is_http(self._system):
+            with _open(self._system, f"{self._path}/{quote(path)}") as stream:
+                return read_bounded(_Deadline(stream, self._config.timeout), limit)
+        waiting = {"timeout": self._config.timeout} if self._system.async_impl else {}
+        content: bytes = self._system.cat_file(f"{self._path}/{path}", start=0, end=limit + 1, **waiting)
+        if len(content) > limit:
+            raise too_many_bytes(limit)
+        return content
+
+    def _count(self, *, answered: bool, words: str) -> None:
+        with self._lock:
+            self._failed_in_a_row = 0 if answered else self._failed_in_a_row + 1
+            if self._failed_in_a_row < _DEAD_AFTER:
+                return
+            self._dead = InputError(
+                f"images.root: {self._name} does not answer: {_DEAD_AFTER} pictures in a row could not be read, each "
+                f"after {self._config.retries + 1} tries; the last: {words}. Check the network and the server, and "
+                "run again."
+            )
+        raise self._dead
+
+    def _check_folder(self) -> None:
+        try:
+            is_folder = _persistently(lambda: self._system.isdir(self._path), self._config.retries)
+        except Exception as error:
+            raise InputError(f"images.root: {self._name} cannot be read: {self._words(error)}") from error
+        if not is_folder:
+            raise InputError(
+                f"images.root: {self._name} is not a directory. "
+                "Set it to the directory, the archive or the URL of the pictures."
+            )
+
+    def _words(self, error: Exception) -> str:
+        return _describe(error, self._config)
+
+
+def download(url: str, config: ImagesConfig) -> BinaryIO:
+    """Copy an archive at a URL to a temporary file without a name, as few servers can be read at random.
+
+    Raises:
+        InputError: If it cannot be had, or is larger than `max_archive_bytes`.
+    """
+    name = shown(url)
+    system, path = _connect(url, config)
+
+    def copy() -> BinaryIO:
+        with _open(system, path) as stream:
+            return copy_to_temporary_file(stream.read, name, config.max_archive_bytes)
+
+    try:
+        return _persistently(copy, config.retries)
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"images.root: there is no {name}.") from error
+    except Exception as error:  # each file system has its own errors
+        raise InputError(
+            f"images.root: {name} cannot be read, after {config.retries + 1} tries: {_describe(error, config)}. "
+            "Check the network and the server, and run again."
+        ) from error
+
+
+def shown(url: str) -> str:
+    """Return a URL without the name and password in it."""
+    return re.sub(r"//[^/@]*@", "//", url)
+
+
+class _Deadline:
+    """A stream that must end in time; its own time-outs are for single answers, and an answer may trickle."""
+
+    def __init__(self, stream: Readable, seconds: float) -> None:
+        self._stream = stream
+        self._end = time.monotonic() + seconds
+
+    def read(self, size: int) -> bytes:
+        if time.monotonic() > self._end:
+            raise TimeoutError
+        return self._stream.read(size)
+
+
+def _connect(url: str, config: ImagesConfig) -> tuple[Any, str]:
+    """Return the file system of a URL and the path there."""
+    try:
+        options: dict[str, Any] = {}
+        if url.startswith(("http://", "https://")):
+            seconds = {"total": None, "sock_connect": config.timeout, "sock_read": config.timeout}
+            options["client_kwargs"] = {"timeout": importlib.import_module("aiohttp").ClientTimeout(**seconds)}
+        elif url.startswith("ftp://"):
+            options["timeout"] = config.timeout
+        system, path = fsspec.core.url_to_fs(url, **options)
+    except ImportError as error:
+        raise InputError(
+            f"images.root: {shown(url)} needs a package that is not installed: {error}. Install it, or copy the "
+            "pictures to this machine."
+        ) from error
+    except Exception as error:
+        raise InputError(f"images.root: {shown(url)} cannot be read: {_describe(error, config)}") from error
+    return system, path
+
+
+def _is_http(system: Any) -> bool:
+    return "http" in system.protocol
+
+
+def _open(system: Any, path: str) -> BinaryIO:
+    """Open for reading from start to end; over HTTP that is a single request, whatever the server can."""
+    options = {"block_size": 0, "size": 1} if _is_http(system) else {}  # with a size given, it does not ask for it
+    return cast(BinaryIO, system.open(path, "rb", **options))
+
+
+def _persistently(call: Callable[[], T], retries: int) -> T:
+    for attempt in range(retries):
+        try:
+            return call()
+        except Exception as error:
+            if _is_final(error):
+                raise
+            time.sleep(_FIRST_PAUSE * 2**attempt)
+    return call()
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether another try would end alike: it is an answer, though not the one hoped for."""
+    if isinstance(error, InputError | DecodeError | FileNotFoundError | PermissionError):
+        return True
+    status = getattr(error, "status", None)  # of an HTTP answer
+    return isinstance(status, int) and 400 <= status < 500 and status not in _TRANSIENT
+
+
+def _describe(error: Exception, config: ImagesConfig) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within images.timeout = {config.timeout:g} seconds"
+    if hasattr(error, "status") and hasattr(error, "message"):  # its text has the URL, maybe with a password
+        return f"the server answered {error.status} {error.message}"
+    return f"{type(error).__name__}: {error}"

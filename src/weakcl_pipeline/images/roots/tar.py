@@ -1,0 +1,131 @@
+"""Pictures in a tar archive, also a compressed one."""
+
+import bz2
+import gzip
+import lzma
+import os
+import tarfile
+import zlib
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, too_many_bytes
+from weakcl_pipeline.images.roots.archive import Members, copy_to_temporary_file, damaged, state_of
+from weakcl_pipeline.images.roots.base import PictureRoot
+
+_COMPRESSED: dict[bytes, Callable[[BinaryIO], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+}
+"""First bytes -> what unpacks it."""
+
+_MAX_HEADER = 1 << 20
+_UNREADABLE = (tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError)
+
+
+class _Span(NamedTuple):
+    start: int
+    size: int
+
+
+class Tar(PictureRoot):
+    """A tar archive: its headers are read once, in one pass, and then its members at random.
+
+    A compressed one cannot be read at random. It is unpacked, as one piece, to a temporary file without a name; no
+    member becomes a file of its own.
+
+    Args:
+        source: The archive; closed with this object.
+        name: Name of the archive, for messages.
+        config: Bounds.
+
+    Raises:
+        InputError: If it is not a tar archive, is damaged, or unpacks to more than `max_archive_bytes`.
+    """
+
+    def __init__(self, source: BinaryIO, name: str, config: ImagesConfig) -> None:
+        self._max_bytes = config.max_bytes
+        self._state = state_of(source)
+        self._name = name
+        self._source = _unpacked(source, name, config.max_archive_bytes)
+        self._members = Members[_Span](name)
+        with ExitStack() as on_error:
+            on_error.callback(self._source.close)
+            try:
+                self._index()
+            except _UNREADABLE as error:
+                raise damaged(name, error) from error
+            on_error.pop_all()
+
+    def read(self, reference: str) -> bytes:
+        """See `PictureRoot.read`."""
+        span = self._members.find(reference)
+        if span.size > self._max_bytes:
+            raise too_many_bytes(self._max_bytes)
+        try:
+            return os.pread(self._source.fileno(), span.size, span.start)
+        except OSError as error:
+            raise DecodeError(f"reference {reference!r} cannot be read: {error.strerror}") from error
+
+    def state(self, reference: str) -> str:
+        """Return when the archive was last changed, and its size."""
+        return self._state
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._source.close()
+
+    def _index(self) -> None:
+        with tarfile.open(fileobj=cast(BinaryIO, _ShortReads(self._source)), mode="r:") as archive:
+            while (member := archive.next()) is not None:
+                cast(Any, archive).members = []  # tarfile would keep them all
+                if member.isreg() and not member.issparse():
+                    self._members.add(member.name, _Span(member.offset_data, member.size))
+                elif not member.isdir():
+                    self._members.refuse(member.name, _kind(member))
+            # tarfile takes a header that it cannot read for the end
+            if any(os.pread(self._source.fileno(), tarfile.BLOCKSIZE, archive.offset)):
+                raise tarfile.ReadError(f"what follows byte {archive.offset:,} is no header of a member")
+
+
+class _ShortReads:
+    """A file of which headers alone are read: an extended header of any length would otherwise be held in memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek = file.seek
+        self.tell = file.tell
+
+    def read(self, size: int) -> bytes:
+        if size > _MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._file.read(size)
+
+
+def _kind(member: tarfile.TarInfo) -> str:
+    if member.issym() or member.islnk():
+        return "is a link"
+    return "is a sparse file" if member.issparse() else "is a device"
+
+
+def _unpacked(source: BinaryIO, name: str, max_archive_bytes: int) -> BinaryIO:
+    """Return the plain tar of a possibly compressed one."""
+    start = source.read(6)
+    source.seek(0)
+    for magic, unpack in _COMPRESSED.items():
+        if start.startswith(magic):
+            with source, unpack(source) as stream:
+                return copy_to_temporary_file(_reader(stream, name), name, max_archive_bytes)
+    return source
+
+
+def _reader(stream: BinaryIO, name: str) -> Callable[[int], bytes]:
+    def read(size: int) -> bytes:
+        try:
+            return stream.read(size)
+        except _UNREADABLE as error:
+            raise damaged(name, error) from error
+
+    return read

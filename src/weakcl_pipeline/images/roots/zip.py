@@ -1,0 +1,75 @@
+"""Pictures in a zip archive."""
+
+import stat
+import zipfile
+import zlib
+from typing import BinaryIO
+
+from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, too_many_bytes
+from weakcl_pipeline.images.roots.archive import Members, damaged, state_of
+from weakcl_pipeline.images.roots.base import PictureRoot, read_bounded
+
+_ENCRYPTED = 0x1
+_READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of the others, Python unpacks in steps without a bound
+
+
+class Zip(PictureRoot):
+    """A zip archive, read at random; a member is unpacked in memory, no further than `max_bytes`.
+
+    Args:
+        source: The archive; closed with this object.
+        name: Name of the archive, for messages.
+        config: Bounds.
+
+    Raises:
+        InputError: If it is not a zip archive, or its list of members is damaged.
+    """
+
+    def __init__(self, source: BinaryIO, name: str, config: ImagesConfig) -> None:
+        self._source = source
+        self._name = name
+        self._max_bytes = config.max_bytes
+        self._state = state_of(source)
+        try:
+            self._zip = zipfile.ZipFile(source)
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError) as error:
+            source.close()
+            raise damaged(name, error) from error
+        self._members = Members[zipfile.ZipInfo](name)
+        for info in self._zip.infolist():
+            self._index(info)
+
+    def read(self, reference: str) -> bytes:
+        """See `PictureRoot.read`."""
+        info = self._members.find(reference)
+        if info.file_size > self._max_bytes:
+            raise too_many_bytes(self._max_bytes)
+        try:
+            with self._zip.open(info) as member:
+                return read_bounded(member, self._max_bytes)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            raise DecodeError(f"member {info.filename!r} of {self._name} is damaged: {error}") from error
+
+    def state(self, reference: str) -> str:
+        """Return when the archive was last changed, and its size."""
+        return self._state
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._zip.close()
+        self._source.close()
+
+    def _index(self, info: zipfile.ZipInfo) -> None:
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if info.is_dir():
+            return
+        if kind == stat.S_IFLNK:
+            self._members.refuse(info.filename, "is a link")
+        elif kind not in (0, stat.S_IFREG):
+            self._members.refuse(info.filename, "is a device")
+        elif info.flag_bits & _ENCRYPTED:
+            self._members.refuse(info.filename, "is encrypted")
+        elif info.compress_type not in _READABLE:
+            self._members.refuse(info.filename, f"is compressed by method {info.compress_type}, not deflated or stored")
+        else:
+            self._members.add(info.filename, info)

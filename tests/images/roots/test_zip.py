@@ -1,0 +1,105 @@
+import stat
+import struct
+import zipfile
+
+import pytest
+
+from tests.images.conftest import write_zip
+from tests.images.test_decode import memory, reset_peak_memory
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.images.decode import DecodeError
+
+
+def refusal(root, name):
+    with pytest.raises(DecodeError) as caught:
+        root.read(name)
+    return caught.value.reason
+
+
+def test_links_and_devices_are_refused(tmp_path, opened):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name, kind in (("link", stat.S_IFLNK), ("device", stat.S_IFCHR), ("file", stat.S_IFREG)):
+            info = zipfile.ZipInfo(name)
+            info.external_attr = (kind | 0o644) << 16
+            archive.writestr(info, "/etc/passwd")
+    root = opened(tmp_path / "a.zip")
+    assert refusal(root, "link") == "member 'link' of a.zip is a link; only plain files are read"
+    assert refusal(root, "device") == "member 'device' of a.zip is a device; only plain files are read"
+    assert root.read("file") == b"/etc/passwd"
+
+
+def test_encrypted_members_are_refused(tmp_path, opened):
+    content = bytearray(write_zip(tmp_path / "a.zip", {"secret": b"x" * 50}).read_bytes())
+    for start, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(start) + flags] |= 1
+    (tmp_path / "a.zip").write_bytes(content)
+    assert refusal(opened(tmp_path / "a.zip"), "secret").startswith("member 'secret' of a.zip is encrypted")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_duplicate_names_are_refused_and_the_others_read(tmp_path, opened):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("a", "b", "a", "./a"):
+            archive.writestr(name, name)
+    root = opened(tmp_path / "a.zip")
+    assert "is in a.zip more than once" in refusal(root, "a")
+    assert root.read("b") == b"b"
+
+
+def test_a_folder_is_no_picture(tmp_path, opened):
+    assert "no such file in a.zip" in refusal(opened(write_zip(tmp_path / "a.zip", {"a/": b"", "a/b": b""})), "a")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_unpack_without_a_bound_are_refused(tmp_path, opened, method):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("a", "a")
+    assert f"is compressed by method {method}, not deflated or stored" in refusal(opened(tmp_path / "a.zip"), "a")
+
+
+def declare(path, size):
+    """Make a zip of one member say that it is of another size."""
+    content = bytearray(path.read_bytes())
+    for start, position in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        struct.pack_into("<I", content, content.index(start) + position, size)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("declared", [1 << 30, 1000])
+def test_a_bomb_is_stopped_whatever_it_declares(tmp_path, opened, declared):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        archive.writestr("bomb", bytes(200 << 20))
+    declare(tmp_path / "a.zip", declared)
+    root = opened(tmp_path / "a.zip", max_bytes=1 << 20)
+    reset_peak_memory()
+    before = memory("VmHWM")
+    assert refusal(root, "bomb").startswith(("too large", "member 'bomb' of a.zip is damaged"))
+    assert memory("VmHWM") - before < 8 << 20
+
+
+def test_a_damaged_member_is_refused_and_the_others_read(tmp_path, opened):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("bad", "x" * 100)
+        archive.writestr("good", "y" * 100)
+    content = (tmp_path / "a.zip").read_bytes().replace(b"xxxx", b"xxxz", 1)
+    (tmp_path / "a.zip").write_bytes(content)
+    root = opened(tmp_path / "a.zip")
+    assert refusal(root, "bad").startswith("member 'bad' of a.zip is damaged: Bad CRC-32")
+    assert root.read("good") == b"y" * 100
+
+
+@pytest.mark.parametrize("keep", [0, 10, 0.5, 0.95])
+def test_an_archive_that_is_cut_off(tmp_path, opened, keep):
+    content = write_zip(tmp_path / "a.zip", {f"{number}": bytes(100) for number in range(20)}).read_bytes()
+    (tmp_path / "a.zip").write_bytes(content[: keep if isinstance(keep, int) else int(len(content) * keep)])
+    with pytest.raises(InputError, match=r"images\.root: the archive a\.zip is damaged: .*Get or make it again"):
+        opened(tmp_path / "a.zip")
+
+
+def test_entries_that_overlap(tmp_path, opened):
+    """The quine-like bombs that unpack the same bytes again and again."""
+    content = bytearray(write_zip(tmp_path / "a.zip", {"a": b"a" * 500, "b": b"b" * 500}).read_bytes())
+    second = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1)
+    struct.pack_into("<I", content, second + 42, 0)  # the second member begins where the first does
+    (tmp_path / "a.zip").write_bytes(content)
+    assert "is damaged" in refusal(opened(tmp_path / "a.zip"), "b")
