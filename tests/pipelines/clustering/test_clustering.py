@@ -1,3 +1,4 @@
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -5,9 +6,11 @@ import polars as pl
 import pytest
 import yaml
 
-from weakcl_pipeline.attributes import ClusteringConfig
+from tests.attributes.rules.test_rules import KS, RULES, SPECS, TRAIN, table
+from weakcl_pipeline.attributes import ClusteringConfig, FittedClustering, FittingData, specs_of
 from weakcl_pipeline.contrastive.trainer import TrainingConfig
 from weakcl_pipeline.pipelines.clustering import create_pipeline
+from weakcl_pipeline.sources import IngestionConfig, read_samples
 
 ROOT = Path(__file__).parents[3]
 ROWS = 120
@@ -96,6 +99,25 @@ def test_the_same_data_parameters_and_seed_give_the_same_artifacts(out):
     assert other_seed["cluster_report"] != out["cluster_report"]
 
 
+def test_the_fitted_rule_gives_the_clusters_whatever_rows_are_added(out):
+    rule = FittedClustering.from_state(*out["cluster_rule"])
+    old = out["attributes"]
+    new = pl.DataFrame({"sample_id": ["n0", "n1"], "words": [["unheard"], None], "flag": [True, None]})
+    clusters = rule.assign(pl.concat([new, old]))
+    assert clusters[2:].equals(out["clusters"].drop("sample_id"))
+    assert clusters["top_7"][1] is None
+    assert rule.chosen == out["cluster_report"]["chosen_granularity"]
+
+
+def test_rows_added_outside_train_leave_the_clusters_of_the_train_split_when_fitted_anew(out):
+    more = inputs()
+    renamed = pl.concat_str(pl.lit("more"), "sample_id").alias("sample_id")
+    unseen = {"samples": [renamed, pl.lit("test").alias("split")], "attributes": [renamed]}
+    for name, changes in unseen.items():
+        more[name] = pl.concat([more[name], more[name].with_columns(changes)])
+    assert run(more)["clusters"][:80].equals(out["clusters"][:80])
+
+
 def test_no_label_is_looked_at():
     unlabelled = inputs()
     labelled = run(inputs())
@@ -111,7 +133,7 @@ def test_nodes_and_artifacts_have_their_names():
     assert pipeline.inputs() == {
         "samples", "attributes", "attribute_schema", "params:clustering", "params:training", "params:seed",
     }  # fmt: skip
-    assert pipeline.outputs() == {"cluster_report", "cluster_plot"}
+    assert pipeline.outputs() == {"cluster_rule", "cluster_report", "cluster_plot"}
     assert all(node.tags == {"clustering"} for node in pipeline.nodes)
 
 
@@ -120,3 +142,75 @@ def test_the_emoji_parameters_are_valid():
     config = ClusteringConfig.model_validate(yaml.safe_load(text)["clustering"])
     assert config.attributes == ("tags",)
     assert config.granularity == "auto"
+
+
+@pytest.mark.parametrize(
+    ("rule", "columns", "digest"),
+    [
+        ("top_entropy", ("tags",), "dbcd613094ce59a08c2c51f313a4d05636367ef1afb6d651f1c9a04eed6939b3"),
+        ("top_entropy", None, "8bbb6ca1968b433f1f9b4b2c4cc44b7eaddaa3ce7ff07ff542aba489c5747b79"),
+        ("top_entropy_present", ("tags",), "f36c325ec6eb6aae9743c4f9758e4db5443770650324ecb649b632f8347300a1"),
+        ("top_entropy_present", None, "8bbb6ca1968b433f1f9b4b2c4cc44b7eaddaa3ce7ff07ff542aba489c5747b79"),
+    ],
+)
+def test_the_clusters_of_the_emoji_are_those_of_the_published_results(rule, columns, digest):
+    text = (ROOT / "conf/base/parameters_ingestion.yml").read_text(encoding="utf-8")
+    config = IngestionConfig.model_validate(yaml.safe_load(text)["ingestion"])
+    table, schema = read_samples(pl.read_parquet(ROOT / "data/01_raw/emoji/emoji.parquet"), config)
+    specs = {name: spec for name, spec in specs_of(schema).items() if columns is None or name in columns}
+    data = FittingData(table.select(list(specs)), specs, (table["split"] == "train").to_numpy())
+    fitted = ClusteringConfig(rule=rule).rule.fit(data, [5, 10, 20, 30, 50, 100, 200])
+    found = sha256()
+    for _, ids in sorted(fitted.assign(table).items()):
+        found.update(ids.astype("<i8").tobytes())
+    assert found.hexdigest() == digest
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_goes_through_the_stage_and_on_to_new_rows(name):
+    attributes = table()
+    ids = [f"s{i}" for i in range(attributes.height)]
+    labels = np.random.default_rng(2).integers(0, 3, attributes.height)
+    schema = {
+        column: spec.model_dump(mode="json") | {"inferred": False, "missing": 0} for column, spec in SPECS.items()
+    }
+    out = run(
+        {
+            "samples": pl.DataFrame(
+                {
+                    "sample_id": ids,
+                    "split": ["train" if in_train else "test" for in_train in TRAIN],
+                    "label_class": [f"c{label}" for label in labels],
+                }
+            ),
+            "attributes": attributes.with_columns(sample_id=pl.Series(ids)),
+            "attribute_schema": schema,
+            "params:clustering": ClusteringConfig(rule={"name": name, **RULES[name]}, granularities=KS, shuffles=2),
+            "params:training": TrainingConfig(epochs=1, batch_size=16),
+            "params:seed": 5,
+        }
+    )
+    report = out["cluster_report"]
+    assert report["rule"] == name
+    assert (
+        report["chosen_granularity"]
+        == max(report["granularities"], key=lambda entry: (entry["bits_learned"], -entry["granularity"]))["granularity"]
+    )
+    out["cluster_plot"].canvas.draw()
+    assert report["granularity_is"] in out["cluster_plot"].axes[0].get_xlabel()
+    rule = FittedClustering.from_state(*out["cluster_rule"])
+    new = table(missing=0.4, seed=9)
+    assert rule.assign(pl.concat([new, attributes]))[new.height :].equals(out["clusters"].drop("sample_id"))
+
+
+def test_a_table_of_vectors_alone_has_no_binary_attributes_and_is_clustered_all_the_same():
+    given = inputs()
+    vectors = np.random.default_rng(0).normal(size=(ROWS, 4))
+    given["attributes"] = given["attributes"].select("sample_id", v=pl.Series(vectors, dtype=pl.Array(pl.Float32, 4)))
+    given["attribute_schema"] = {"v": {"kind": "vector", "inferred": False, "missing": 0}}
+    given["params:clustering"] = ClusteringConfig(rule="vectors", granularities=(3, 6))
+    found = run(given)
+    assert found["binary_attributes"].columns == ["sample_id"]
+    assert found["clusters"]["top_6"].n_unique() == 6
+    assert found["cluster_report"]["attributes"] == []
+    assert sum(item["size"] for item in found["cluster_report"]["largest_clusters"]) == 80
