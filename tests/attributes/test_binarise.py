@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weakcl_pipeline.attributes.binarise import binarise
+from weakcl_pipeline.attributes.binarise import Indicator, binarise, fit_indicators, indicate
 from weakcl_pipeline.attributes.casting import AttributeKind
 from weakcl_pipeline.attributes.schema import AttributeSpec
 
@@ -105,3 +105,58 @@ def test_thousands_of_tags_take_no_dense_table():
     )
     assert binary.width == 4000
     assert binary.select(pl.sum_horizontal(pl.all().sum())).item() == pytest.approx(tags.list.len().sum())
+
+
+KINDS = {
+    "flag": AttributeSpec(kind=AttributeKind.BOOL),
+    "colour": AttributeSpec(kind=AttributeKind.CATEGORICAL, min_count=1),
+    "tags": AttributeSpec(kind=AttributeKind.TAGS, min_count=1),
+    "path": AttributeSpec(kind=AttributeKind.HIERARCHY, min_count=1),
+    "age": AttributeSpec(kind=AttributeKind.CONTINUOUS, min_count=1, quantiles=(0.2, 0.8)),
+}
+words = st.lists(st.sampled_from("abc"), max_size=3)
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "flag": st.none() | st.booleans(),
+            "colour": st.none() | st.sampled_from("rgb"),
+            "tags": st.none() | words.map(lambda found: sorted(set(found))),
+            "path": st.none() | words,
+            "age": st.none() | st.floats(-5, 5),
+        }
+    ),
+    min_size=1,
+    max_size=12,
+)
+TYPES = {
+    "flag": pl.Boolean,
+    "colour": pl.String,
+    "tags": pl.List(pl.String),
+    "path": pl.List(pl.String),
+    "age": pl.Float64,
+}
+
+
+@given(ROWS, ROWS, st.randoms(use_true_random=False))
+def test_an_answer_depends_on_its_row_alone_and_on_what_was_fitted(fitted_on, later, random):
+    table, new = pl.DataFrame(fitted_on, schema=TYPES), pl.DataFrame(later, schema=TYPES)
+    indicators = list(fit_indicators(table, KINDS, pl.repeat(True, table.height, eager=True)))
+    random.shuffle(indicators)
+    whole = indicate(pl.concat([new, table]), indicators)
+    assert whole.columns == [indicator.name for indicator in indicators]
+    assert whole[new.height :].equals(indicate(table, indicators))
+    rows = [indicate(new[[row]], indicators) for row in range(new.height)]
+    assert whole[: new.height].equals(pl.concat(rows))
+    assert all(indicator == Indicator(*indicator) and isinstance(indicator.value, str) for indicator in indicators)
+
+
+def test_a_value_that_nobody_had_is_no_and_a_missing_one_stays_missing():
+    table = pl.DataFrame({"colour": ["r", "g"]})
+    indicators = fit_indicators(table, {"colour": KINDS["colour"]}, pl.Series([True, True]))
+    later = indicate(pl.DataFrame({"colour": ["violet", None, "r"]}), indicators)
+    assert later.to_dict(as_series=False) == {"colour=g": [False, None, False], "colour=r": [False, None, True]}
+
+
+def test_a_column_is_not_used_without_its_kind():
+    with pytest.raises(ValueError, match="kind"):
+        fit_indicators(pl.DataFrame({"colour": ["r"]}), {"colour": AttributeSpec()}, pl.Series([True]))

@@ -2,15 +2,19 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.attributes.rules.fitting import cluster
+from weakcl_pipeline.attributes import AttributeKind, AttributeSpec, FittingData
 from weakcl_pipeline.attributes.clustering import (
     ClusteringConfig,
+    FittedClustering,
     as_assignment,
     choose_attributes,
     choose_granularity,
-    form_clusters,
+    fit_clustering,
 )
 from weakcl_pipeline.attributes.granularity import bits_learned
-from weakcl_pipeline.attributes.rules import top_entropy
+from weakcl_pipeline.attributes.rules import TopEntropy, TopEntropyPresent
+from weakcl_pipeline.datasets import TensorsDataset
 from weakcl_pipeline.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -23,12 +27,18 @@ def few_meet(k, clusters):
     return np.arange(len(clusters)) % 10 == 0 if k > 4 else np.ones(len(clusters), dtype=bool)
 
 
+def fit(config, binary=BINARY):
+    specs = dict.fromkeys(binary.columns, AttributeSpec(kind=AttributeKind.BOOL))
+    return fit_clustering(FittingData(binary, specs, TRAIN), config, few_meet)
+
+
 def test_every_granularity_has_a_column_and_the_chosen_one_is_copied():
     config = ClusteringConfig(granularities=(6, 2, 4))
-    clusters, chosen = form_clusters(BINARY, TRAIN, config, few_meet)
+    fitted = fit(config)
+    clusters, chosen = fitted.assign(BINARY), fitted.chosen
     assert clusters.columns == ["top_2", "top_4", "top_6", "cluster"]
     assert set(clusters.dtypes) == {pl.Int32}
-    expected = top_entropy(BINARY, TRAIN, [2, 4, 6])
+    expected = cluster(TopEntropy(), BINARY, TRAIN, [2, 4, 6])
     assert all((clusters[f"top_{k}"].to_numpy() == ids).all() for k, ids in expected.items())
     assert clusters["cluster"].equals(clusters[f"top_{chosen}"])
     bits = {k: bits_learned(ids[TRAIN], few_meet(k, ids[TRAIN])) for k, ids in expected.items()}
@@ -37,23 +47,41 @@ def test_every_granularity_has_a_column_and_the_chosen_one_is_copied():
 
 def test_the_granularity_can_be_fixed():
     config = ClusteringConfig(granularities=(2, 6), granularity=6)
-    _, chosen = form_clusters(BINARY, TRAIN, config, few_meet)
-    assert chosen == 6
+    assert fit(config).chosen == 6
     assert choose_granularity({2: 1.0, 6: 0.1}, config) == 6
 
 
 def test_missing_cells_give_null_clusters():
     first = pl.int_range(pl.len()) == 0
     binary = BINARY.with_columns(pl.when(~first).then(pl.all()).name.keep())
-    clusters, _ = form_clusters(binary, TRAIN, ClusteringConfig(granularities=(8,)), few_meet)
+    clusters = fit(ClusteringConfig(granularities=(8,)), binary).assign(binary)
     assert clusters["top_8"].null_count() == 1
     assert as_assignment(clusters["top_8"])[0] == -1
     assert as_assignment(clusters["top_8"]).dtype == np.int64
 
 
-def test_more_attributes_than_there_are_is_refused_with_key_and_number():
-    with pytest.raises(InputError, match=r"clustering\.granularities: 9 .* only 8"):
-        form_clusters(BINARY, TRAIN, ClusteringConfig(granularities=(4, 9)), few_meet)
+def test_a_rule_is_given_by_name_or_with_parameters():
+    assert ClusteringConfig(rule="top_entropy_present").rule == TopEntropyPresent()
+    assert ClusteringConfig(rule={"name": "top_entropy_present"}).rule == TopEntropyPresent()
+    assert ClusteringConfig().rule == TopEntropy()
+
+
+def test_what_was_fitted_survives_files_without_pickle_and_clusters_any_table(tmp_path):
+    fitted = fit(ClusteringConfig(granularities=(2, 6)))
+    dataset = TensorsDataset(filepath=(tmp_path / "cluster_rule.safetensors").as_posix())
+    dataset.save(fitted.to_state())
+    again = FittedClustering.from_state(*dataset.load())
+    clusters = fitted.assign(BINARY)
+    assert again.assign(BINARY).equals(clusters)
+    assert again.assign(BINARY.reverse()).equals(clusters.reverse())
+    assert again.assign(BINARY[:1]).equals(clusters[:1])
+    assert again.assign(BINARY[:0]).schema == clusters.schema
+
+
+def test_a_later_table_without_a_column_of_the_rule_is_refused_by_name():
+    fitted = fit(ClusteringConfig(granularities=(2,)))
+    with pytest.raises(InputError, match=r"top_entropy was fitted on the attribute columns a3, .*\(a0, a1"):
+        fitted.assign(BINARY.drop("a3"))
 
 
 def test_attribute_columns_are_all_or_the_named_ones():
@@ -68,7 +96,8 @@ def test_attribute_columns_are_all_or_the_named_ones():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"rule": "top_entorpy"}, "top_entropy"),
+        ({"rule": "top_entorpy"}, "'top_entropy', 'top_entropy_present'"),
+        ({"rule": {"name": "top_entropy", "levels": 2}}, "levels"),
         ({"granularities": ()}, "granularities"),
         ({"granularities": (0, 3)}, "at least 1"),
         ({"granularities": (3, 5), "granularity": 4}, "not one of"),

@@ -1,15 +1,16 @@
 """Auxiliary information: typed attributes, their binary form, clusters of them, and what these tell."""
 
 from weakcl_pipeline.attributes.affinity import Affinity, AffinityConfig
-from weakcl_pipeline.attributes.binarise import binarise
+from weakcl_pipeline.attributes.binarise import Indicator, binarise, fit_indicators, indicate
 from weakcl_pipeline.attributes.casting import AttributeKind, cast_column, infer_kind
 from weakcl_pipeline.attributes.clustering import (
     ClusteringConfig,
+    FittedClustering,
     as_assignment,
     choose_attributes,
     choose_granularity,
     column_of,
-    form_clusters,
+    fit_clustering,
 )
 from weakcl_pipeline.attributes.granularity import bits_learned, expected_partner_share, most_telling
 from weakcl_pipeline.attributes.leaks import Leak, find_leaks, refuse_leaks
@@ -20,7 +21,7 @@ from weakcl_pipeline.attributes.measures import (
     mutual_information,
     shuffled_mutual_information,
 )
-from weakcl_pipeline.attributes.rules import CLUSTER_RULES, rank_by_entropy, top_entropy
+from weakcl_pipeline.attributes.rules import CLUSTER_RULES, FittedRule, FittingData, Rule, rank_by_entropy
 from weakcl_pipeline.attributes.schema import AttributeSpec, specs_of, type_attributes
 
 __all__ = [
@@ -30,7 +31,12 @@ __all__ = [
     "AttributeKind",
     "AttributeSpec",
     "ClusteringConfig",
+    "FittedClustering",
+    "FittedRule",
+    "FittingData",
+    "Indicator",
     "Leak",
+    "Rule",
     "as_assignment",
     "binarise",
     "bits_learned",
@@ -43,7 +49,9 @@ __all__ = [
     "entropy",
     "expected_partner_share",
     "find_leaks",
-    "form_clusters",
+    "fit_clustering",
+    "fit_indicators",
+    "indicate",
     "infer_kind",
     "most_telling",
     "mutual_information",
@@ -51,6 +59,5 @@ __all__ = [
     "refuse_leaks",
     "shuffled_mutual_information",
     "specs_of",
-    "top_entropy",
     "type_attributes",
 ]

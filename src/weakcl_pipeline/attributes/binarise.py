@@ -1,4 +1,4 @@
-"""Typed attributes to binary ones, the form that cluster rules work on.
+"""Typed attributes to binary ones, the form that many cluster rules and objectives work on.
 
 | kind | binary attributes | name |
 | --- | --- | --- |
@@ -8,10 +8,13 @@
 | hierarchy | one per node: "is it or lies below it" | `path>=animal/bird` |
 | continuous | one per train quantile: "is above it" | `age>31.5` |
 
-Indicators that fewer than `min_count` train samples have are left out. Missing stays missing.
+Which indicators there are is decided once, on the train split (`fit_indicators`); those that fewer than `min_count`
+train samples have are left out. From then on any table can be asked for them (`indicate`). Missing stays missing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -20,9 +23,35 @@ from weakcl_pipeline.attributes.casting import AttributeKind
 from weakcl_pipeline.attributes.hierarchy import ancestors
 from weakcl_pipeline.attributes.schema import AttributeSpec
 
+_RELATIONS = {
+    AttributeKind.BOOL: "",
+    AttributeKind.CATEGORICAL: "=",
+    AttributeKind.TAGS: "=",
+    AttributeKind.HIERARCHY: ">=",
+    AttributeKind.CONTINUOUS: ">",
+}
 
-def binarise(attributes: pl.DataFrame, specs: Mapping[str, AttributeSpec], train: pl.Series) -> pl.DataFrame:
-    """Binary attributes of every sample, chosen and fitted on the train split.
+
+class Indicator(NamedTuple):
+    """A question with the answers yes, no and missing."""
+
+    column: str
+    """The attribute that is asked."""
+    kind: AttributeKind
+    """The attribute's kind, which says what is asked of it."""
+    value: str
+    """The tag, category or node, or the threshold as Python writes it; of a bool nothing."""
+
+    @property
+    def name(self) -> str:
+        """The name of the binary attribute."""
+        return f"{self.column}{_RELATIONS[self.kind]}{self.value}"
+
+
+def fit_indicators(
+    attributes: pl.DataFrame, specs: Mapping[str, AttributeSpec], train: pl.Series
+) -> tuple[Indicator, ...]:
+    """Choose the indicators of the columns on the train split.
 
     Args:
         attributes: Typed columns, N rows.
@@ -30,57 +59,90 @@ def binarise(attributes: pl.DataFrame, specs: Mapping[str, AttributeSpec], train
         train: (N,) Boolean, rows of the train split: `min_count` and quantiles look at no other.
 
     Returns:
-        N rows of nullable Boolean columns: in the order of `specs`, and by name within a column.
+        In the order of `specs`; within a column by name, thresholds by number.
     """
-    columns: list[pl.Series] = []
-    for name, spec in specs.items():
-        column = attributes[name]
-        if spec.kind == AttributeKind.BOOL:
-            columns.append(column)
-        else:
-            columns += _indicators(_long_table(column, spec, train), column, spec, train)
-    return pl.DataFrame(columns)
-
-
-def _indicators(long: pl.DataFrame, column: pl.Series, spec: AttributeSpec, train: pl.Series) -> Iterator[pl.Series]:
-    """One Boolean column per indicator of a long table (row, indicator), each pair at most once."""
-    frequent = (
-        long.filter(train.gather(long["row"]))
-        .group_by("indicator")
-        .len()
-        .filter(pl.col("len") >= spec.min_count)
-        .select("indicator")
+    seen = attributes.select(list(specs)).filter(train)
+    return tuple(
+        Indicator(name, _kind(spec), value) for name, spec in specs.items() for value in _values(seen[name], spec)
     )
-    missing = column.is_null()
-    grouped = long.join(frequent, on="indicator").group_by("indicator").agg("row").sort("indicator")
-    for indicator, rows in zip(grouped["indicator"], grouped["row"], strict=True):
-        has = np.zeros(len(column), dtype=np.bool_)
-        has[rows.to_numpy()] = True
-        series = pl.Series(indicator, has)
-        yield series.set(missing, None) if missing.any() else series
 
 
-def _long_table(column: pl.Series, spec: AttributeSpec, train: pl.Series) -> pl.DataFrame:
-    """(row, indicator) for every indicator that holds for a row."""
-    name = column.name
-    table = pl.DataFrame({"row": pl.int_range(len(column), eager=True), "value": column})
-    table = table.filter(pl.col("value").is_not_null())
+def indicate(attributes: pl.DataFrame, indicators: Sequence[Indicator]) -> pl.DataFrame:
+    """Ask every row of a table for the indicators.
+
+    Args:
+        attributes: Typed columns, N rows, of the kinds that the indicators were fitted on.
+        indicators: Any, in any order.
+
+    Returns:
+        N rows of nullable Boolean columns, named and ordered as the indicators; of a row nothing depends on another.
+    """
+    asked = sorted(indicators, key=lambda indicator: indicator.column)
+    answers = {
+        answer.name: answer
+        for column, of_column in groupby(asked, key=lambda indicator: indicator.column)
+        for answer in _answers(attributes[column], list(of_column))
+    }
+    return pl.DataFrame([answers[indicator.name] for indicator in indicators])
+
+
+def binarise(attributes: pl.DataFrame, specs: Mapping[str, AttributeSpec], train: pl.Series) -> pl.DataFrame:
+    """Binary attributes of every sample, chosen and fitted on the train split: both steps in one.
+
+    Args:
+        attributes: As for `fit_indicators`.
+        specs: As for `fit_indicators`.
+        train: As for `fit_indicators`.
+    """
+    return indicate(attributes, fit_indicators(attributes, specs, train))
+
+
+def _values(seen: pl.Series, spec: AttributeSpec) -> Iterable[str]:
+    """What is asked of one column, from its train rows."""
+    if spec.kind == AttributeKind.BOOL:
+        return [""]
     if spec.kind == AttributeKind.CONTINUOUS:
-        return _above_quantiles(table, name, spec, train)
-    if spec.kind == AttributeKind.HIERARCHY:
-        table, relation = ancestors(table), ">="
-    else:
-        table, relation = (table.explode("value") if spec.kind == AttributeKind.TAGS else table), "="
-    wanted = pl.col("value").is_not_null() & ~pl.col("value").is_in(list(spec.exclude))
-    return table.filter(wanted).select("row", (pl.lit(f"{name}{relation}") + pl.col("value")).alias("indicator"))
+        return [repr(threshold) for threshold in _thresholds(seen, spec)]
+    counts = _long_table(seen, _kind(spec)).group_by("value").len()
+    frequent = counts.filter(pl.col("len") >= spec.min_count)["value"]
+    return sorted(set(frequent) - set(spec.exclude))
 
 
-def _above_quantiles(table: pl.DataFrame, name: str, spec: AttributeSpec, train: pl.Series) -> pl.DataFrame:
-    fitted_on = table["value"].filter(train.gather(table["row"]))
-    found = [fitted_on.quantile(q, interpolation="lower") for q in spec.quantiles]
-    thresholds = {value for value in found if value is not None}
-    parts = [
-        table.filter(pl.col("value") > threshold).select("row", pl.lit(f"{name}>{threshold!r}").alias("indicator"))
-        for threshold in sorted(thresholds)
-    ]
-    return pl.concat(parts) if parts else table.select("row", pl.lit("").alias("indicator")).clear()
+def _kind(spec: AttributeSpec) -> AttributeKind:
+    if spec.kind is None:
+        raise ValueError("the specification of an attribute that is used needs its kind")
+    return spec.kind
+
+
+def _thresholds(seen: pl.Series, spec: AttributeSpec) -> list[float]:
+    found = {seen.quantile(q, interpolation="lower") for q in spec.quantiles}
+    return sorted(value for value in found if value is not None and (seen > value).sum() >= spec.min_count)
+
+
+def _answers(column: pl.Series, indicators: Sequence[Indicator]) -> list[pl.Series]:
+    """One Boolean column per indicator of one attribute."""
+    kind = indicators[0].kind
+    if kind == AttributeKind.BOOL:
+        return [column]
+    if kind == AttributeKind.CONTINUOUS:
+        return [(column > float(indicator.value)).alias(indicator.name) for indicator in indicators]
+    wanted = pl.DataFrame({"value": [indicator.value for indicator in indicators]}, schema={"value": pl.String})
+    grouped = _long_table(column, kind).join(wanted, on="value").group_by("value").agg("row")
+    rows = dict(zip(grouped["value"], grouped["row"], strict=True))
+    missing = column.is_null()
+    answers = []
+    for indicator in indicators:
+        has = np.zeros(len(column), dtype=np.bool_)
+        if indicator.value in rows:
+            has[rows[indicator.value].to_numpy()] = True
+        answer = pl.Series(indicator.name, has)
+        answers.append(answer.set(missing, None) if missing.any() else answer)
+    return answers
+
+
+def _long_table(column: pl.Series, kind: AttributeKind) -> pl.DataFrame:
+    """(row, value) for every tag, category or node that holds for a row, each pair at most once."""
+    table = pl.DataFrame({"row": pl.int_range(len(column), eager=True), "value": column}).drop_nulls("value")
+    if kind == AttributeKind.HIERARCHY:
+        return ancestors(table)
+    return (table.explode("value") if kind == AttributeKind.TAGS else table).drop_nulls("value")

@@ -1,16 +1,18 @@
-"""Clusters at every configured granularity, one of them chosen for training."""
+"""Clusters at every configured granularity, one of them chosen for training; fitted once, and then for any table."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, Self
+from dataclasses import dataclass
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from pydantic import Field, field_validator, model_validator
+from torch import Tensor
 
 from weakcl_pipeline.attributes.granularity import bits_learned, most_telling
-from weakcl_pipeline.attributes.rules import CLUSTER_RULES
+from weakcl_pipeline.attributes.rules import CLUSTER_RULES, AnyRule, FittedRule, FittingData, State, TopEntropy
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.errors import InputError
 
@@ -24,26 +26,20 @@ class ClusteringConfig(Config):
     """How samples are clustered by their attributes.
 
     Attributes:
-        rule: A name in `CLUSTER_RULES`.
+        rule: A rule of `attributes.rules` with its parameters, or its name alone.
         attributes: The attribute columns that take part; None = all of them.
-        granularities: For each k, clusters are formed from the k best binary attributes. All are reported.
+        granularities: Clusters are formed for each k; what it counts is the rule's, for the paper's rule the binary
+            attributes that are combined. All are reported.
         granularity: The k that training uses; "auto" takes the one from which anchors learn the most in a batch
             (see `attributes.granularity`). No label is looked at.
         shuffles: How many random pairings the shuffled mutual information is averaged over.
     """
 
-    rule: str = "top_entropy"
+    rule: AnyRule = TopEntropy()
     attributes: tuple[str, ...] | None = None
     granularities: tuple[int, ...] = (5, 10, 20, 50)
     granularity: Literal["auto"] | int = "auto"
     shuffles: int = Field(default=10, ge=1)
-
-    @field_validator("rule")
-    @classmethod
-    def _known_rule(cls, rule: str) -> str:
-        if rule not in CLUSTER_RULES:
-            raise ValueError(f"unknown rule '{rule}'; there are: {', '.join(CLUSTER_RULES)}")
-        return rule
 
     @field_validator("granularities")
     @classmethod
@@ -90,40 +86,77 @@ def choose_attributes(available: Iterable[str], config: ClusteringConfig) -> lis
     return chosen
 
 
-def form_clusters(
-    binary: pl.DataFrame, train: npt.NDArray[np.bool_], config: ClusteringConfig, meets: Meets
-) -> tuple[pl.DataFrame, int]:
-    """Cluster every sample at every granularity, and choose the granularity for training.
+@dataclass(frozen=True)
+class FittedClustering:
+    """A fitted rule, and which of its granularities training uses.
+
+    Attributes:
+        name: Of the rule, in `CLUSTER_RULES`.
+        rule: What the rule was fitted to.
+        columns: The attribute columns that it looks at.
+        chosen: The granularity that training uses.
+    """
+
+    name: str
+    rule: FittedRule
+    columns: tuple[str, ...]
+    chosen: int
+
+    def assign(self, attributes: pl.DataFrame) -> pl.DataFrame:
+        """Cluster the rows of any table; rows that the rule was fitted on get the clusters that they had.
+
+        Args:
+            attributes: Typed columns of N rows, of the same kinds as those that the rule was fitted on.
+
+        Returns:
+            N rows of Int32 columns `top_<k>` (null = no cluster) and `cluster`, a copy of the chosen one.
+
+        Raises:
+            InputError: A column that the rule looks at is missing.
+        """
+        missing = [name for name in self.columns if name not in attributes.columns]
+        if missing:
+            raise InputError(
+                f"the cluster rule {self.name} was fitted on the attribute columns {', '.join(missing)}, which are"
+                f" not in this table ({', '.join(attributes.columns)}). Add them, or fit the rule without them."
+            )
+        columns = {column_of(k): _nullable(ids) for k, ids in self.rule.assign(attributes).items()}
+        return pl.DataFrame(columns | {"cluster": columns[column_of(self.chosen)]})
+
+    def to_state(self) -> State:
+        """Return tensors and JSON-able metadata from which `from_state` makes the same again."""
+        tensors, fitted = self.rule.to_state()
+        metadata = {"rule": self.name, "columns": list(self.columns), "chosen": self.chosen, "fitted": fitted}
+        return tensors, metadata
+
+    @classmethod
+    def from_state(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Self:
+        """Return what `to_state` described."""
+        name = metadata["rule"]
+        rule = CLUSTER_RULES[name].fitted.from_state(tensors, metadata["fitted"])
+        return cls(name, rule, tuple(metadata["columns"]), metadata["chosen"])
+
+
+def fit_clustering(data: FittingData, config: ClusteringConfig, meets: Meets) -> FittedClustering:
+    """Fit the rule at every granularity, and choose the granularity for training.
 
     Args:
-        binary: Nullable Boolean columns, N rows.
-        train: (N,) rows of the train split, which the rule is fitted on.
+        data: The attributes that take part, and the train split.
         config: The rule, the granularities and the criterion.
         meets: Which train samples have a partner, by which the granularity is chosen.
 
-    Returns:
-        N rows of Int32 columns `top_<k>` (null = no cluster) and `cluster`, a copy of the chosen one; the
-        chosen k.
-
     Raises:
-        InputError: A granularity asks for more attributes than there are.
+        InputError: The attributes or granularities cannot be used by the rule.
     """
-    most = max(config.granularities)
-    if most > binary.width:
-        raise InputError(
-            f"clustering.granularities: {most} asks for the {most} best binary attributes, but there are only"
-            f" {binary.width}. Lower it, lower min_count in ingestion.attributes, or let more attributes"
-            f" take part (clustering.attributes)."
-        )
-    by_granularity = CLUSTER_RULES[config.rule](binary, train, config.granularities)
-    bits = {k: bits_learned(ids[train], meets(k, ids[train])) for k, ids in by_granularity.items()}
+    fitted = config.rule.fit(data, config.granularities)
+    on_train = fitted.assign(data.attributes.filter(pl.Series(data.train)))
+    bits = {k: bits_learned(ids, meets(k, ids)) for k, ids in on_train.items()}
     chosen = choose_granularity(bits, config)
     logger.info(
         "Clusters at %s; %s is used for training (an anchor learns %.2f bits of its cluster)",
-        ", ".join(map(column_of, by_granularity)), column_of(chosen), bits[chosen],
+        ", ".join(map(column_of, bits)), column_of(chosen), bits[chosen],
     )  # fmt: skip
-    columns = {column_of(k): _nullable(ids) for k, ids in by_granularity.items()}
-    return pl.DataFrame(columns | {"cluster": columns[column_of(chosen)]}), chosen
+    return FittedClustering(config.rule.name, fitted, tuple(data.specs), chosen)
 
 
 def choose_granularity(bits: Mapping[int, float], config: ClusteringConfig) -> int:

@@ -1,11 +1,12 @@
 """How fine the clusters should be, decided without a label.
 
-The granularities of a rule are nested: every cluster of top_50 lies inside one of top_30. So I(Z;T) can only rise
-with k, whatever the labels are, and one would always take the finest. But Cl-InfoNCE learns from a cluster only
-where an anchor meets another picture of it in its batch; an anchor without a partner is trained as in SimCLR, and the
-finer the clusters, the more anchors have none. What an anchor learns by meeting a partner is that both are in their
-cluster, which is -log2 of the cluster's share of the samples in bits: much for a small cluster, nearly nothing for
-one that holds half of them. The criterion is the granularity at which anchors learn the most,
+The granularities of the paper's rule are nested: every cluster of top_50 lies inside one of top_30. So I(Z;T) can only
+rise with k, whatever the labels are, and one would always take the finest; other rules are nested or nearly so. But
+Cl-InfoNCE learns from a cluster only where an anchor meets another picture of it in its batch; an anchor without a
+partner is trained as in SimCLR, and the finer the clusters, the more anchors have none. What an anchor learns by
+meeting a partner is that both are in their cluster, which is -log2 of the cluster's share of the samples in bits: much
+for a small cluster, nearly nothing for one that holds half of them. The criterion is the granularity at which anchors
+learn the most,
 
     1/N sum_i [i has a partner in its batch] * log2(N / n_c(i)),
 

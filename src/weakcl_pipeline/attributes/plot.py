@@ -33,7 +33,7 @@ def plot_granularities(report: dict[str, Any]) -> Figure:
         axes.set_xscale("log")
         axes.set_xticks(ks, [str(k) for k in ks])
         axes.minorticks_off()
-        axes.set_xlabel("k (binary attributes)")
+        axes.set_xlabel(f"k ({report['granularity_is']})")
         axes.axvline(report["chosen_granularity"], color=_GREY, linewidth=1, linestyle=":", label="chosen")
         axes.grid(visible=True, alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)

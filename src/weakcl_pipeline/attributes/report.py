@@ -79,12 +79,12 @@ def describe_largest(
         have and that are more frequent in it than elsewhere, those with the greatest surplus first.
     """
     ids, sizes = np.unique(clusters[clusters >= 0], return_counts=True)
-    overall = np.array(binary.select(pl.all().mean().fill_null(0.0)).row(0), dtype=np.float64)
-    names = np.array(binary.columns)
+    names = np.array(binary.columns, dtype=np.str_)
+    overall = _shares(binary)
     found = []
     for position in np.lexsort((ids, -sizes))[:largest]:
         members = binary.filter(pl.Series(clusters == ids[position]))
-        inside = np.array(members.select(pl.all().mean().fill_null(0.0)).row(0), dtype=np.float64)
+        inside = _shares(members)
         common = np.flatnonzero((inside >= 0.5) & (inside > overall))
         common = common[np.argsort(overall[common] - inside[common], kind="stable")][:features]
         found.append(
@@ -95,6 +95,11 @@ def describe_largest(
             }
         )
     return found
+
+
+def _shares(binary: pl.DataFrame) -> npt.NDArray[np.float64]:
+    """How many of the rows have each attribute, (M,), of those of which it is known."""
+    return np.array([column.mean() or 0.0 for column in binary], dtype=np.float64)
 
 
 def assemble_report(
@@ -110,7 +115,8 @@ def assemble_report(
     chosen = choose_granularity({k: entry["bits_learned"] for k, entry in figures.items()}, config)
     criterion = "the granularity from whose clusters an anchor learns the most bits in the batches of training"
     return {
-        "rule": config.rule,
+        "rule": config.rule.name,
+        "granularity_is": config.rule.granularity_is,
         "chosen": column_of(chosen),
         "chosen_granularity": chosen,
         "criterion": criterion if config.granularity == "auto" else "set by clustering.granularity",

@@ -1,3 +1,4 @@
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -5,9 +6,10 @@ import polars as pl
 import pytest
 import yaml
 
-from weakcl_pipeline.attributes import ClusteringConfig
+from weakcl_pipeline.attributes import ClusteringConfig, FittedClustering, FittingData, specs_of
 from weakcl_pipeline.contrastive.trainer import TrainingConfig
 from weakcl_pipeline.pipelines.clustering import create_pipeline
+from weakcl_pipeline.sources import IngestionConfig, read_samples
 
 ROOT = Path(__file__).parents[3]
 ROWS = 120
@@ -96,6 +98,25 @@ def test_the_same_data_parameters_and_seed_give_the_same_artifacts(out):
     assert other_seed["cluster_report"] != out["cluster_report"]
 
 
+def test_the_fitted_rule_gives_the_clusters_whatever_rows_are_added(out):
+    rule = FittedClustering.from_state(*out["cluster_rule"])
+    old = out["attributes"]
+    new = pl.DataFrame({"sample_id": ["n0", "n1"], "words": [["unheard"], None], "flag": [True, None]})
+    clusters = rule.assign(pl.concat([new, old]))
+    assert clusters[2:].equals(out["clusters"].drop("sample_id"))
+    assert clusters["top_7"][1] is None
+    assert rule.chosen == out["cluster_report"]["chosen_granularity"]
+
+
+def test_rows_added_outside_train_leave_the_clusters_of_the_train_split_when_fitted_anew(out):
+    more = inputs()
+    renamed = pl.concat_str(pl.lit("more"), "sample_id").alias("sample_id")
+    unseen = {"samples": [renamed, pl.lit("test").alias("split")], "attributes": [renamed]}
+    for name, changes in unseen.items():
+        more[name] = pl.concat([more[name], more[name].with_columns(changes)])
+    assert run(more)["clusters"][:80].equals(out["clusters"][:80])
+
+
 def test_no_label_is_looked_at():
     unlabelled = inputs()
     labelled = run(inputs())
@@ -111,7 +132,7 @@ def test_nodes_and_artifacts_have_their_names():
     assert pipeline.inputs() == {
         "samples", "attributes", "attribute_schema", "params:clustering", "params:training", "params:seed",
     }  # fmt: skip
-    assert pipeline.outputs() == {"cluster_report", "cluster_plot"}
+    assert pipeline.outputs() == {"cluster_rule", "cluster_report", "cluster_plot"}
     assert all(node.tags == {"clustering"} for node in pipeline.nodes)
 
 
@@ -120,3 +141,25 @@ def test_the_emoji_parameters_are_valid():
     config = ClusteringConfig.model_validate(yaml.safe_load(text)["clustering"])
     assert config.attributes == ("tags",)
     assert config.granularity == "auto"
+
+
+@pytest.mark.parametrize(
+    ("rule", "columns", "digest"),
+    [
+        ("top_entropy", ("tags",), "dbcd613094ce59a08c2c51f313a4d05636367ef1afb6d651f1c9a04eed6939b3"),
+        ("top_entropy", None, "8bbb6ca1968b433f1f9b4b2c4cc44b7eaddaa3ce7ff07ff542aba489c5747b79"),
+        ("top_entropy_present", ("tags",), "f36c325ec6eb6aae9743c4f9758e4db5443770650324ecb649b632f8347300a1"),
+        ("top_entropy_present", None, "8bbb6ca1968b433f1f9b4b2c4cc44b7eaddaa3ce7ff07ff542aba489c5747b79"),
+    ],
+)
+def test_the_clusters_of_the_emoji_are_those_of_the_published_results(rule, columns, digest):
+    text = (ROOT / "conf/base/parameters_ingestion.yml").read_text(encoding="utf-8")
+    config = IngestionConfig.model_validate(yaml.safe_load(text)["ingestion"])
+    table, schema = read_samples(pl.read_parquet(ROOT / "data/01_raw/emoji/emoji.parquet"), config)
+    specs = {name: spec for name, spec in specs_of(schema).items() if columns is None or name in columns}
+    data = FittingData(table.select(list(specs)), specs, (table["split"] == "train").to_numpy())
+    fitted = ClusteringConfig(rule=rule).rule.fit(data, [5, 10, 20, 30, 50, 100, 200])
+    found = sha256()
+    for _, ids in sorted(fitted.assign(table).items()):
+        found.update(ids.astype("<i8").tobytes())
+    assert found.hexdigest() == digest

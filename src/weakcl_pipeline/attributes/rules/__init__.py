@@ -1,23 +1,37 @@
-"""Cluster rules: from binary attributes to one cluster per sample, at several granularities.
+"""Cluster rules, one per file: from the attributes to one cluster per sample, at several granularities.
 
-To add a rule, write a function of the same signature in a file of its own and list it here.
+To add a rule, write a subclass of `Rule` with a name of its own, and what it fits to, in a file, and list it here.
 """
 
-from collections.abc import Callable, Sequence
+from typing import Annotated
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
+from pydantic import BeforeValidator, Field
 
-from weakcl_pipeline.attributes.rules.top_entropy import rank_by_entropy, top_entropy
-from weakcl_pipeline.attributes.rules.top_entropy_present import top_entropy_present
+from weakcl_pipeline.attributes.rules.base import FittedRule, FittingData, Ids, Rule, State
+from weakcl_pipeline.attributes.rules.top_entropy import TopEntropy, rank_by_entropy
+from weakcl_pipeline.attributes.rules.top_entropy_present import TopEntropyPresent
 
-ClusterRule = Callable[[pl.DataFrame, npt.NDArray[np.bool_], Sequence[int]], dict[int, npt.NDArray[np.int64]]]
-"""(binary attributes of N rows, (N,) train mask, ks) -> k -> (N,) ids, -1 = no cluster."""
-
-CLUSTER_RULES: dict[str, ClusterRule] = {
-    "top_entropy": top_entropy,
-    "top_entropy_present": top_entropy_present,
+CLUSTER_RULES: dict[str, type[Rule]] = {
+    "top_entropy": TopEntropy,
+    "top_entropy_present": TopEntropyPresent,
 }
 
-__all__ = ["CLUSTER_RULES", "ClusterRule", "rank_by_entropy", "top_entropy", "top_entropy_present"]
+AnyRule = Annotated[
+    TopEntropy | TopEntropyPresent,
+    Field(discriminator="name"),
+    BeforeValidator(lambda rule: {"name": rule} if isinstance(rule, str) else rule),
+]
+"""A rule as parameters give it: `{name: top_entropy, ...}`, or its name alone."""
+
+__all__ = [
+    "CLUSTER_RULES",
+    "AnyRule",
+    "FittedRule",
+    "FittingData",
+    "Ids",
+    "Rule",
+    "State",
+    "TopEntropy",
+    "TopEntropyPresent",
+    "rank_by_entropy",
+]

@@ -5,16 +5,25 @@ tables that were released with it (`rank_H`, `label_gran_k`) are nested and hold
 this rule gives.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import torch
+from torch import Tensor
 
+from weakcl_pipeline.attributes.binarise import Indicator, fit_indicators, indicate
+from weakcl_pipeline.attributes.casting import AttributeKind
 from weakcl_pipeline.attributes.measures import count_entropy
+from weakcl_pipeline.attributes.rules.base import FittedRule, FittingData, Ids, Rule, State
+from weakcl_pipeline.attributes.rules.numbering import look_up, number_by_size
+from weakcl_pipeline.errors import InputError
 
-_BITS_BEFORE_COMPRESSION = 31
-"""Ids stay below 2^31 after compression (one per row at most), so that 31 more bits fit into an int64."""
+_BITS_PER_WORD = 62
+"""As many attributes make one Int64 that is not negative, so that words are ordered as combinations are."""
 
 
 def rank_by_entropy(binary: pl.DataFrame, train: npt.NDArray[np.bool_]) -> list[tuple[str, float]]:
@@ -27,6 +36,8 @@ def rank_by_entropy(binary: pl.DataFrame, train: npt.NDArray[np.bool_]) -> list[
         binary: Boolean columns of N rows; null = not observed.
         train: (N,) rows of the train split; no other row has a say.
     """
+    if not binary.width:
+        return []
     seen = binary.filter(pl.Series(train))
     observed = seen.select(pl.all().count()).row(0)
     ones = seen.select(pl.all().sum()).row(0)
@@ -38,48 +49,87 @@ def rank_by_entropy(binary: pl.DataFrame, train: npt.NDArray[np.bool_]) -> list[
     return sorted(scores, key=lambda item: (-item[1], item[0]))
 
 
-def top_entropy(
-    binary: pl.DataFrame, train: npt.NDArray[np.bool_], granularities: Sequence[int]
-) -> dict[int, npt.NDArray[np.int64]]:
-    """Cluster by the distinct combinations of the top k attributes, for every k in one pass.
+@dataclass(frozen=True)
+class FittedCombinations(FittedRule):
+    """Clusters that are combinations of the first k of a list of indicators.
+
+    A combination that no fitted row had has no cluster: nothing it could be like was learnt.
+
+    Attributes:
+        indicators: From the most to the least informative.
+        combinations: k -> the combination of each cluster in the order of ids, as the words of `_packed`.
+    """
+
+    indicators: tuple[Indicator, ...]
+    combinations: Mapping[int, pl.DataFrame]
+
+    def assign(self, attributes: pl.DataFrame) -> dict[int, Ids]:
+        """Look up each row's combinations."""
+        binary = indicate(attributes, self.indicators)
+        return {k: look_up(_packed(binary, k), known) for k, known in self.combinations.items()}
+
+    def to_state(self) -> State:
+        """Return the combinations as tensors int64 (clusters, words), and the indicators."""
+        tensors = {str(k): torch.from_numpy(words.to_numpy().copy()) for k, words in self.combinations.items()}
+        return tensors, {"indicators": [list(indicator) for indicator in self.indicators]}
+
+    @classmethod
+    def from_state(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Self:
+        """Return the rule that `to_state` described."""
+        indicators = tuple(Indicator(name, AttributeKind(kind), value) for name, kind, value in metadata["indicators"])
+        combinations = {int(k): pl.DataFrame(words.numpy(), schema=_word_names(int(k))) for k, words in tensors.items()}
+        return cls(indicators, dict(sorted(combinations.items())))
+
+
+class TopEntropy(Rule):
+    """Clusters are the distinct combinations of the k binary attributes with the highest entropy on train.
 
     Ids are dense, 0 for the cluster with the most train samples, and depend on nothing but the combinations
     and their train counts: equal counts are ordered by combination (false before true, the highest-ranked
-    attribute first). The rule is fitted on the train split. A combination that only validation or test
-    samples have gets an id after those of the train split, again ordered by combination. A sample for which
-    one of the k attributes is missing has no cluster, since any value put in its place would claim a
-    similarity that nobody observed.
-
-    Args:
-        binary: Boolean columns of N rows; null = not observed.
-        train: (N,) rows of the train split.
-        granularities: Values of k, each between 1 and the number of columns.
-
-    Returns:
-        k -> (N,) cluster ids, -1 = no cluster.
+    attribute first). A combination that only validation or test samples have gets an id after those of the
+    train split, again ordered by combination. A sample for which one of the k attributes is missing has no
+    cluster, since any value put in its place would claim a similarity that nobody observed.
     """
-    order = [name for name, _ in rank_by_entropy(binary, train)]
-    ids = np.zeros(binary.height, dtype=np.int64)
-    known = np.ones(binary.height, dtype=np.bool_)
-    clusters, done = {}, 0
-    for k in sorted(set(granularities)):
-        for start in range(done, k, _BITS_BEFORE_COMPRESSION):
-            for name in order[start : min(k, start + _BITS_BEFORE_COMPRESSION)]:
-                known &= binary[name].is_not_null().to_numpy()
-                ids = 2 * ids + binary[name].fill_null(value=False).to_numpy()
-            ids = np.unique(ids, return_inverse=True)[1]  # dense again, in the order of the combinations
-        clusters[k] = np.where(known, _order_by_size(ids, train & known, known), -1)
-        done = k
-    return clusters
+
+    name: Literal["top_entropy"] = "top_entropy"
+    fitted: ClassVar[type[FittedRule]] = FittedCombinations
+    granularity_is: ClassVar[str] = "binary attributes"
+    on_binary: ClassVar[bool] = True
+
+    def fit(self, data: FittingData, granularities: Sequence[int]) -> FittedCombinations:
+        """Rank the binary attributes, and number the combinations of the first k for every k.
+
+        Raises:
+            InputError: A granularity asks for more attributes than there are.
+        """
+        train = pl.Series(data.train)
+        indicators = {indicator.name: indicator for indicator in fit_indicators(data.attributes, data.specs, train)}
+        most = max(granularities)
+        if most > len(indicators):
+            raise InputError(
+                f"clustering.granularities: {most} asks for the {most} best binary attributes, but there are only"
+                f" {len(indicators)}. Lower it, lower min_count in ingestion.attributes, or let more attributes"
+                f" take part (clustering.attributes)."
+            )
+        binary = indicate(data.attributes, list(indicators.values()))
+        order = [name for name, _ in rank_by_entropy(binary, data.train)][:most]
+        binary = binary.select(order)
+        combinations = {k: number_by_size(_packed(binary, k), data.train) for k in sorted(set(granularities))}
+        return FittedCombinations(tuple(indicators[name] for name in order), combinations)
 
 
-def _order_by_size(
-    ids: npt.NDArray[np.int64], train: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int64]:
-    """Rename dense ids: most train samples first, equal counts in the old order, unused ids last."""
-    number = int(ids.max(initial=-1)) + 1
-    on_train = np.bincount(ids[train], minlength=number)
-    unused = np.bincount(ids[known], minlength=number) == 0
-    new_of_old = np.empty(number, dtype=np.int64)
-    new_of_old[np.lexsort((np.arange(number), -on_train, unused))] = np.arange(number)
-    return new_of_old[ids]
+def _packed(binary: pl.DataFrame, k: int) -> pl.DataFrame:
+    """The combination of the first k attributes of each row in a few Int64, ordered as the combinations are.
+
+    A word is null where one of its attributes is.
+    """
+    words = []
+    for number, word in enumerate(_word_names(k)):
+        names = binary.columns[number * _BITS_PER_WORD : min(k, (number + 1) * _BITS_PER_WORD)]
+        bits = [pl.col(name).cast(pl.Int64) * 2**place for place, name in enumerate(reversed(names))]
+        words.append(pl.sum_horizontal(bits, ignore_nulls=False).alias(word))
+    return binary.select(words)
+
+
+def _word_names(k: int) -> list[str]:
+    return [f"word_{number}" for number in range(-(-k // _BITS_PER_WORD))]

@@ -1,4 +1,4 @@
-"""Clustering: attributes -> binary attributes -> clusters at every granularity, and their report."""
+"""Clustering: attributes -> fitted cluster rule and clusters at every granularity, and their report."""
 
 from weakcl_pipeline.pipelines.clustering.pipeline import create_pipeline
 

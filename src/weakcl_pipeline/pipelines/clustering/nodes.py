@@ -1,5 +1,6 @@
-"""Nodes of the stage `clustering`: attributes -> binary attributes -> clusters -> report."""
+"""Nodes of the stage `clustering`: attributes -> fitted cluster rule and clusters -> report."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,15 @@ from matplotlib.figure import Figure
 from weakcl_pipeline import attributes as rules
 from weakcl_pipeline.attributes.clustering import (
     ClusteringConfig,
+    FittedClustering,
     as_assignment,
     choose_attributes,
     column_of,
 )
 from weakcl_pipeline.attributes.plot import plot_granularities
 from weakcl_pipeline.attributes.report import assemble_report, describe_granularity, describe_largest
-from weakcl_pipeline.attributes.schema import Schema, specs_of
+from weakcl_pipeline.attributes.rules import FittingData, State
+from weakcl_pipeline.attributes.schema import AttributeSpec, Schema, specs_of
 from weakcl_pipeline.contrastive.sampler import Rows, SamplerConfig, draw_batches, has_partner, partner_share
 from weakcl_pipeline.contrastive.trainer import TrainingConfig
 from weakcl_pipeline.errors import InputError
@@ -38,38 +41,59 @@ def binarise_attributes(
     Returns:
         `binary_attributes`: `sample_id` and nullable Boolean columns.
     """
-    specs = specs_of(attribute_schema)
-    chosen = {name: specs[name] for name in choose_attributes(specs, clustering)}
+    chosen = chosen_specs(attribute_schema, clustering)
     binary = rules.binarise(attributes, chosen, samples["split"] == "train")
     return samples.select("sample_id").hstack(binary)
 
 
 def form_clusters(
     samples: pl.DataFrame,
-    binary_attributes: pl.DataFrame,
+    attributes: pl.DataFrame,
+    attribute_schema: Schema,
     clustering: ClusteringConfig,
     training: TrainingConfig,
     seed: int,
-) -> pl.DataFrame:
-    """Cluster every sample at every granularity and choose the one for training; no label is looked at.
+) -> tuple[State, pl.DataFrame]:
+    """Fit the rule, cluster every sample at every granularity and choose one for training; no label is looked at.
 
     Args:
         samples: Tells the train split, which the rule is fitted on.
-        binary_attributes: Of the same rows.
+        attributes: Typed columns of the same rows.
+        attribute_schema: How each column is read.
         clustering: Rule, granularities and criterion.
         training: Its batches decide at which granularity anchors have partners.
-        seed: For the simulated batches.
+        seed: For the simulated batches, and for rules that draw.
 
     Returns:
-        `clusters`: `sample_id`, `top_<k>` for every k, and `cluster`, the chosen one.
+        `cluster_rule`, which clusters any later table, and `clusters`: `sample_id`, `top_<k>` for every k, and
+        `cluster`, the chosen one.
     """
-    binary, train = binary_attributes.drop("sample_id"), _train_mask(samples)
+    specs = chosen_specs(attribute_schema, clustering)
+    fitted = fit(samples, attributes, specs, clustering, training, seed)
+    return fitted.to_state(), samples.select("sample_id").hstack(fitted.assign(attributes))
+
+
+def fit(
+    samples: pl.DataFrame,
+    attributes: pl.DataFrame,
+    specs: Mapping[str, AttributeSpec],
+    clustering: ClusteringConfig,
+    training: TrainingConfig,
+    seed: int,
+) -> FittedClustering:
+    """Fit the rule on the train split; arguments are those of `form_clusters`, ``specs`` the columns that take part."""
 
     def meets(k: int, ids: Rows) -> npt.NDArray[np.bool_]:
         return has_partner(_simulate_epoch(ids, training, training.sampler, seed, k), ids)
 
-    clusters, _ = rules.form_clusters(binary, train, clustering, meets)
-    return samples.select("sample_id").hstack(clusters)
+    data = FittingData(attributes.select(list(specs)), specs, _train_mask(samples), seed)
+    return rules.fit_clustering(data, clustering, meets)
+
+
+def chosen_specs(attribute_schema: Schema, clustering: ClusteringConfig) -> dict[str, AttributeSpec]:
+    """Return the attribute columns that take part in clustering, with their specification."""
+    specs = specs_of(attribute_schema)
+    return {name: specs[name] for name in choose_attributes(specs, clustering)}
 
 
 def report_clusters(

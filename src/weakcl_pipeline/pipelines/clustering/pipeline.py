@@ -6,7 +6,7 @@ from weakcl_pipeline.pipelines.clustering.nodes import binarise_attributes, form
 
 
 def create_pipeline() -> Pipeline:
-    """Attributes -> binary attributes, clusters at every granularity, and their report."""
+    """Attributes -> binary attributes, the fitted rule, clusters at every granularity, and their report."""
     return Pipeline(
         [
             Node(
@@ -17,8 +17,15 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 func=form_clusters,
-                inputs=["samples", "binary_attributes", "params:clustering", "params:training", "params:seed"],
-                outputs="clusters",
+                inputs=[
+                    "samples",
+                    "attributes",
+                    "attribute_schema",
+                    "params:clustering",
+                    "params:training",
+                    "params:seed",
+                ],
+                outputs=["cluster_rule", "clusters"],
                 name="form_clusters",
             ),
             Node(

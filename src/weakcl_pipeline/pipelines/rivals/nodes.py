@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 import torch
 
-from weakcl_pipeline.attributes import Affinity, AffinityConfig, ClusteringConfig, choose_attributes, specs_of
+from weakcl_pipeline.attributes import Affinity, AffinityConfig, ClusteringConfig
 from weakcl_pipeline.attributes.schema import Schema
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive import FixedPositives, SideInformation, TrainingConfig
@@ -20,6 +20,7 @@ from weakcl_pipeline.contrastive.objectives import (
     PclConfig,
     SwavConfig,
 )
+from weakcl_pipeline.pipelines.clustering.nodes import chosen_specs
 from weakcl_pipeline.pipelines.samples import Rows, alone, cluster_ids, train_rows
 from weakcl_pipeline.pipelines.training.nodes import Trained, describe, run
 
@@ -59,8 +60,7 @@ def train_affinity(
     checkpoints: Path,
 ) -> Trained:
     """Train on how alike samples are by their attributes; the clusters only tell who shares a batch with whom."""
-    specs = specs_of(attribute_schema)
-    chosen = {name: specs[name] for name in choose_attributes(specs, clustering)}
+    chosen = chosen_specs(attribute_schema, clustering)
     affinity = Affinity(attributes[train_rows(samples)].select(list(chosen)), chosen, rivals.kernel)
     side, ids = SideInformation(affinity=affinity), cluster_ids(samples, clusters)
     return _train(rivals.affinity, ids, side, image_store, samples, training, seed, checkpoints)

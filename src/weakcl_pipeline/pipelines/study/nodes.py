@@ -10,8 +10,15 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from weakcl_pipeline import attributes as rules
-from weakcl_pipeline.attributes import Affinity, ClusteringConfig, as_assignment, choose_attributes, column_of, specs_of
+from weakcl_pipeline.attributes import (
+    Affinity,
+    AttributeKind,
+    AttributeSpec,
+    ClusteringConfig,
+    FittedClustering,
+    as_assignment,
+    column_of,
+)
 from weakcl_pipeline.attributes.schema import Schema
 from weakcl_pipeline.attributes.synthetic import delete_cells, merge_classes, shuffle_attributes, split_classes
 from weakcl_pipeline.config import Config
@@ -20,9 +27,9 @@ from weakcl_pipeline.contrastive.sampler import SAMPLERS
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import EvaluationConfig, Setting, run_setting, study_figure
 from weakcl_pipeline.images import PackedImages
-from weakcl_pipeline.pipelines.clustering.nodes import form_clusters
+from weakcl_pipeline.pipelines.clustering.nodes import chosen_specs, fit
 from weakcl_pipeline.pipelines.rivals.nodes import RivalsConfig
-from weakcl_pipeline.pipelines.samples import cluster_ids, label_ids, train_rows
+from weakcl_pipeline.pipelines.samples import Rows, cluster_ids, label_ids, train_rows
 from weakcl_pipeline.seeding import numpy_generator
 
 Repeats = Mapping[str, Mapping[int, pl.DataFrame]]
@@ -38,7 +45,8 @@ class StudyConfig(Config):
         epochs: Of each training, in place of ``training.epochs``: a study has many trainings.
         merged: Numbers of clusters that the classes are merged into, beside the classes themselves.
         split: Numbers of parts that each class is split into.
-        noise: Shares of the binary attributes that are turned into noise.
+        noise: Shares of the binary attributes that are turned into noise; of the attribute columns, where the cluster
+            rule looks at more than their binary form.
         missing: Shares of the cells of the attribute table that are deleted.
         batch_sizes: Sizes of a batch.
         temperatures: Temperatures of the objective.
@@ -98,17 +106,15 @@ def study_degraded(
     """
     training = _shortened(training, study)
     settings = []
+    used = chosen_specs(attribute_schema, clustering)
+    whole, known = _units_of_noise(attributes, binary_attributes, used, clustering)
     for share in study.noise:
-        noisy = shuffle_attributes(binary_attributes.drop("sample_id"), share, _draws(seed, "noise", share))
-        clusters = form_clusters(samples, _identified(samples, noisy), clustering, training, seed)
-        settings.append(Setting("noise", share, cluster_ids(samples, clusters), training, chosen=share == 0))
-    specs = specs_of(attribute_schema)
-    used = {name: specs[name] for name in choose_attributes(specs, clustering)}
+        noisy = shuffle_attributes(whole, share, _draws(seed, "noise", share))
+        ids = _clusters(fit(samples, noisy, known, clustering, training, seed), noisy, samples)
+        settings.append(Setting("noise", share, ids, training, chosen=share == 0))
     for share in study.missing:
         table = delete_cells(attributes.select(list(used)), share, _draws(seed, "missing", share))
-        binary = rules.binarise(table, used, samples["split"] == "train")
-        clusters = form_clusters(samples, _identified(samples, binary), clustering, training, seed)
-        ids = cluster_ids(samples, clusters)
+        ids = _clusters(fit(samples, table, used, clustering, training, seed), table, samples)
         settings.append(Setting("missing", share, ids, training, chosen=share == 0))
         side = SideInformation(affinity=Affinity(table[train_rows(samples)], used, rivals.kernel))
         settings.append(Setting("missing", share, ids, training, "affinity", rivals.affinity, side))
@@ -224,8 +230,22 @@ def _changed(training: TrainingConfig, group: str, **values: Any) -> TrainingCon
     return training.model_copy(update={group: getattr(training, group).model_copy(update=values)})
 
 
-def _identified(samples: pl.DataFrame, binary: pl.DataFrame) -> pl.DataFrame:
-    return samples.select("sample_id").hstack(binary)
+def _units_of_noise(
+    attributes: pl.DataFrame,
+    binary_attributes: pl.DataFrame,
+    used: Mapping[str, AttributeSpec],
+    clustering: ClusteringConfig,
+) -> tuple[pl.DataFrame, dict[str, AttributeSpec]]:
+    """Return the columns that are turned into noise, each as a whole: binary ones where the rule sees no others."""
+    if not clustering.rule.on_binary:
+        return attributes.select(list(used)), dict(used)
+    binary = binary_attributes.drop("sample_id")
+    return binary, dict.fromkeys(binary.columns, AttributeSpec(kind=AttributeKind.BOOL))
+
+
+def _clusters(fitted: FittedClustering, attributes: pl.DataFrame, samples: pl.DataFrame) -> Rows:
+    """Return the cluster of each sample of the train split at the chosen granularity, int64 (N,), -1 for none."""
+    return as_assignment(fitted.assign(attributes)["cluster"])[train_rows(samples)]
 
 
 def _draws(seed: int, what: str, value: float) -> np.random.Generator:
