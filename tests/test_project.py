@@ -47,7 +47,7 @@ def generic(name: str) -> str:
 
 def test_pipelines_are_the_stages_and_their_sum(snapshot):
     names = [pipeline.name for pipeline in snapshot.pipelines]
-    assert names == [*STAGES, "rivals", "study", "full", "compare", "pictures", "__default__"]
+    assert names == [*STAGES, "rivals", "study", "apply", "full", "compare", "pictures", "__default__"]
     full = made_by(snapshot, "full")
     assert made_by(snapshot, "compare") > full | made_by(snapshot, "rivals")
     attribute = {name for name in full if name.startswith("attribute.")}
@@ -68,19 +68,19 @@ def test_every_stage_runs_alone_from_what_others_made(snapshot):
 
 
 def test_every_artifact_is_in_the_catalog_and_every_entry_is_used(snapshot):
-    used = used_by(snapshot, "compare") | used_by(snapshot, "study")
+    used = set().union(*(used_by(snapshot, name) for name in ("compare", "study", "apply")))
     assert used <= snapshot.datasets.keys()
     patterns = {re.sub(r"\{method\}|study\.\{name\}", "<method>", name) for name in snapshot.datasets} - {"<method>"}
     assert {generic(name) for name in used} >= {name for name in patterns if name not in used}
 
 
 def test_every_artifact_is_versioned_and_atomic(snapshot):
-    for name in made_by(snapshot, "compare"):
+    for name in made_by(snapshot, "compare") | made_by(snapshot, "apply"):
         assert snapshot.datasets[name].type == "weakcl_pipeline.datasets.AtomicDataset"
 
 
 def test_every_artifact_lies_in_the_folder_of_its_name(snapshot):
-    for name in made_by(snapshot, "compare"):
+    for name in made_by(snapshot, "compare") | made_by(snapshot, "apply"):
         assert re.fullmatch(rf"data/0\d_\w+/{name.replace('.', '/')}", snapshot.datasets[name].filepath)
 
 
@@ -90,14 +90,18 @@ def test_methods_are_namespaces(snapshot):
 
 
 def test_readme_names_the_pipelines(snapshot):
-    assert set(readme_table("Rerun one stage")) == {*STAGES, "full", "rivals", "compare", "pictures", "study"}
+    assert set(readme_table("Rerun one stage")) == {*STAGES, "full", "rivals", "compare", "pictures", "study", "apply"}
 
 
 def test_readme_names_the_artifacts(snapshot):
-    named = {generic(name) for name in readme_table("Where everything is")}
+    named = set(readme_table("Where everything is"))
+    of_new_samples = {name for name in named if name.startswith("applied.")}
+    shown = made_by(snapshot, "apply") - {"applied.sample_table", "applied.image_rejects", "applied.image_store"}
+    assert of_new_samples == shown
+    named = {generic(name) for name in named - of_new_samples}
     made = {generic(name) for name in made_by(snapshot, "compare")}
     made |= {"study.<name>" if name != "study.plot" else name for name in made_by(snapshot, "study")}
-    assert named - {"raw_samples", "image_shards", "<method>.checkpoints"} == made
+    assert named - {"raw_samples", "new_samples", "image_shards", "<method>.checkpoints"} == made
 
 
 def test_the_long_budget_differs_from_the_default_in_epochs_alone():

@@ -2,11 +2,11 @@
 
 from kedro.pipeline import Pipeline
 
-from weakcl_pipeline.pipelines import clustering, evaluation, ingestion, iterative, rivals, study, training
+from weakcl_pipeline.pipelines import apply, clustering, evaluation, ingestion, iterative, rivals, study, training
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return the stages, each of which runs alone, their sums with and without rivals or attributes, and the studies.
+    """Return the stages, each of which runs alone, their sums with and without rivals or attributes, studies and `apply`.
 
     The stages are imported one by one, not with Kedro's `find_pipelines`, which for ``--pipelines=full`` would
     look for a package named ``full`` and fail.
@@ -27,4 +27,5 @@ def register_pipelines() -> dict[str, Pipeline]:
     compared = {**stages, "evaluation": evaluation.create_pipeline(rivals=True)}
     compare = sum(compared.values(), Pipeline([]))
     stages["study"] = study.create_pipeline()
+    stages["apply"] = apply.create_pipeline()
     return {**stages, "full": full, "compare": compare, "pictures": pictures, "__default__": full}

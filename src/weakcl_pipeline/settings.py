@@ -4,6 +4,7 @@ import warnings
 
 import rich
 
+from weakcl_pipeline.config_loader import ConfigLoader
 from weakcl_pipeline.hooks import CheckpointsHook, LineageHook, ParametersHook, PicturesHook, ProgressHook
 
 HOOKS = (ParametersHook(), PicturesHook(), LineageHook(), CheckpointsHook(), ProgressHook())
@@ -11,6 +12,7 @@ HOOKS = (ParametersHook(), PicturesHook(), LineageHook(), CheckpointsHook(), Pro
 # Nothing of a run is reported to anybody.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 
+CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}
 
 # A log file has no width of its own; 80 columns would break paths and commands that are there to be copied.

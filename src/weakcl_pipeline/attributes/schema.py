@@ -107,6 +107,20 @@ def type_attributes(
     return pl.DataFrame(columns), schema
 
 
+def type_alike(table: pl.DataFrame, schema: Schema, *, missing: Collection[str] = ()) -> pl.DataFrame:
+    """Cast the attribute columns of a later table as those of an earlier one were.
+
+    Args:
+        table: Has the columns that the earlier one had.
+        schema: Of the earlier one.
+        missing: As for `type_attributes`.
+
+    Raises:
+        InputError: A cell or a type does not fit its kind.
+    """
+    return pl.DataFrame([_typed(table, name, spec, missing)[1] for name, spec in specs_of(schema).items()])
+
+
 def specs_of(schema: Schema) -> dict[str, AttributeSpec]:
     """The schema's columns as `AttributeSpec`s, with the kind always set."""
     fields = AttributeSpec.model_fields

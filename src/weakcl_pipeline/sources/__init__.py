@@ -7,6 +7,7 @@ from weakcl_pipeline.sources.accept import accept
 from weakcl_pipeline.sources.base import Source
 from weakcl_pipeline.sources.cub_200_2011 import Cub200
 from weakcl_pipeline.sources.imagenet100 import ImageNet100
+from weakcl_pipeline.sources.new_samples import accept_new, read_new_samples
 from weakcl_pipeline.sources.pictures import pictures
 from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
 from weakcl_pipeline.sources.samples import read_samples
@@ -36,6 +37,8 @@ __all__ = [
     "UtZappos50K",
     "WiderAttribute",
     "accept",
+    "accept_new",
     "pictures",
+    "read_new_samples",
     "read_samples",
 ]

@@ -37,12 +37,17 @@ def accept(
     Raises:
         InputError: Without the rejected rows a split is empty, or a label cannot be evaluated.
     """
-    quarantine = image_rejects.select("sample_id", pl.lit("images").alias("stage"), "reason")
-    kept = sample_table.join(quarantine, on="sample_id", how="anti", maintain_order="left")
+    kept, quarantine = part(sample_table, image_rejects)
     check_samples(kept, config.labels, f"after {quarantine.height} rows went to quarantine")
     samples = kept.drop(list(schema))
     attributes = kept.select("sample_id", *schema)
     return Accepted(samples, attributes, quarantine, _summary(samples, attributes, quarantine, schema, config))
+
+
+def part(sample_table: pl.DataFrame, image_rejects: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows whose picture can be used, and `sample_id`, `stage` and `reason` of the others."""
+    quarantine = image_rejects.select("sample_id", pl.lit("images").alias("stage"), "reason")
+    return sample_table.join(quarantine, on="sample_id", how="anti", maintain_order="left"), quarantine
 
 
 def _summary(

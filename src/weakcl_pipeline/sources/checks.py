@@ -16,39 +16,44 @@ _SHOWN = 5
 """How many offending values an error lists."""
 
 
-def check_raw_table(raw: pl.DataFrame, config: IngestionConfig) -> None:
+def check_raw_table(raw: pl.DataFrame, config: IngestionConfig, *, name: str) -> None:
     """Check that the table has rows, and the columns that the parameters name, with usable types.
+
+    Args:
+        raw: The table.
+        config: The roles of its columns.
+        name: Of the table, in the catalog.
 
     Raises:
         InputError: Naming the key and the column.
     """
     if raw.height == 0:
-        raise InputError("raw_samples: the table is empty (0 rows). Check the file that the catalog points to.")
+        raise InputError(f"{name}: the table is empty (0 rows). Check the file that the catalog points to.")
     for column, key in config.columns().items():
         if column not in raw.columns:
             close = get_close_matches(column, raw.columns, n=1)
             hint = f" Did you mean '{close[0]}'?" if close else ""
             raise InputError(
-                f"raw_samples: there is no column '{column}', which {key} names.{hint}"
+                f"{name}: there is no column '{column}', which {key} names.{hint}"
                 f" The table has: {', '.join(raw.columns)}."
             )
     for column, key in config.scalar_columns().items():
         if raw[column].dtype.is_nested() or raw[column].dtype in (pl.Binary, pl.Object):
             raise InputError(
-                f"raw_samples: column '{column}' ({key}) has type {raw[column].dtype}; it must"
+                f"{name}: column '{column}' ({key}) has type {raw[column].dtype}; it must"
                 " hold one word or number in each cell."
             )
     dtype = raw[config.image_column].dtype
     if dtype not in (pl.Binary, pl.String):
         raise InputError(
-            f"raw_samples: column '{config.image_column}' (ingestion.image_column) has type {dtype}; it must"
+            f"{name}: column '{config.image_column}' (ingestion.image_column) has type {dtype}; it must"
             " hold encoded pictures (binary) or paths (text)."
         )
     if config.box_columns is not None:
         _check_boxes(raw.select(config.box_columns))
 
 
-def check_ids(ids: pl.Series, column: str) -> None:
+def check_ids(ids: pl.Series, column: str, *, name: str) -> None:
     """Check that every row has an id of its own.
 
     Raises:
@@ -56,7 +61,7 @@ def check_ids(ids: pl.Series, column: str) -> None:
     """
     if ids.null_count():
         raise InputError(
-            f"raw_samples: column '{column}' (ingestion.id_column) is null in {_rows(ids.is_null())}."
+            f"{name}: column '{column}' (ingestion.id_column) is null in {_rows(ids.is_null())}."
             " Every sample needs an id; fill it in or remove the row."
         )
     repeated = ids.is_duplicated()
@@ -67,9 +72,9 @@ def check_ids(ids: pl.Series, column: str) -> None:
             .group_by("id", maintain_order=True)
             .agg("row")
         )
-        found = [f"'{name}' in rows {_shortened(at)}" for name, at in rows.head(_SHOWN).iter_rows()]
+        found = [f"'{id_}' in rows {_shortened(at)}" for id_, at in rows.head(_SHOWN).iter_rows()]
         raise InputError(
-            f"raw_samples: column '{column}' (ingestion.id_column) repeats {rows.height} ids:"
+            f"{name}: column '{column}' (ingestion.id_column) repeats {rows.height} ids:"
             f" {'; '.join(found)}{_more(rows.height)}. Ids must be unique; rename or remove the copies."
         )
 

@@ -38,7 +38,7 @@ def read_samples(raw: pl.DataFrame, config: IngestionConfig) -> tuple[pl.DataFra
             several splits, an empty split, a label with one value or unknown in all of a split, a cell that does
             not fit its attribute's kind, or an attribute that gives a label away.
     """
-    check_raw_table(raw, config)
+    check_raw_table(raw, config, name="raw_samples")
     samples = _samples(raw, config)
     check_samples(samples, config.labels, "raw_samples")
     try:
@@ -69,7 +69,7 @@ def _samples(raw: pl.DataFrame, config: IngestionConfig) -> pl.DataFrame:
         return null_missing(as_words(raw[column]), config.missing)
 
     ids = null_missing(as_words(raw[config.id_column]), [""])
-    check_ids(ids, config.id_column)
+    check_ids(ids, config.id_column, name="raw_samples")
     groups = (
         pl.repeat(None, raw.height, dtype=pl.String, eager=True)
         if config.group_column is None

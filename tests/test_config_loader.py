@@ -1,0 +1,42 @@
+import pytest
+import yaml
+
+from weakcl_pipeline.config_loader import ConfigLoader
+
+CATALOG = {"encoder": {"type": "x", "filepath": "data/${parameters:apply.method,attribute}/encoder"}}
+
+
+@pytest.fixture
+def conf(tmp_path):
+    for folder in ("base", "local"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "base/catalog.yml").write_text(yaml.safe_dump(CATALOG))
+    return tmp_path
+
+
+def load(conf, **options):
+    return ConfigLoader(conf.as_posix(), base_env="base", default_run_env="local", **options)
+
+
+@pytest.mark.parametrize(
+    ("base", "local", "given", "method"),
+    [
+        (None, None, None, "attribute"),
+        ({"seed": 0}, None, None, "attribute"),
+        ({"apply": {"method": "supervised"}}, None, None, "supervised"),
+        ({"apply": {"method": "supervised"}}, {"apply": {"method": "cmc"}}, None, "cmc"),
+        ({"apply": {"method": "supervised"}}, {"apply": {"method": "cmc"}}, {"apply": {"method": "pcl"}}, "pcl"),
+    ],
+)
+def test_the_catalog_follows_a_parameter_wherever_it_is_given(conf, base, local, given, method):
+    for folder, parameters in (("base", base), ("local", local)):
+        if parameters:
+            (conf / folder / "parameters.yml").write_text(yaml.safe_dump(parameters))
+    assert load(conf, runtime_params=given)["catalog"]["encoder"]["filepath"] == f"data/{method}/encoder"
+
+
+def test_each_loader_has_its_own_parameters(conf):
+    (conf / "base/parameters.yml").write_text(yaml.safe_dump({"apply": {"method": "supervised"}}))
+    first, second = load(conf, runtime_params={"apply": {"method": "pcl"}}), load(conf)
+    assert second["catalog"]["encoder"]["filepath"] == "data/supervised/encoder"
+    assert first["catalog"]["encoder"]["filepath"] == "data/pcl/encoder"
