@@ -6,7 +6,7 @@ from weakcl_pipeline.pipelines import apply, clustering, evaluation, ingestion, 
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return the stages, each of which runs alone, their sums with and without rivals or attributes, studies and `apply`.
+    """Return the stages, each of which runs alone, their sums with and without rivals or attributes, and others.
 
     The stages are imported one by one, not with Kedro's `find_pipelines`, which for ``--pipelines=full`` would
     look for a package named ``full`` and fail.

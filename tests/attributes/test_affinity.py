@@ -301,3 +301,11 @@ def test_all_that_makes_up_the_affinity_is_in_its_buffers():
     for other in [AffinityConfig(width=0.5), AffinityConfig(weights={"flag": 2}), AffinityConfig(weights={"tags": 2})]:
         assert content(other) != content(None)
     assert not Affinity(table, specs).state_dict()
+
+
+def test_vectors_are_not_compared():
+    vectors = pl.Series([[0.0], [1.0], [1.0]], dtype=pl.Array(pl.Float32, 1))
+    table = pl.DataFrame({"colour": ["r", "g", "r"], "v": vectors})
+    word, everything = AttributeSpec(kind="categorical", min_count=1), torch.arange(3)
+    with_vectors = Affinity(table, {"colour": word, "v": AttributeSpec(kind="vector")})
+    assert with_vectors(everything, everything).equal(Affinity(table, {"colour": word})(everything, everything))

@@ -63,6 +63,9 @@ def test_cells_are_typed_and_missing_ones_stay_missing(kind, raw, typed):
         ("bool", [0, 1, 7], 2, "7"),
         ("continuous", ["1", "two", "three"], 1, "two"),
         ("hierarchy", [["a"], ["a", None, "b"]], 1, "None"),
+        ("vector", [None, [0.5, 1.0], [0.5, None]], 2, "None"),
+        ("vector", [[0.5, 1.0], [0.5, float("nan")]], 1, "nan"),
+        ("vector", [[1e300, 1.0]], 0, "1e+300"),
     ],
 )
 def test_the_first_bad_cell_is_named(kind, raw, row, value):
@@ -82,6 +85,8 @@ def test_the_first_bad_cell_is_named(kind, raw, row, value):
         ("bool", [None, ["x"]]),
         ("categorical", [None, ["x"]]),
         ("continuous", [None, ["x"]]),
+        ("vector", [None, ["x"]]),
+        ("vector", [None, 0.5]),
     ],
 )
 def test_a_column_of_the_wrong_type_is_refused_with_its_first_value(kind, raw):
@@ -95,3 +100,21 @@ def test_long_values_are_shortened_in_errors():
     with pytest.raises(InputError) as error:
         cast_column(pl.Series("c", ["x" * 5000]), AttributeKind.BOOL)
     assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize("dtype", [pl.List(pl.Float64), pl.List(pl.Int64), pl.Array(pl.Float64, 2)])
+def test_vectors_are_arrays_of_one_length_and_missing_ones_stay_missing(dtype):
+    column = cast_column(pl.Series("v", [[1, 2], None, [3, 4]], dtype=dtype), AttributeKind.VECTOR)
+    assert column.dtype == pl.Array(pl.Float32, 2)
+    assert column.to_list() == [[1.0, 2.0], None, [3.0, 4.0]]
+
+
+def test_a_vector_of_another_length_is_named_with_row_and_length():
+    with pytest.raises(InputError, match=r"column 'v', row 3 .* length 3, but that of row 1 has length 2"):
+        cast_column(pl.Series("v", [None, [1.0, 2.0], None, [1.0, 2.0, 3.0]]), AttributeKind.VECTOR)
+
+
+@pytest.mark.parametrize("values", [[None, None], [[], []]])
+def test_a_vector_column_without_numbers_is_refused(values):
+    with pytest.raises(InputError, match="'v' is declared as vector, but has no numbers"):
+        cast_column(pl.Series("v", values, dtype=pl.List(pl.Float64)), AttributeKind.VECTOR)

@@ -135,3 +135,10 @@ def test_allow_leak_turns_the_refusal_into_a_warning(caplog):
         refuse_leaks(LABELS, LABELS, specs, 0.05)
     assert "allow_leak" in caplog.text
     assert "H(class | class)" in caplog.text
+
+
+def test_vectors_are_no_identifiers():
+    rng = np.random.default_rng(0)
+    table = pl.DataFrame({"v": pl.Series(rng.normal(size=(40, 3)), dtype=pl.Array(pl.Float32, 3))})
+    label = pl.DataFrame({"label": ["a", "b"] * 20})
+    assert find_leaks(table, label, {"v": AttributeSpec(kind=AttributeKind.VECTOR)}, 0.05) == []

@@ -25,7 +25,7 @@ anything. Bool columns thus work as one set of tags, written as columns.
 
 Tags, categories and nodes are the indicators of `binarise`: an excluded one, and one rarer than `min_count`, counts for
 nobody. Of a path it is cut out before depths are taken (Wu and Palmer, "Verb Semantics and Lexical Selection", ACL
-1994). What is the same for all samples has no bits, and is not compared.
+1994). Vectors are not compared: they have no bits. What is the same for all samples has no bits, and is not compared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -85,7 +85,7 @@ class Affinity(nn.Module):
         config = config or AffinityConfig()
         _check(specs, config)
         flags = [name for name, spec in specs.items() if spec.kind == AttributeKind.BOOL]
-        others = [name for name, spec in specs.items() if spec.kind != AttributeKind.BOOL]
+        others = [name for name, spec in specs.items() if spec.kind not in (AttributeKind.BOOL, AttributeKind.VECTOR)]
         self._parts = nn.ModuleList(_by_column(attributes[name], specs[name], config.width) for name in others)
         weights = [config.weights.get(name, 1.0) for name in others]
         if flags:

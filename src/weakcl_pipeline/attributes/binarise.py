@@ -7,6 +7,7 @@
 | tags | one per tag | `tags=heart` |
 | hierarchy | one per node: "is it or lies below it" | `path>=animal/bird` |
 | continuous | one per train quantile: "is above it" | `age>31.5` |
+| vector | none | |
 
 Which indicators there are is decided once, on the train split (`fit_indicators`); those that fewer than `min_count`
 train samples have are left out. From then on any table can be asked for them (`indicate`). Missing stays missing.
@@ -101,6 +102,8 @@ def _values(seen: pl.Series, spec: AttributeSpec) -> Iterable[str]:
     """What is asked of one column, from its train rows."""
     if spec.kind == AttributeKind.BOOL:
         return [""]
+    if spec.kind == AttributeKind.VECTOR:
+        return []
     if spec.kind == AttributeKind.CONTINUOUS:
         return [repr(threshold) for threshold in _thresholds(seen, spec)]
     counts = _long_table(seen, _kind(spec)).group_by("value").len()

@@ -36,6 +36,8 @@ class AttributeKind(StrEnum):
     """List of strings, a path with the root first, e.g. `path: [animal, bird, owl]`."""
     CONTINUOUS = "continuous"
     """Float64, e.g. `age: 31.5`; NaN counts as missing. Dates are days since 1970-01-01."""
+    VECTOR = "vector"
+    """Array of Float32, as long in every row, e.g. an embedding of the caption."""
 
 
 _MICROSECONDS_A_DAY = 86_400_000_000
@@ -46,7 +48,7 @@ def infer_kind(column: pl.Series) -> AttributeKind | None:
 
     Booleans, and numbers or words that are only 0/1 or true/false, are bool; other numbers, and dates, are
     continuous; other words are categorical; lists of words or whole numbers are tags. Texts count as what they stand
-    for. A hierarchy looks like tags and must be declared.
+    for. A hierarchy looks like tags and must be declared, and so must vectors.
     """
     dtype = column.dtype
     if dtype == pl.Boolean:
@@ -185,6 +187,32 @@ def _trimmed(paths: pl.Series) -> pl.Series:
     return paths.list.eval(pl.when(element != "").then(element).filter(filled))
 
 
+def _to_vector(column: pl.Series, spelling: Spelling) -> pl.Series:
+    dtype = column.dtype
+    if _is_word(dtype):
+        texts = column.cast(pl.String).str.strip_chars(" []").str.split(spelling.separator or ",")
+        vectors = texts.list.eval(pl.element().str.strip_chars().cast(pl.Float32, strict=False))
+    elif isinstance(dtype, pl.List | pl.Array) and dtype.inner.is_numeric():
+        vectors = column.cast(pl.List(pl.Float32))
+    else:
+        raise _wrong_type(column, AttributeKind.VECTOR, "a list of numbers")
+    lengths = vectors.list.len()
+    first = vectors.is_not_null().arg_max()
+    if first is None or not lengths[first]:
+        raise InputError(f"column '{column.name}' is declared as vector, but has no numbers. Leave it out.")
+    other = (lengths != lengths[first]).fill_null(value=False)
+    if other.any():
+        row = other.arg_max()
+        raise InputError(
+            f"column '{column.name}', row {row} (counted from 0): a vector of length {lengths[row]}, but that of row"
+            f" {first} has length {lengths[first]}. All vectors of a column must have one length; missing is null."
+        )
+    finite = vectors.list.eval(pl.element().is_finite().fill_null(value=False)).list.all().fill_null(value=True)
+    if not finite.all():
+        raise _bad_cell(column, (~finite).arg_max(), "finite numbers (vector)")
+    return vectors.list.to_array(int(lengths[first]))
+
+
 def _to_word_lists(column: pl.Series, kind: AttributeKind, spelling: Spelling) -> pl.Series:
     dtype = column.dtype
     if _is_word(dtype):
@@ -209,6 +237,7 @@ _CASTS: dict[AttributeKind, Callable[[pl.Series, Spelling], pl.Series]] = {
     AttributeKind.TAGS: _to_tags,
     AttributeKind.HIERARCHY: _to_hierarchy,
     AttributeKind.CONTINUOUS: _to_continuous,
+    AttributeKind.VECTOR: _to_vector,
 }
 
 

@@ -22,3 +22,17 @@ def ancestors(table: pl.DataFrame) -> pl.DataFrame:
         .drop_nulls("depth")
         .select("row", pl.col("value").list.head(pl.col("depth")).list.join("/"))
     )
+
+
+def ancestor_at(paths: pl.Series, level: int) -> pl.Series:
+    """Return the node of each path at a level, named as by `ancestors`.
+
+    Args:
+        paths: Lists of nodes, root first; null = missing.
+        level: From 1, the root.
+
+    Returns:
+        The last node of a path that is shorter; null for a path that is missing or empty.
+    """
+    named = paths.list.head(level).list.eval(pl.element().str.replace_all("/", "%2F", literal=True)).list.join("/")
+    return pl.select(pl.when(paths.list.len() > 0).then(named)).to_series()

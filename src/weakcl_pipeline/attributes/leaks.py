@@ -56,7 +56,7 @@ def find_leaks(
     A missing cell counts as one more value, since which cells are missing can give the label away too.
     Where a column has missing cells, the samples that do have it are also looked at by themselves: an
     attribute that was noted down for a tenth of the samples only, and determines the label of those, leaks
-    as well.
+    as well. Vectors are not looked at: all of them differ, which tells nothing of what clusters of them would tell.
 
     Args:
         attributes: Typed columns of the train split, N rows.
@@ -69,6 +69,8 @@ def find_leaks(
         labelled = label.is_not_null()
         known = label.filter(labelled)
         for name, spec in specs.items():
+            if spec.kind == AttributeKind.VECTOR:
+                continue
             column = attributes[name].filter(labelled)
             if spec.kind == AttributeKind.TAGS:
                 leaks += _leaking_tags(column, known, spec, tolerance)

@@ -1,9 +1,9 @@
 """Contrastive learning on clusters: objectives, encoders, batches, k-means and the trainer."""
 
+from weakcl_pipeline.attributes.kmeans import kmeans
 from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.embedding import embed, embed_views
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, EncoderState, load_encoder
-from weakcl_pipeline.contrastive.kmeans import kmeans
 from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCE, ClInfoNCEConfig, SideInformation
 from weakcl_pipeline.contrastive.positives import FixedPositives, IterativeConfig, IterativePositives
 from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share

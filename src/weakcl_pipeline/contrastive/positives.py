@@ -9,8 +9,8 @@ import numpy.typing as npt
 from pydantic import Field
 from sklearn.metrics import normalized_mutual_info_score
 
+from weakcl_pipeline.attributes.kmeans import kmeans, number_of_clusters
 from weakcl_pipeline.config import Config
-from weakcl_pipeline.contrastive.kmeans import kmeans, number_of_clusters
 from weakcl_pipeline.seeding import derive_seed
 
 Rows = npt.NDArray[np.int64]

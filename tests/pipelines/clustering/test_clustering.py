@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 import yaml
 
+from tests.attributes.rules.test_rules import KS, RULES, SPECS, TRAIN, table
 from weakcl_pipeline.attributes import ClusteringConfig, FittedClustering, FittingData, specs_of
 from weakcl_pipeline.contrastive.trainer import TrainingConfig
 from weakcl_pipeline.pipelines.clustering import create_pipeline
@@ -163,3 +164,53 @@ def test_the_clusters_of_the_emoji_are_those_of_the_published_results(rule, colu
     for _, ids in sorted(fitted.assign(table).items()):
         found.update(ids.astype("<i8").tobytes())
     assert found.hexdigest() == digest
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_goes_through_the_stage_and_on_to_new_rows(name):
+    attributes = table()
+    ids = [f"s{i}" for i in range(attributes.height)]
+    labels = np.random.default_rng(2).integers(0, 3, attributes.height)
+    schema = {
+        column: spec.model_dump(mode="json") | {"inferred": False, "missing": 0} for column, spec in SPECS.items()
+    }
+    out = run(
+        {
+            "samples": pl.DataFrame(
+                {
+                    "sample_id": ids,
+                    "split": ["train" if in_train else "test" for in_train in TRAIN],
+                    "label_class": [f"c{label}" for label in labels],
+                }
+            ),
+            "attributes": attributes.with_columns(sample_id=pl.Series(ids)),
+            "attribute_schema": schema,
+            "params:clustering": ClusteringConfig(rule={"name": name, **RULES[name]}, granularities=KS, shuffles=2),
+            "params:training": TrainingConfig(epochs=1, batch_size=16),
+            "params:seed": 5,
+        }
+    )
+    report = out["cluster_report"]
+    assert report["rule"] == name
+    assert (
+        report["chosen_granularity"]
+        == max(report["granularities"], key=lambda entry: (entry["bits_learned"], -entry["granularity"]))["granularity"]
+    )
+    out["cluster_plot"].canvas.draw()
+    assert report["granularity_is"] in out["cluster_plot"].axes[0].get_xlabel()
+    rule = FittedClustering.from_state(*out["cluster_rule"])
+    new = table(missing=0.4, seed=9)
+    assert rule.assign(pl.concat([new, attributes]))[new.height :].equals(out["clusters"].drop("sample_id"))
+
+
+def test_a_table_of_vectors_alone_has_no_binary_attributes_and_is_clustered_all_the_same():
+    given = inputs()
+    vectors = np.random.default_rng(0).normal(size=(ROWS, 4))
+    given["attributes"] = given["attributes"].select("sample_id", v=pl.Series(vectors, dtype=pl.Array(pl.Float32, 4)))
+    given["attribute_schema"] = {"v": {"kind": "vector", "inferred": False, "missing": 0}}
+    given["params:clustering"] = ClusteringConfig(rule="vectors", granularities=(3, 6))
+    found = run(given)
+    assert found["binary_attributes"].columns == ["sample_id"]
+    assert found["clusters"]["top_6"].n_unique() == 6
+    assert found["cluster_report"]["attributes"] == []
+    assert sum(item["size"] for item in found["cluster_report"]["largest_clusters"]) == 80

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from weakcl_pipeline.attributes.kmeans import kmeans, number_of_clusters
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.encoder import Encoder
-from weakcl_pipeline.contrastive.kmeans import kmeans, number_of_clusters
 from weakcl_pipeline.contrastive.objectives.base import FULL_VIEWS, Batch, EmbedTrainSplit, Objective, Setting
 from weakcl_pipeline.seeding import derive_seed
 

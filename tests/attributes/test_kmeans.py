@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans as SklearnKMeans
 
-from weakcl_pipeline.contrastive.kmeans import kmeans
+from weakcl_pipeline.attributes.kmeans import kmeans, nearest
 
 
 def blobs(per_cluster=40, k=6, dim=12, spread=0.05, seed=0):
@@ -62,3 +62,32 @@ def test_depends_on_the_seed_alone():
     first, again, other = (kmeans(points, 20, spherical=True, iterations=3, seed=s).assignment for s in (7, 7, 8))
     assert (first == again).all()
     assert (first != other).any()
+
+
+@pytest.mark.parametrize("spherical", [True, False])
+def test_centroids_are_in_the_order_of_ids_and_nearest_finds_the_same_clusters(spherical):
+    points, _ = blobs(spread=0.3)
+    found = kmeans(points, 7, spherical=spherical, iterations=20, seed=3)
+    assert found.centroids.shape == (found.n_clusters, points.shape[1])
+    directions = points / np.linalg.norm(points, axis=1, keepdims=True) if spherical else points
+    assert (nearest(directions, found.centroids) == found.assignment).all()
+
+
+@given(seed=st.integers(0, 1000), n=st.integers(1, 40))
+@settings(deadline=None, max_examples=40)
+def test_nearest_uses_known_coordinates_alone_and_one_row_at_a_time(seed, n):
+    generator = np.random.default_rng(seed)
+    points, centroids = generator.normal(size=(n, 3)), generator.normal(size=(4, 3))
+    points[generator.random(points.shape) < 0.4] = np.nan
+    found = nearest(points, centroids)
+    for point, cluster in zip(points, found, strict=True):
+        distances = [np.nansum((point - centroid) ** 2) for centroid in centroids]
+        assert cluster == (-1 if np.isnan(point).all() else int(np.argmin(distances)))
+    assert [nearest(points[[row]], centroids).item() for row in range(n)] == found.tolist()
+
+
+def test_more_starts_are_no_worse():
+    points, _ = blobs(k=8, spread=0.02)
+    once, often = (kmeans(points, 8, spherical=False, iterations=20, seed=0, starts=s).inertia for s in (1, 8))
+    assert often <= once
+    assert often < 0.01

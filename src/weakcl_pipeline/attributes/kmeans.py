@@ -1,0 +1,116 @@
+"""K-means over embeddings, and over attributes that are vectors."""
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from weakcl_pipeline.errors import InputError
+
+Rows = npt.NDArray[np.int64]
+
+_BLOCK = 1024
+"""Rows at a time in `nearest`."""
+
+
+@dataclass(frozen=True)
+class KMeans:
+    """A k-means clustering.
+
+    Attributes:
+        assignment: The cluster of each sample, int64 (N,); ids are dense and ordered by size, the largest first.
+        inertia: Mean squared Euclidean distance of a sample to its centroid; spherical: mean of ``2 - 2 cos``.
+        n_clusters: Clusters that have samples.
+        centroids: Their centres in the order of ids, float32 (n_clusters, D); spherical: of length 1.
+    """
+
+    assignment: Rows
+    inertia: float
+    n_clusters: int
+    centroids: npt.NDArray[np.float32]
+
+
+def number_of_clusters(k: float, n_samples: int, key: str) -> int:
+    """Return the number of clusters that a parameter stands for: a number, or, below 1, a fraction of the samples.
+
+    Raises:
+        InputError: If it is not between 1 and the number of samples; names the key.
+    """
+    n_clusters = round(k * n_samples) if k < 1 else round(k)
+    if not 1 <= n_clusters <= n_samples:
+        msg = f"{key}: {k:g} makes {n_clusters} clusters, but the train split has {n_samples} samples"
+        raise InputError(msg)
+    return n_clusters
+
+
+def kmeans(
+    embeddings: npt.NDArray[np.float32], k: int, *, spherical: bool, iterations: int, seed: int, starts: int = 1
+) -> KMeans:
+    """Cluster embeddings with faiss.
+
+    Faiss gives a cluster that runs empty in an iteration half of a large one. A cluster that ends up empty all the
+    same, because samples coincide, is left out of the ids.
+
+    Args:
+        embeddings: float32 (N, D).
+        k: Number of clusters, at most N.
+        spherical: Normalise embeddings and centroids, so that closeness is the cosine.
+        iterations: Lloyd iterations.
+        seed: Of the first centroids.
+        starts: How often to start anew; the best is taken.
+    """
+    points = np.ascontiguousarray(embeddings, dtype=np.float32)
+    if spherical:
+        points = normalise(points)
+    engine = faiss.Kmeans(
+        points.shape[1],
+        k,
+        niter=iterations,
+        nredo=starts,
+        spherical=spherical,
+        seed=seed % 2**31,
+        min_points_per_centroid=1,
+        max_points_per_centroid=len(points),
+    )
+    engine.train(points)
+    distances, closest = engine.assign(points)
+    used, ids, counts = np.unique(closest, return_inverse=True, return_counts=True)
+    by_size = np.argsort(-counts, kind="stable")
+    inertia = 2 - 2 * distances if spherical else distances
+    return KMeans(
+        np.argsort(by_size, kind="stable")[ids].astype(np.int64),
+        float(inertia.clip(min=0).mean()),
+        len(counts),
+        np.asarray(engine.centroids, dtype=np.float32)[used[by_size]],
+    )
+
+
+def normalise(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Scale each of the points (N, D) to length 1; zeros stay as they are."""
+    scaled: npt.NDArray[np.float32] = points / np.linalg.norm(points, axis=1, keepdims=True).clip(min=1e-12)
+    return scaled
+
+
+def nearest(points: npt.NDArray[np.floating], centroids: npt.NDArray[np.floating]) -> Rows:
+    """Find the nearest centroid of each point by the coordinates that are known of the point.
+
+    Args:
+        points: (N, D); NaN where a coordinate is unknown.
+        centroids: (K, D), all known.
+
+    Returns:
+        int64 (N,), of equals the first; -1 for a point of which nothing is known. The answer for a point does not
+        depend on the others: blocks have one shape, so that sums are made in one order.
+    """
+    centres = centroids.astype(np.float64).T
+    ids = np.empty(len(points), dtype=np.int64)
+    for start in range(0, len(points), _BLOCK):
+        rows = np.full((_BLOCK, points.shape[1]), np.nan)
+        block = points[start : start + _BLOCK]
+        rows[: len(block)] = block
+        known = ~np.isnan(rows)
+        distances = known @ centres**2 - 2 * np.where(known, rows, 0) @ centres
+        found = np.where(known.any(axis=1), distances.argmin(axis=1), -1)
+        ids[start : start + len(block)] = found[: len(block)]
+    return ids
