@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from weakcl_pipeline.datasets.lineage import hash_of
 from weakcl_pipeline.datasets.preview import table_preview
 from weakcl_pipeline.files import sha256_of
-from weakcl_pipeline.sources import SOURCES
+from weakcl_pipeline.sources import SOURCES, ReleasedClusters
 
 
 class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
@@ -26,6 +26,7 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
 
     Args:
         source: A name in `SOURCES`.
+        clusters: The fields of `ReleasedClusters`, whose clusters are joined to the table.
         metadata: For plug-ins such as Kedro-Viz.
         **options: The fields of the source, ``path`` first of all.
 
@@ -33,11 +34,19 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
         DatasetError: There is no such source, or it does not take these options.
     """
 
-    def __init__(self, *, source: str, metadata: dict[str, Any] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        source: str,
+        clusters: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
         if source not in SOURCES:
             raise DatasetError(f"source: there is no '{source}'; there are: {', '.join(SOURCES)}.")
         try:
             self._source = SOURCES[source].model_validate(options)
+            self._clusters = None if clusters is None else ReleasedClusters.model_validate(clusters)
         except ValidationError as error:
             raise DatasetError(f"source '{source}': {error}") from error
         self._name = source
@@ -49,7 +58,8 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
         Raises:
             InputError: A file is missing or not as its format says.
         """
-        return self._source.scan()
+        table = self._source.scan()
+        return table if self._clusters is None else self._clusters.join(table)
 
     def save(self, data: None) -> None:
         """Refuse to write.
@@ -65,7 +75,8 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
         Raises:
             InputError: A file is missing.
         """
-        digests = {name: sha256_of(file) for name, file in self._source.files().items()}
+        files = {**self._source.files(), **({} if self._clusters is None else self._clusters.files())}
+        digests = {name: sha256_of(file) for name, file in files.items()}
         return hash_of(digests if len(digests) > 1 else [*digests.values()])  # a file alone may be called anything
 
     def preview(self, nrows: int = 20) -> TablePreview:
@@ -74,4 +85,5 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
         return table_preview(head.columns, head.rows())
 
     def _describe(self) -> dict[str, Any]:
-        return {"source": self._name, **self._source.model_dump(mode="json")}
+        clusters = {} if self._clusters is None else {"clusters": self._clusters.model_dump(mode="json")}
+        return {"source": self._name, **self._source.model_dump(mode="json"), **clusters}

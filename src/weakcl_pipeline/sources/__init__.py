@@ -9,6 +9,7 @@ from weakcl_pipeline.sources.cub_200_2011 import Cub200
 from weakcl_pipeline.sources.imagenet100 import ImageNet100
 from weakcl_pipeline.sources.new_samples import accept_new, read_new_samples
 from weakcl_pipeline.sources.pictures import pictures
+from weakcl_pipeline.sources.released_clusters import ReleasedClusters
 from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
 from weakcl_pipeline.sources.samples import read_samples
 from weakcl_pipeline.sources.splits import SPLITS, SplitConfig
@@ -31,6 +32,7 @@ __all__ = [
     "Cub200",
     "ImageNet100",
     "IngestionConfig",
+    "ReleasedClusters",
     "Source",
     "SplitConfig",
     "Table",

@@ -39,6 +39,20 @@ def test_old_rows_keep_their_clusters_and_new_ones_get_those_of_the_same_attribu
     assert again.equals(old[:8])
 
 
+def test_any_rule_runs_from_the_pictures_to_the_report_and_on_to_new_samples(applied, tmp_path):
+    project = applied.copy(tmp_path / "project")
+    rule = {"name": "merge_small", "of": "mixed_k_means", "min_size": 5}
+    params = {"clustering": {"rule": rule, "attributes": ["tags", "vendor", "unicode_version"], "granularity": "auto"}}
+    project.run("full", params=params)
+    assert project.artifact("cluster_report").load()["rule"] == "merge_small"
+    assert project.artifact("report").load().startswith("<!")
+    project.run("apply")
+    old, new = project.artifact("clusters").load(), project.artifact("applied.clusters").load()
+    assert new.join(old, on="sample_id", how="semi", maintain_order="left").equals(old)
+    sizes = old.join(project.artifact("samples").load(), on="sample_id").filter(split="train")["cluster"].value_counts()
+    assert sizes.drop_nulls("cluster")["count"].min() >= 5
+
+
 def test_what_the_rule_never_saw_has_no_cluster(applied):
     new = applied.artifact("applied.clusters").load()
     assert new[-3:].drop("sample_id").null_count().row(0) == (3, 3, 3, 3)

@@ -11,10 +11,10 @@ from weakcl_pipeline.attributes.clustering import FittedClustering
 from weakcl_pipeline.attributes.rules import State
 from weakcl_pipeline.attributes.schema import Schema
 from weakcl_pipeline.config import Config
-from weakcl_pipeline.contrastive import TrainingConfig
+from weakcl_pipeline.contrastive import EncoderState, TrainingConfig
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images import PackedImages
-from weakcl_pipeline.pipelines.evaluation.nodes import EncoderState, embed_pictures
+from weakcl_pipeline.pipelines.evaluation.nodes import embed_pictures
 from weakcl_pipeline.sources import IngestionConfig, accept_new, read_new_samples
 
 logger = logging.getLogger(__name__)
