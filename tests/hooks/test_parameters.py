@@ -1,4 +1,5 @@
 from types import SimpleNamespace
+from typing import Annotated, Literal
 
 import pytest
 from kedro.config import MissingConfigException
@@ -16,8 +17,18 @@ class Optimiser(Config):
     learning_rate: float = Field(default=0.1, gt=0)
 
 
+class Crop(Config):
+    name: Literal["crop"] = "crop"
+    margin: int = Field(default=1, ge=0)
+
+
+class Twice(Config):
+    name: Literal["twice"] = "twice"
+
+
 class Training(Config):
     epochs: int = 1
+    view: Annotated[Crop | Twice, Field(discriminator="name")] = Crop()
     optimiser: Optimiser = Optimiser()
     schedule: tuple[Optimiser, ...] = ()
 
@@ -53,6 +64,12 @@ def test_good_parameters_pass(parameters, monkeypatch):
     [
         ({"sed": 1}, "sed: there is no such parameter. Did you mean seed?"),
         ({"wavelets": 1}, "wavelets: there is no such parameter; there are images, seed, training"),
+        (
+            {"training": {"view": {"name": "crop", "margins": 1}}},
+            "training.view.margins: there is no such parameter. Did you mean training.view.margin?",
+        ),
+        ({"training": {"view": {"name": "crop", "margin": -1}}}, "training.view.margin: Input should be greater"),
+        ({"training": {"view": {"name": "crap"}}}, "training.view: Input tag 'crap' found using 'name'"),
         ({"training": {"epocs": 1}}, "training.epocs: there is no such parameter. Did you mean training.epochs?"),
         (
             {"training": {"optimiser": {"learning_rat": 1}}},

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, get_args
 
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
@@ -85,11 +85,11 @@ def _wrong_values(parameters: Mapping[str, Any], registered: Mapping[str, Pipeli
 
 
 def _explain(key: str, model: type | None, detail: Mapping[str, Any]) -> str:
-    location = detail["loc"]
-    name = ".".join([key, *map(str, location)])
-    if detail["type"] != "extra_forbidden" or not _is_model(model):
+    path, owner = _along(model, detail["loc"])
+    name = ".".join([key, *path])
+    if detail["type"] != "extra_forbidden":
         return f"{name}: {detail['msg']} (it is {detail['input']!r})"
-    known = [".".join([*name.split(".")[:-1], field]) for field in _fields(model, location[:-1])]
+    known = [".".join([key, *path[:-1], field]) for field in owner.model_fields] if owner else []
     return f"{name}: there is no such parameter{_suggestion(name, known)}"
 
 
@@ -98,14 +98,27 @@ def _suggestion(name: str, known: list[str]) -> str:
     return f". Did you mean {matches[0]}?" if matches else f"; there are {', '.join(known)}" if known else ""
 
 
-def _fields(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    """Return the fields of the model that lies at a location inside another."""
+def _along(model: Any, location: tuple[Any, ...]) -> tuple[list[str], type[BaseModel] | None]:
+    """Return the keys of a location in a model, and the model that its last key should be a field of.
+
+    Where there are several models to choose from by their `name`, pydantic puts the name into the location.
+    """
+    keys: list[str] = []
+    kind, owner = model, None
     for part in location:
-        field = model.model_fields.get(part)
-        if field is None or not _is_model(field.annotation):
-            return []
-        model = field.annotation
-    return list(model.model_fields)
+        if (chosen := _by_name(kind, part)) is not None:
+            kind = chosen
+            continue
+        keys.append(str(part))
+        owner = kind if _is_model(kind) else None
+        field = owner.model_fields.get(part) if owner else None
+        kind = field.annotation if field else None
+    return keys, owner
+
+
+def _by_name(kind: Any, name: Any) -> type[BaseModel] | None:
+    choices = [choice for choice in get_args(kind) if _is_model(choice) and "name" in choice.model_fields]
+    return next((choice for choice in choices if choice.model_fields["name"].default == name), None)
 
 
 def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
