@@ -109,6 +109,13 @@ def test_vectors_are_arrays_of_one_length_and_missing_ones_stay_missing(dtype):
     assert column.to_list() == [[1.0, 2.0], None, [3.0, 4.0]]
 
 
+def test_vectors_written_as_text_are_read():
+    texts = pl.Series("v", ["[1, -2.5e1]", None, " [3,4] "])
+    assert cast_column(texts, AttributeKind.VECTOR).to_list() == [[1.0, -25.0], None, [3.0, 4.0]]
+    with pytest.raises(InputError, match=r"column 'v', row 1 .* finite numbers"):
+        cast_column(pl.Series("v", ["[1, 2]", "[1, two]"]), AttributeKind.VECTOR)
+
+
 def test_a_vector_of_another_length_is_named_with_row_and_length():
     with pytest.raises(InputError, match=r"column 'v', row 3 .* length 3, but that of row 1 has length 2"):
         cast_column(pl.Series("v", [None, [1.0, 2.0], None, [1.0, 2.0, 3.0]]), AttributeKind.VECTOR)

@@ -89,7 +89,7 @@ def test_attribute_columns_are_all_or_the_named_ones():
     assert choose_attributes(["a", "b"], ClusteringConfig(attributes=("b",))) == ["b"]
     with pytest.raises(InputError, match=r"clustering\.attributes: tgas .*\(tags, size\)"):
         choose_attributes(["tags", "size"], ClusteringConfig(attributes=("tgas",)))
-    with pytest.raises(InputError, match="no attribute column"):
+    with pytest.raises(InputError, match="there is nothing to cluster by"):
         choose_attributes([], ClusteringConfig())
 
 
