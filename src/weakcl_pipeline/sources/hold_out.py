@@ -1,7 +1,8 @@
 """A validation split for data that come without one."""
 
 from collections.abc import Iterable
-from hashlib import blake2b
+
+from weakcl_pipeline.sources.splits import point
 
 
 def held_out(ids: Iterable[str], share: float) -> list[bool]:
@@ -14,5 +15,4 @@ def held_out(ids: Iterable[str], share: float) -> list[bool]:
         ids: The samples' ids.
         share: Between 0 and 1.
     """
-    bound = round(share * (1 << 64))
-    return [int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) < bound for name in ids]
+    return [point(name) < share for name in ids]

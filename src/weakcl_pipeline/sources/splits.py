@@ -68,9 +68,9 @@ def make_splits(ids: pl.Series, groups: pl.Series, strata: pl.Series | None, con
         "key", keep="first", maintain_order=True
     )
     if strata is None:
-        points = pl.Series([_point(f"{config.seed} {key}") for key in first["key"]], dtype=pl.Float64)
+        points = pl.Series([point(f"{config.seed} {key}") for key in first["key"]], dtype=pl.Float64)
     else:
-        starts = {stratum: _point(f"{config.seed} stratum {stratum}") for stratum in strata.unique()}
+        starts = {stratum: point(f"{config.seed} stratum {stratum}") for stratum in strata.unique()}
         begun = pl.Series([starts[stratum] for stratum in first["stratum"]], dtype=pl.Float64)
         turn = first.select(pl.int_range(pl.len()).over("stratum")).to_series()
         points = (begun + turn * _GOLDEN) % 1.0
@@ -83,7 +83,7 @@ def make_splits(ids: pl.Series, groups: pl.Series, strata: pl.Series | None, con
     return keys.to_frame("key").join(dealt, on="key", how="left", maintain_order="left")["split"]
 
 
-def _point(text: str) -> float:
-    """A point in [0, 1) that is the text's for ever."""
+def point(text: str) -> float:
+    """Return a point in [0, 1) that is the text's for ever."""
     digest = hashlib.blake2b(text.encode(), digest_size=6).digest()
     return int.from_bytes(digest, "big") / 2**48
