@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.io import savemat
 
-from tests.conftest import ROOT, merge
+from tests.conftest import ROOT
 from tests.sources.official import SMALL
 from tests.sources.official import imagenet100 as official
 from weakcl_pipeline.errors import InputError
@@ -272,7 +272,7 @@ def test_the_environment_runs_through_all_stages(project_factory):
     shutil.copy(raw / "classes.txt", project.path / "conf/imagenet100/classes.txt")
     catalog = project.path / "conf/imagenet100/catalog.yml"
     catalog.write_text(catalog.read_text().replace("validation_share: 0.02", "validation_share: 0.2"))  # of 30 a class
-    project.run("full", env="imagenet100", params=merge(SMALL, {"clustering": {"granularities": [1, 2, 4]}}))
+    project.run("full", env="imagenet100", params=SMALL)
     samples = project.artifact("samples").load()
     assert samples.height == 6 * 36
     assert project.artifact("quarantine").load().is_empty()

@@ -50,7 +50,7 @@ def check_raw_table(raw: pl.DataFrame, config: IngestionConfig, *, name: str) ->
             " hold encoded pictures (binary) or paths (text)."
         )
     if config.box_columns is not None:
-        _check_boxes(raw.select(config.box_columns))
+        _check_boxes(raw.select(config.box_columns), name)
 
 
 def check_ids(ids: pl.Series, column: str, *, name: str) -> None:
@@ -148,18 +148,18 @@ def check_groups(samples: pl.DataFrame, column: str) -> None:
         )
 
 
-def _check_boxes(boxes: pl.DataFrame) -> None:
+def _check_boxes(boxes: pl.DataFrame, name: str) -> None:
     for column in boxes:
         if not (column.dtype.is_numeric() or column.dtype == pl.Null):
             raise InputError(
-                f"raw_samples: column '{column.name}' (ingestion.box_columns) has type {column.dtype}; it must hold"
+                f"{name}: column '{column.name}' (ingestion.box_columns) has type {column.dtype}; it must hold"
                 " numbers of pixels."
             )
     known = boxes.select(pl.sum_horizontal(pl.all().is_not_null())).to_series()
     half_known = known.is_between(1, boxes.width - 1)
     if half_known.any():
         raise InputError(
-            f"raw_samples: columns {', '.join(boxes.columns)} (ingestion.box_columns) are partly null in"
+            f"{name}: columns {', '.join(boxes.columns)} (ingestion.box_columns) are partly null in"
             f" {_rows(half_known)}. A box needs all four; for the whole picture leave all four empty."
         )
 
