@@ -50,6 +50,11 @@ def test_roles_become_columns_and_every_row_is_kept_in_order():
     assert list(schema) == ["words"]
 
 
+def test_without_an_id_samples_are_named_after_their_rows():
+    samples, _ = read_samples(raw_table().drop("name"), config_with(id_column=None))
+    assert samples["sample_id"].to_list() == [f"row_{i}" for i in range(8)]
+
+
 def test_numbers_become_names_and_split_values_are_mapped():
     raw = raw_table(name=list(range(8)), **{"part": [0] * 4 + [1] * 2 + [2] * 2, "class": [1, 2, 1, 2, 1, 2, 1, 2]})
     samples, _ = read_samples(raw, config_with(split_values={"0": "train", "1": "val", "2": "test"}))

@@ -76,7 +76,7 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
             InputError: A file is missing.
         """
         files = {**self._source.files(), **({} if self._clusters is None else self._clusters.files())}
-        digests = {name: sha256_of(file) for name, file in files.items()}
+        digests = {name: file and sha256_of(file) for name, file in files.items()}
         return hash_of(digests if len(digests) > 1 else [*digests.values()])  # a file alone may be called anything
 
     def preview(self, nrows: int = 20) -> TablePreview:

@@ -15,6 +15,9 @@ from weakcl_pipeline.images.signature import other_format, read_format
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """The formats that are read. Pillow knows more, but its rarer parsers are attack surface nobody needs."""
 
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+"""How names of pictures in these formats end, in lower case."""
+
 _PILLOW_BOMB_LIMIT = 89_478_485
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -151,6 +154,16 @@ def decode(encoded: bytes, config: ImagesConfig, box: Box | None = None) -> NDAr
     except Exception as error:  # Pillow's parsers raise nearly anything on damaged bytes
         raise DecodeError(f"damaged or truncated: {type(error).__name__}: {error}") from error
     return np.asarray(square, dtype=np.uint8)
+
+
+def short_side(encoded: bytes) -> int:
+    """Return the shorter side of a picture in pixels, by its header alone.
+
+    Args:
+        encoded: A picture that `decode` accepts.
+    """
+    with _open(encoded) as header:
+        return min(header.size)
 
 
 def _open(encoded: bytes) -> ImageFile.ImageFile:

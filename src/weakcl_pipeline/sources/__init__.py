@@ -6,6 +6,7 @@ To add a source, write a class in a file of its own and list it here.
 from weakcl_pipeline.sources.accept import accept
 from weakcl_pipeline.sources.base import Source
 from weakcl_pipeline.sources.cub_200_2011 import Cub200
+from weakcl_pipeline.sources.folder import Folder
 from weakcl_pipeline.sources.imagenet100 import ImageNet100
 from weakcl_pipeline.sources.new_samples import accept_new, read_new_samples
 from weakcl_pipeline.sources.pictures import pictures
@@ -19,6 +20,7 @@ from weakcl_pipeline.sources.wider_attribute import WiderAttribute
 
 SOURCES: dict[str, type[Source]] = {
     "table": Table,
+    "folder": Folder,
     "cub_200_2011": Cub200,
     "ut_zappos50k": UtZappos50K,
     "wider_attribute": WiderAttribute,
@@ -30,6 +32,7 @@ __all__ = [
     "SOURCES",
     "SPLITS",
     "Cub200",
+    "Folder",
     "ImageNet100",
     "IngestionConfig",
     "ReleasedClusters",

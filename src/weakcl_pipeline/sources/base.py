@@ -24,11 +24,12 @@ class Source(Config, ABC):
         """
 
     @abstractmethod
-    def files(self) -> Mapping[str, Path]:
+    def files(self) -> Mapping[str, Path | None]:
         """Return the files that the raw table is made from; names and content are the version of the raw data.
 
         A name says what the file is in the data set, wherever that lies, e.g. its path below the data set's folder.
-        Pictures in files of their own do not belong to them.
+        Pictures in files of their own do not belong to them; where the table is made from the names of pictures, None
+        stands for their content.
 
         Raises:
             InputError: A file is missing.

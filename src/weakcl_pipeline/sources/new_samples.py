@@ -2,13 +2,12 @@
 
 import polars as pl
 
-from weakcl_pipeline.attributes.casting import as_words
 from weakcl_pipeline.attributes.schema import Schema, null_missing, specs_of, type_alike
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.accept import part
-from weakcl_pipeline.sources.checks import check_ids, check_raw_table
+from weakcl_pipeline.sources.checks import check_raw_table
 from weakcl_pipeline.sources.roles import IngestionConfig
-from weakcl_pipeline.sources.samples import image_references
+from weakcl_pipeline.sources.samples import image_references, sample_ids
 
 _NAME = "new_samples"
 
@@ -30,8 +29,7 @@ def read_new_samples(raw: pl.DataFrame, config: IngestionConfig, schema: Schema)
     not_needed = {"split_column": None, "split": None, "labels": (), "group_column": None}
     roles = config.model_copy(update={**not_needed, "attributes": specs_of(schema)})
     check_raw_table(raw, roles, name=_NAME)
-    ids = null_missing(as_words(raw[config.id_column]), [""])
-    check_ids(ids, config.id_column, name=_NAME)
+    ids = sample_ids(raw, config.id_column, name=_NAME)
     images = image_references(null_missing(raw[config.image_column], [""]))
     try:
         attributes = type_alike(raw, schema, missing=config.missing)

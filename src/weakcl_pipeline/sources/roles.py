@@ -18,7 +18,8 @@ class IngestionConfig(Config):
     """The roles of the columns of `raw_samples`.
 
     Attributes:
-        id_column: Unique name of each sample; becomes `sample_id`.
+        id_column: Unique name of each sample; becomes `sample_id`. Left out, samples are named after their rows,
+            `row_0` and so on, which other rows must not be put before.
         image_column: The encoded picture (binary), or its path below `images.root` (text).
         box_columns: The part of the picture that is the sample, where not all of it is: columns with left, top, width
             and height in pixels of the upright picture. A row in which all four are null uses the whole picture.
@@ -36,7 +37,7 @@ class IngestionConfig(Config):
         leak_tolerance: An attribute is refused if it leaves at most this share of a label's entropy.
     """
 
-    id_column: str
+    id_column: str | None = None
     image_column: str
     box_columns: tuple[str, str, str, str] | None = None
     split_column: str | None = None
@@ -64,7 +65,7 @@ class IngestionConfig(Config):
 
     def scalar_columns(self) -> dict[str, str]:
         """Columns that hold one word or number per row -> the key that names them."""
-        keyed = {self.id_column: "ingestion.id_column"}
+        keyed = {} if self.id_column is None else {self.id_column: "ingestion.id_column"}
         if self.split_column is not None:
             keyed[self.split_column] = "ingestion.split_column"
         if self.split is not None and self.split.stratify is not None:

@@ -68,8 +68,7 @@ def _samples(raw: pl.DataFrame, config: IngestionConfig) -> pl.DataFrame:
     def texts(column: str) -> pl.Series:
         return null_missing(as_words(raw[column]), config.missing)
 
-    ids = null_missing(as_words(raw[config.id_column]), [""])
-    check_ids(ids, config.id_column, name="raw_samples")
+    ids = sample_ids(raw, config.id_column, name="raw_samples")
     groups = (
         pl.repeat(None, raw.height, dtype=pl.String, eager=True)
         if config.group_column is None
@@ -94,6 +93,24 @@ def _samples(raw: pl.DataFrame, config: IngestionConfig) -> pl.DataFrame:
     )
     check_groups(samples, config.group_column or "")
     return samples
+
+
+def sample_ids(raw: pl.DataFrame, column: str | None, *, name: str) -> pl.Series:
+    """The name of each row: what its id column holds, or `row_<number>` where there is none.
+
+    Args:
+        raw: N rows.
+        column: The id column, if there is one.
+        name: Of the raw table, for messages.
+
+    Raises:
+        InputError: An id is missing or repeated.
+    """
+    if column is None:
+        return pl.select("row_" + pl.int_range(raw.height).cast(pl.String)).to_series()
+    ids = null_missing(as_words(raw[column]), [""])
+    check_ids(ids, column, name=name)
+    return ids
 
 
 def image_references(images: pl.Series) -> pl.Series:

@@ -1,0 +1,189 @@
+"""Which column is the id, the split, the label and the group of a raw table."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+import polars as pl
+
+from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.profiling.kinds import Form, Guess, Useless
+from weakcl_pipeline.profiling.sampling import TableSample
+from weakcl_pipeline.sources.splits import SPLITS, Split
+
+SPLIT_WORDS: dict[str, Split] = {
+    **dict.fromkeys(("train", "training", "trn", "tr", "entrenamiento", "entraînement", "lernen"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "development", "validierung", "validación"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "eval", "evaluation", "prueba"), "test"),
+}
+"""Words for the splits, in lower case."""
+
+_GROUP_SIZES = (1.5, 20)
+"""How many samples a group has on average: photographs of one object or person, frames of one scene."""
+_GROUP_NAME = re.compile(
+    r"(?i)(^|[_\W])(ids?|uuid|nr|no|nummer|codes?|codepoints|group|gruppe|subject|patient|person|user|session|scene|sku"
+    r"|object|product|serial|series)$|(?<=[a-z])(Id|ID|Nr)$"
+)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns that are no side information.
+
+    Attributes:
+        image: The pictures, or their paths.
+        id: Names every sample; none where no column does, and rows are numbered.
+        split: Tells train, val and test apart; none where no column does.
+        split_values: Raw value -> split.
+        label: What representations are evaluated by, if anything.
+        group: What samples that must share a split have in common, if anything.
+    """
+
+    image: str
+    id: str | None = None
+    split: str | None = None
+    split_values: dict[str, Split] = field(default_factory=dict)
+    label: str | None = None
+    group: str | None = None
+
+    def columns(self) -> set[str]:
+        """All columns with a role."""
+        named = (self.image, self.id, self.split, self.label, self.group)
+        return {name for name in named if name is not None}
+
+
+def find_roles(
+    sample: TableSample, table: pl.LazyFrame, guesses: dict[str, Guess], image: str, label: str | None
+) -> Roles:
+    """Find the roles of the columns.
+
+    Args:
+        sample: Of the table.
+        table: The table, for what must hold for all of it.
+        guesses: Column -> what it looks like.
+        image: The column of the pictures.
+        label: The label column, if there is one.
+    """
+    split = _split_column(sample, image, label)
+    id_column = _id_column(sample, table, guesses, image, {label, split})
+    group = _group_column(sample, table, guesses, split, {image, label, id_column})
+    return Roles(
+        image=image,
+        id=id_column,
+        split=split,
+        split_values={} if split is None else split_values(sample.frame[split]),
+        label=label,
+        group=group or (image if id_column is None else None),  # a picture in several rows belongs to one split
+    )
+
+
+def check_label(sample: TableSample, guesses: dict[str, Guess], label: str) -> None:
+    """Check that a column can be a label.
+
+    Raises:
+        InputError: It does not exist, has no words or numbers, or one value only, or one for each sample.
+    """
+    if label not in guesses:
+        close = get_close_matches(label, list(guesses), n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise InputError(f"--label: there is no column '{label}'.{hint} The table has: {', '.join(guesses)}.")
+    if label not in sample.distinct:
+        raise InputError(
+            f"--label: the cells of column '{label}' are lists or bytes; a label is one word or number in each cell."
+        )
+    values = sample.frame[label].drop_nulls()
+    if values.n_unique() < 2:
+        held = f"only the value '{values[0]}'" if len(values) else "no value at all"
+        raise InputError(f"--label: column '{label}' holds {held}; at least two are needed. Name another column.")
+    if values.n_unique() == len(values):
+        raise InputError(
+            f"--label: column '{label}' has a value of its own in each of {len(values)} rows, so nothing can be learnt"
+            " of one sample for another. Name another column."
+        )
+
+
+def split_values(column: pl.Series) -> dict[str, Split]:
+    """Return raw value -> split; nothing where a value is no word for a split, or none is one for train."""
+    if column.dtype != pl.String:
+        return {}
+    values = column.unique().sort()
+    if values.null_count() or not 2 <= len(values) <= len(SPLIT_WORDS):
+        return {}
+    found = {str(value): SPLIT_WORDS.get(str(value).strip().lower()) for value in values}
+    known = {value: split for value, split in found.items() if split is not None}
+    return known if len(known) == len(found) and "train" in known.values() else {}
+
+
+def _split_column(sample: TableSample, image: str, label: str | None) -> str | None:
+    """The column that names all splits; without a label nothing is evaluated, and train is enough."""
+    for column in sample.frame:
+        splits = set(split_values(column).values())
+        if column.name not in (image, label) and splits and (splits == set(SPLITS) or label is None):
+            return column.name
+    return None
+
+
+def _id_column(
+    sample: TableSample, table: pl.LazyFrame, guesses: dict[str, Guess], image: str, taken: Collection[str | None]
+) -> str | None:
+    """The first column that names every row; the picture's path is asked last."""
+    unique = [
+        name
+        for name, guess in guesses.items()
+        if guess.kind is Useless.IDENTIFIER and name not in taken and name != image and name in sample.distinct
+    ]
+    for name in [*unique, image]:
+        column = sample.frame.get_column(name, default=None)
+        unique_here = column is not None and column.null_count() == 0 and column.n_unique() == len(column)
+        if unique_here and (sample.is_whole or _names_all_rows(table, name, sample.rows)):
+            return name
+    return None
+
+
+def _names_all_rows(table: pl.LazyFrame, name: str, rows: int) -> bool:
+    """Compare hashes, which take eight bytes each: two equal ones would only cost a good column its role."""
+    hashes = table.select(pl.col(name).hash().n_unique(), pl.col(name).null_count().alias("missing"))
+    distinct, missing = hashes.collect(engine="streaming").row(0)
+    return bool(distinct == rows and missing == 0)
+
+
+def _group_column(
+    sample: TableSample,
+    table: pl.LazyFrame,
+    guesses: dict[str, Guess],
+    split: str | None,
+    taken: Collection[str | None],
+) -> str | None:
+    """The column that says which samples show the same thing; where a split is given, no value may be in two.
+
+    Such a column holds codes, each of a few samples; what merely repeats, as a colour does, is an attribute.
+    """
+    sizes = {}
+    for name, guess in guesses.items():
+        if name in taken or name == split or name not in sample.distinct or sample.missing[name]:
+            continue
+        size = sample.rows / max(1, sample.distinct[name])
+        if _GROUP_SIZES[0] <= size <= _GROUP_SIZES[1] and _are_codes(sample.frame[name], guess):
+            sizes[name] = size
+    by_size = sorted(sizes, key=lambda name: -sizes[name])
+    return next((name for name in by_size if split is None or _within_splits(table, name, split)), None)
+
+
+def _are_codes(column: pl.Series, guess: Guess) -> bool:
+    words = column.cast(pl.String)
+    most = int(column.value_counts()["count"].max())  # type: ignore[arg-type]
+    if words.str.contains(r"\s").any() or most > max(2 * _GROUP_SIZES[1], 0.05 * len(column)):
+        return False
+    if _GROUP_NAME.search(column.name) is not None:
+        return guess.form != Form.DATES
+    single_words = guess.kind in (AttributeKind.CATEGORICAL, Useless.IDENTIFIER) and guess.form == Form.WORDS
+    return single_words and float(words.str.contains(r"\d").mean() or 0) > 0.9  # type: ignore[arg-type]
+
+
+def _within_splits(table: pl.LazyFrame, name: str, split: str) -> bool:
+    hashes = table.select(
+        pl.col(name).hash().n_unique().alias("groups"), pl.struct(name, split).hash().n_unique().alias("pairs")
+    ).collect(engine="streaming")
+    return bool(hashes["groups"][0] == hashes["pairs"][0])

@@ -1,0 +1,99 @@
+"""A look at a raw table of any size: figures of all of it, and a random part that fits into memory."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.sources.roles import MISSING
+
+SAMPLE_ROWS = 50_000
+"""Rows that are looked at one by one: entropies of up to 16 bits are known to a hundredth, and memory is bounded."""
+
+_SEED = 20_220_206
+
+
+@dataclass(frozen=True)
+class TableSample:
+    """What is known of a raw table.
+
+    Attributes:
+        rows: Of the whole table.
+        missing: Column -> share of missing cells of the whole table.
+        distinct: Column -> how many values the whole table has there, for the columns that hold one word, number or
+            date in a cell; where the sample is not the table, by HyperLogLog, which may be a tenth off.
+        frame: At most `SAMPLE_ROWS` random rows in their order; all of them where there are no more. Without the
+            binary columns.
+        binary: Names of the binary columns.
+    """
+
+    rows: int
+    missing: dict[str, float]
+    distinct: dict[str, int]
+    frame: pl.DataFrame
+    binary: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the sample is the table."""
+        return self.frame.height == self.rows
+
+
+def sample_table(table: pl.LazyFrame, rows: int = SAMPLE_ROWS) -> TableSample:
+    """Read a table twice as a stream: once for figures of all of it, once for random rows.
+
+    Args:
+        table: As a source yields it.
+        rows: Size of the sample.
+
+    Raises:
+        InputError: The table has no rows or no columns.
+    """
+    schema = table.collect_schema()
+    if not schema:
+        raise InputError("the table is empty (no columns). Check the file.")
+    table = table.with_columns(_null_where_missing(name, dtype) for name, dtype in schema.items())
+    single = [name for name, dtype in schema.items() if not dtype.is_nested() and dtype not in (pl.Binary, pl.Object)]
+    figures = table.select(
+        pl.len().alias("rows"),
+        pl.struct(pl.all().null_count()).alias("missing"),
+        pl.struct(pl.lit(0).alias(""), *(pl.col(name).approx_n_unique() for name in single)).alias("distinct"),
+    ).collect(engine="streaming")
+    total = int(figures["rows"][0])
+    if total == 0:
+        raise InputError("the table is empty (0 rows). Check the file.")
+    binary = tuple(name for name, dtype in schema.items() if dtype == pl.Binary)
+    frame = random_rows(table.select(pl.exclude(binary)), total, rows)
+    return TableSample(
+        rows=total,
+        missing={name: count / total for name, count in figures["missing"][0].items()},
+        distinct={
+            name: frame[name].drop_nulls().n_unique() if frame.height == total else int(figures["distinct"][0][name])
+            for name in single
+        },
+        frame=frame,
+        binary=binary,
+    )
+
+
+def _null_where_missing(name: str, dtype: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if dtype.is_float():
+        return column.fill_nan(None)
+    return (
+        pl.when(~column.str.strip_chars().is_in(list(MISSING))).then(column).alias(name)
+        if dtype == pl.String
+        else column
+    )
+
+
+def random_rows(table: pl.LazyFrame, total: int, rows: int) -> pl.DataFrame:
+    """Return about `rows` rows, the same at every call, in their order; all of them where there are no more.
+
+    Rows are chosen by a hash of their number: what is sorted is met everywhere, and no more than the result is in
+    memory.
+    """
+    if total <= rows:
+        return table.collect(engine="streaming")
+    drawn = pl.col("row number").hash(_SEED) < int(rows / total * 2**64)
+    return table.with_row_index("row number").filter(drawn).drop("row number").head(rows).collect(engine="streaming")

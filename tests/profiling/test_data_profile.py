@@ -1,0 +1,247 @@
+"""What is found out about a table with its pictures."""
+
+import shutil
+
+import polars as pl
+import pytest
+
+from tests.profiling.conftest import animals
+from weakcl_pipeline.attributes import conditional_entropy, entropy
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.profiling import profile
+
+
+def profiled(pictures, table=None, label="species", **options):
+    return profile((animals() if table is None else table).lazy(), str(pictures), label, **options)
+
+
+@pytest.fixture(scope="module")
+def found(pictures):
+    """What is found out about the table as it is."""
+    return profiled(pictures)
+
+
+def roles(found):
+    return {column.name: column.role for column in found.columns}
+
+
+def notes(found):
+    return {column.name: column.note for column in found.columns}
+
+
+def test_every_column_has_its_role(found):
+    assert roles(found) == {
+        "nr": "id",
+        "file": "picture",
+        "animal_id": "group",
+        "subset": "split",
+        "species": "label",
+        "tags": "attribute",
+        "family": "attribute",
+        "indoors": "attribute",
+        "weight": "attribute",
+        "seen": "attribute",
+        "place": "attribute",
+        "country": "level",
+        "region": "level",
+        "country_region": "attribute",
+        "camera": "",
+        "remark": "",
+        "empty": "",
+    }
+
+
+def test_kinds_come_with_what_reads_them(found):
+    specs = {name: column.spec for name, column in found.attributes.items()}
+    assert (specs["tags"].kind, specs["tags"].separator) == ("tags", ",")
+    assert (specs["place"].kind, specs["place"].separator) == ("hierarchy", "/")
+    assert (specs["country_region"].kind, specs["country_region"].levels) == ("hierarchy", ("country", "region"))
+    assert {name: str(specs[name].kind) for name in ("family", "indoors", "weight", "seen")} == {
+        "family": "categorical",
+        "indoors": "bool",
+        "weight": "continuous",
+        "seen": "continuous",
+    }
+
+
+@pytest.mark.parametrize("name", ["group", "image", "label_x", "${size}"])
+def test_a_column_whose_name_cannot_be_used_is_told(pictures, name):
+    found = profiled(pictures, animals().rename({"family": name}))
+    assert roles(found)[name] == ""
+    assert notes(found)[name].endswith("rename it to use it")
+
+
+def test_splits_are_read_in_the_words_of_the_table(found):
+    assert found.roles.split_values == {"train": "train", "dev": "val", "test": "test"}
+
+
+def test_what_is_left_out_says_why(found):
+    assert {name: note for name, note in notes(found).items() if name in ("camera", "remark", "empty")} == {
+        "camera": "has one value only",
+        "remark": "free text",
+        "empty": "no cell has a value",
+    }
+
+
+def test_information_is_measured_on_the_train_split(pictures, found):
+    information = {column.name: column.information for column in found.columns}
+    train = animals().filter(pl.col("subset") == "train")
+    assert information["family"].entropy == pytest.approx(entropy(train["family"]))
+    assert information["family"].remaining == pytest.approx(
+        conditional_entropy(train["species"], given=train["family"])
+    )
+    assert information["place"].entropy == pytest.approx(entropy(train["place"]))
+    assert found.label_entropy == pytest.approx(entropy(train["species"]))
+    assert profiled(pictures, label=None).label_entropy is None
+
+
+def test_missing_cells_are_those_without_anything(found):
+    missing = {column.name: column.missing for column in found.columns}
+    assert missing["indoors"] == (animals()["indoors"] == "").mean()
+    assert missing["empty"] == 1
+
+
+def test_words_of_the_label_are_no_tags(pictures):
+    assert profiled(pictures).attributes["tags"].spec.exclude == ("cat", "emu", "lynx", "owl")
+    assert profiled(pictures, label=None).attributes["tags"].spec.exclude == ()
+
+
+def test_a_column_that_determines_the_label_is_left_out(pictures):
+    table = animals().with_columns(
+        kind=pl.col("species").replace({"cat": "I", "lynx": "II", "owl": "III", "emu": "IV"})
+    )
+    found = profiled(pictures, table)
+    assert roles(found)["kind"] == ""
+    assert notes(found)["kind"] == "gives the label away"
+    assert roles(profiled(pictures, table, label=None))["kind"] == "attribute"
+
+
+def test_clusters_are_made_of_what_somebody_said_of_the_pictures(pictures):
+    assert profiled(pictures).clustered == ["tags", "place", "country_region"]
+    plain = animals().drop("tags", "place", "country", "region")
+    assert profiled(pictures, plain).clustered == ["family", "indoors", "weight", "seen"]
+
+
+def test_granularities_are_no_more_than_there_are_indicators(pictures):
+    few = animals().select("file", "subset", "species", "family", "indoors")
+    choices = profiled(pictures, few).choices
+    assert max(choices.granularities) <= 3
+    assert choices.batch_size <= 120
+    assert (choices.size, choices.k) == (32, 5)
+
+
+def test_the_path_of_the_picture_is_an_id_where_there_is_no_other(pictures):
+    assert profiled(pictures, animals().drop("nr")).roles.id == "file"
+
+
+def test_without_an_id_rows_are_numbered_and_a_picture_stays_in_one_split(pictures):
+    twice = pl.concat([animals().drop("nr", "animal_id", "subset", "remark")] * 2)
+    found = profiled(pictures, twice)
+    assert (found.roles.id, found.roles.group) == (None, "file")
+
+
+def test_a_split_that_is_not_whole_is_told_and_not_used(pictures):
+    table = animals().with_columns(pl.col("subset").replace("dev", "test"))
+    found = profiled(pictures, table)
+    assert found.roles.split is None
+    assert notes(found)["subset"] == "names splits, but not all of train, val and test: splits are made"
+    assert profiled(pictures, table, label=None).roles.split == "subset"  # nothing is evaluated
+
+
+def test_groups_that_lie_in_several_splits_are_none(pictures):
+    torn = animals().with_columns(subset=pl.Series(["train", "dev", "test"] * 80))
+    assert profiled(pictures, torn).roles.group is None
+
+
+def test_paths_may_begin_with_the_name_of_the_folder(pictures):
+    longer = animals().with_columns(file=pl.lit("pictures/") + pl.col("file"))
+    found = profiled(pictures, longer)
+    assert found.pictures.root == str(pictures.parent)
+    assert found.pictures.sides == (40,) * 100
+
+
+def test_pictures_inside_the_table(pictures):
+    inside = animals().with_columns(file=pl.Series([(pictures / name).read_bytes() for name in animals()["file"]]))
+    found = profile(inside.lazy(), None, "species")
+    assert (found.roles.image, found.roles.id, found.pictures.root) == ("file", "nr", None)
+    assert set(found.pictures.sides) == {40}
+
+
+def test_pictures_in_an_archive(pictures, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "pictures"), "zip", pictures)
+    found = profile(animals().lazy(), archive, "species")
+    assert (found.pictures.root, found.pictures.checked, set(found.pictures.sides)) == (archive, 100, {40})
+
+
+def test_single_pictures_that_cannot_be_used_are_told(pictures, tmp_path):
+    for name in animals()["file"]:
+        (tmp_path / name).write_bytes((pictures / name).read_bytes())
+    for row in range(0, 240, 3):
+        (tmp_path / f"{row}.png").write_bytes(b"no picture")
+    found = profiled(tmp_path)
+    assert 0 < len(found.pictures.rejects) < 50
+    assert {reason.split(" in ")[0] for _, reason in found.pictures.rejects} == {"not a picture"}
+
+
+def test_what_is_found_of_a_sample_of_a_large_table_is_what_it_is(pictures, found):
+    large = animals(4800).with_columns(file=pl.concat_str(pl.int_range(pl.len()) % 240, pl.lit(".png")))
+    of_sample = profiled(pictures, large, sample_rows=1000)
+    assert of_sample.rows == 4800
+    assert 800 < of_sample.looked_at <= 1000
+    assert roles(of_sample) == roles(found)
+    for name, column in of_sample.attributes.items():
+        assert column.information.entropy == pytest.approx(found.attributes[name].information.entropy, abs=0.2)
+
+
+LABELS = {
+    "no such column": (
+        "specis",
+        "--label: there is no column 'specis'. Did you mean 'species'? The table has: nr, file",
+    ),
+    "one value": ("camera", "--label: column 'camera' holds only the value 'x100'; at least two are needed."),
+    "no value": ("empty", "--label: column 'empty' holds no value at all; at least two are needed."),
+    "all unique": ("remark", "--label: column 'remark' has a value of its own in each of 240 rows"),
+}
+
+
+@pytest.mark.parametrize("case", LABELS)
+def test_a_label_that_cannot_be_one_is_refused(pictures, case):
+    label, message = LABELS[case]
+    with pytest.raises(InputError) as error:
+        profiled(pictures, label=label)
+    assert str(error.value).startswith(message)
+
+
+def test_a_label_of_lists_is_refused(pictures):
+    with pytest.raises(InputError, match="--label: the cells of column 'tags' are lists or bytes"):
+        profiled(pictures, animals().with_columns(pl.col("tags").str.split(", ")), label="tags")
+
+
+@pytest.mark.parametrize("table", [animals().clear(), pl.DataFrame()])
+def test_an_empty_table_is_refused(pictures, table):
+    with pytest.raises(InputError, match=r"the table is empty \(0 rows\)|no columns"):
+        profiled(pictures, table)
+
+
+def test_a_table_without_pictures_is_refused(pictures):
+    with pytest.raises(InputError, match=r"no column of pictures: .* name a file below .*Its columns: nr, animal_id"):
+        profiled(pictures, animals().drop("file"))
+    with pytest.raises(InputError, match=r"no column of the table holds encoded pictures .* Say with --images"):
+        profile(animals().lazy(), None, "species")
+
+
+def test_pictures_that_are_not_there_are_named_with_where_they_were_looked_for(pictures, tmp_path):
+    with pytest.raises(InputError) as error:
+        profiled(tmp_path)
+    message = str(error.value)
+    assert message.startswith("the pictures that the table names are not there. Looked for, among others:\n")
+    assert f"  {tmp_path}/0.png (column 'file')" in message
+    assert f"  {tmp_path.parent}/0.png (column 'file')" in message
+    assert "Say with --images" in message
+
+
+def test_pictures_that_are_none_are_refused(tmp_path):
+    for name in animals()["file"]:
+        (tmp_path / name).write_bytes(b"GIF89a nothing")
+    with pytest.raises(InputError, match=r"(?s)100 of 100 pictures of column 'file' cannot be used:.*\n  and 95 more"):
+        profiled(tmp_path)

@@ -1,0 +1,115 @@
+"""The environment that a profile is written down as."""
+
+import polars as pl
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.profiling.conftest import animals
+from weakcl_pipeline.attributes import ClusteringConfig
+from weakcl_pipeline.contrastive.trainer import TrainingConfig
+from weakcl_pipeline.images import ImagesConfig
+from weakcl_pipeline.profiling import environment, profile
+from weakcl_pipeline.sources import IngestionConfig, read_samples
+
+BASE = {
+    name: yaml.safe_load((ROOT / f"conf/base/parameters_{name}.yml").read_text())[name]
+    for name in ("images", "clustering", "iterative", "training")
+}
+RAW = {"source": "table", "path": "data/animals: a #1.csv"}
+
+
+def files_of(pictures, table, label="species"):
+    found = profile(table.lazy(), str(pictures), label)
+    return found, environment(found, RAW, "data/pictures", BASE)
+
+
+def read(files, name):
+    return yaml.safe_load(files[f"parameters_{name}.yml"])[name]
+
+
+@pytest.fixture(scope="module")
+def written(pictures):
+    return files_of(pictures, animals())
+
+
+def test_every_group_is_what_the_pipelines_take(written):
+    found, files = written
+    ingestion = IngestionConfig.model_validate(read(files, "ingestion"))
+    assert (ingestion.id_column, ingestion.image_column, ingestion.labels) == ("nr", "file", ("species",))
+    assert set(ingestion.attributes) == set(found.attributes)
+    assert ingestion.attributes["tags"] == found.attributes["tags"].spec
+    clustering = ClusteringConfig.model_validate(read(files, "clustering"))
+    assert list(clustering.attributes) == found.clustered
+    assert ImagesConfig.model_validate(read(files, "images")).root == "data/pictures"
+    assert TrainingConfig.model_validate(read(files, "training")).batch_size == found.choices.batch_size
+    assert yaml.safe_load(files["catalog.yml"])["raw_samples"] == {
+        "type": "weakcl_pipeline.datasets.SourceDataset",
+        **RAW,
+    }
+
+
+def test_what_the_data_set_does_not_ask_for_is_as_in_base(written):
+    found, files = written
+    for name, own in (("training", "batch_size"), ("iterative", "k")):
+        assert read(files, name) == {**BASE[name], own: getattr(found.choices, own)}
+
+
+def test_ingestion_takes_the_table_as_it_was_understood(written):
+    _, files = written
+    samples, schema = read_samples(animals(), IngestionConfig.model_validate(read(files, "ingestion")))
+    assert samples.height == 240
+    assert set(samples["split"]) == {"train", "val", "test"}
+    assert {name: entry["kind"] for name, entry in schema.items()} == {
+        "tags": "tags",
+        "family": "categorical",
+        "indoors": "bool",
+        "weight": "continuous",
+        "seen": "continuous",
+        "place": "hierarchy",
+        "country_region": "hierarchy",
+    }
+
+
+def test_a_picture_of_several_rows_is_in_one_split(pictures):
+    rows = animals().drop("nr", "animal_id", "subset", "remark")
+    _, files = files_of(pictures, pl.concat([rows, rows]))
+    samples, _ = read_samples(pl.concat([rows, rows]), IngestionConfig.model_validate(read(files, "ingestion")))
+    assert samples["sample_id"].n_unique() == 480
+    assert samples.group_by("image").agg(pl.col("split").n_unique())["split"].unique().to_list() == [1]
+
+
+def test_comments_say_what_was_found_and_what_was_left_out(written):
+    found, files = written
+    lines = files["parameters_ingestion.yml"].splitlines()
+    told = lines[next(i for i, line in enumerate(lines) if line.strip().startswith("tags:")) - 1]
+    assert told.strip().startswith(f"# H {found.attributes['tags'].information.entropy:.2f}, H(species | it)")
+    assert told.endswith("without 4 words that name the label")
+    assert "  #   camera: has one value only" in lines
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Größe: (cm) #1", "'quoted' \"name\"", "- list", "{braces}", "new\nline", "yes", "1", " ", "x" * 300, "a.b"],
+)
+def test_any_name_of_a_column_is_written_so_that_it_is_read_again(pictures, name):
+    renamed = animals().rename({"tags": name, "species": f"{name}!"})
+    found, files = files_of(pictures, renamed, f"{name}!")
+    ingestion = read(files, "ingestion")
+    assert name in ingestion["attributes"]
+    assert ingestion["labels"] == [f"{name}!"]
+    assert name in read(files, "clustering")["attributes"]
+    assert list(found.attributes) == list(ingestion["attributes"])
+
+
+def test_splits_are_made_where_none_is_given(pictures):
+    _, files = files_of(pictures, animals().drop("subset"))
+    assert read(files, "ingestion")["split"] == {"stratify": "species"}
+    _, files = files_of(pictures, animals().drop("subset"), label=None)
+    assert "split" not in read(files, "ingestion")
+
+
+def test_without_attributes_there_is_nothing_to_cluster_by(pictures):
+    _, files = files_of(pictures, animals().select("file", "species"))
+    assert read(files, "ingestion")["attributes"] == {}
+    assert "parameters_clustering.yml" not in files

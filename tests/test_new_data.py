@@ -1,0 +1,249 @@
+"""`kedro weakcl new-data`: from somebody's own pictures to a comparison, with no file edited by hand."""
+
+import re
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+import polars as pl
+import pytest
+import yaml
+from click.testing import CliRunner
+from kedro.framework.startup import bootstrap_project
+
+from tests.conftest import ROOT, TINY, sample_rows
+from weakcl_pipeline.new_data import new_data
+from weakcl_pipeline.plugin import commands
+
+GERMAN = {
+    "image_id": "Kennung",
+    "image": "Bilddatei",
+    "name": "Bezeichnung",
+    "tags": "Schlagwörter",
+    "group": "Gruppe",
+    "codepoints": "Codepunkte",
+    "unicode_version": "Größe (cm)",
+    "has_skin_tones": "Hautfarben",
+    "gender": "Geschlecht",
+    "vendor": "Herkunft",
+    "split": "Aufteilung",
+}
+SPLITS = {"train": "Training", "val": "Validierung", "test": "Test"}
+SMALL = [
+    f"{group}.{key}={value}"
+    for group, key, value in (
+        ("training", "epochs", 1),
+        ("training", "batch_size", 32),
+        ("training", "encoder.backbone_kwargs.stem_width", 4),
+        ("training", "encoder.head.output_dim", TINY["training"]["encoder"]["head"]["output_dim"]),
+        ("iterative", "k", 5),
+        ("iterative", "warmup_epochs", 0),
+        ("iterative", "recluster_every", 1),
+        ("evaluation", "bootstrap.resamples", 100),
+        ("evaluation", "few_label.repeats", 1),
+        ("clustering", "shuffles", 2),
+    )
+]
+"""The parameters of a small training, all given on the command line."""
+
+
+def emoji(rows):
+    return sample_rows(pl.read_parquet(ROOT / "data/01_raw/emoji/emoji.parquet"), rows)
+
+
+def export(folder, rows=240):
+    """Write emoji as somebody else would: PNG files, and a CSV in Latin-1 with `;`, quoted tags and German columns."""
+    pictures = folder / "bilder"
+    pictures.mkdir(parents=True)
+    table = emoji(rows)
+    for name, content in table.select("image_id", "image").iter_rows():
+        (pictures / f"{name}.png").write_bytes(content)
+    german = table.select(
+        "image_id",
+        (pl.col("image_id") + ".png").alias("image"),
+        "name",
+        pl.col("tags").list.join(", "),
+        "group",
+        "codepoints",
+        pl.col("unicode_version").cast(pl.String).str.replace(".", ",", literal=True),
+        pl.when("has_skin_tones").then(pl.lit("ja")).otherwise(pl.lit("nein")).alias("has_skin_tones"),
+        "gender",
+        "vendor",
+        pl.col("split").replace(SPLITS),
+    )
+    text = german.rename(GERMAN).write_csv(separator=";", quote_style="non_numeric")
+    (folder / "tabelle.csv").write_bytes(text.encode("latin-1", "replace"))
+
+
+@pytest.fixture
+def invoke(project_factory):
+    """Call the command inside a project, in this process."""
+    project = project_factory()
+
+    def call(*words):
+        with project.entered():
+            return CliRunner().invoke(new_data, list(words), obj=bootstrap_project(project.path))
+
+    call.project, call.path = project, project.path
+    return call
+
+
+def lines_of(output):
+    return [line.rstrip() for line in output.splitlines()]
+
+
+def test_kedro_finds_the_command_by_its_entry_point():
+    (found,) = entry_points(group="kedro.project_commands", name="weakcl")
+    assert found.load() is commands
+    group = commands.get_command(click.Context(commands), "weakcl")
+    assert group.get_command(click.Context(group), "new-data") is new_data
+
+
+def test_pictures_and_a_german_table_end_in_a_comparison_with_no_file_edited(project_factory):
+    project = project_factory()
+    export(project.path / "eigene")
+    before = {file: file.read_bytes() for file in (project.path / "conf").rglob("*") if file.is_file()}
+    words = ("meine", "--table", "eigene/tabelle.csv", "--images", "eigene/bilder", "--label", "Gruppe")
+    made = project.kedro(*words, command=("kedro", "weakcl", "new-data"))
+    assert made.returncode == 0, made.stderr
+    found = {line.split("  ")[0]: line for line in lines_of(made.stdout)}
+    assert re.search(r"Schlagwörter +attribute +tags \(delimited by ','\) .* makes clusters", made.stdout)
+    for name, role in {"Kennung": "id", "Bilddatei": "picture", "Codepunkte": "group", "Aufteilung": "split"}.items():
+        assert found[name].removeprefix(name).split()[0] == role
+    assert lines_of(made.stdout)[-1] == "  kedro run --env=meine"
+
+    ran = project.kedro("--env=meine", f"--params={','.join(SMALL)}")
+    assert ran.returncode == 0, ran.stderr
+    after = {file: file.read_bytes() for file in (project.path / "conf").rglob("*") if file.is_file()}
+    assert {file: after[file] for file in before} == before
+    samples = project.artifact("samples").load()
+    assert set(samples["sample_id"]) == set(emoji(240)["image_id"])
+    assert samples.group_by("split").len().sort("split")["len"].to_list() == (
+        emoji(240).group_by("split").len().sort("split")["len"].to_list()
+    )
+    tags = project.artifact("attributes").load()["Schlagwörter"]
+    assert tags.list.len().mean() == pytest.approx(emoji(240)["tags"].list.len().mean(), rel=0.01)
+    comparison = project.artifact("comparison").load()
+    assert set(comparison["label"]) == {"Gruppe"}
+    assert {"self_supervised", "attribute", "iterative", "supervised"} <= set(comparison["method"])
+
+
+def test_folders_of_pictures_without_a_table(invoke):
+    for name, split, group, content in emoji(160).select("image_id", "split", "group", "image").iter_rows():
+        folder = invoke.path / "fotos" / split / group
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.png").write_bytes(content)
+    result = invoke("fotos", "--images", str(invoke.path / "fotos"), "--label", "folder_2")
+    assert result.exit_code == 0, result.output
+    assert lines_of(result.output)[-1] == "  kedro run --env=fotos --pipelines=pictures"
+    ingestion = yaml.safe_load((invoke.path / "conf/fotos/parameters_ingestion.yml").read_text())["ingestion"]
+    assert (ingestion["id_column"], ingestion["split_column"], ingestion["labels"]) == (
+        "file",
+        "folder_1",
+        ["folder_2"],
+    )
+    catalog = yaml.safe_load((invoke.path / "conf/fotos/catalog.yml").read_text())
+    assert catalog["raw_samples"]["path"] == "fotos"
+    invoke.project.run("pictures", env="fotos", params={name: TINY[name] for name in ("training", "iterative")})
+    methods = set(invoke.project.artifact("comparison").load()["method"])
+    assert {"self_supervised", "iterative", "supervised"} <= methods
+    unlabelled = invoke("ohne", "--images", str(invoke.path / "fotos/train/flags"))
+    assert lines_of(unlabelled.output)[-1] == "  kedro run --env=ohne --to-nodes=self_supervised.embed,iterative.embed"
+
+
+def test_what_is_outside_of_the_project_has_its_whole_path(invoke, tmp_path):
+    export(tmp_path / "away", 100)
+    result = invoke("fern", "--table", str(tmp_path / "away/tabelle.csv"), "--images", str(tmp_path / "away/bilder"))
+    assert result.exit_code == 0, result.output
+    conf = invoke.path / "conf/fern"
+    assert yaml.safe_load((conf / "catalog.yml").read_text())["raw_samples"]["path"] == f"{tmp_path}/away/tabelle.csv"
+    images = yaml.safe_load((conf / "parameters_images.yml").read_text())["images"]
+    assert images["root"] == f"{tmp_path}/away/bilder"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../away", "/away", "with space", "-x", "a\nb"])
+def test_a_name_that_is_none_of_a_folder_is_refused(invoke, name):
+    before = sorted(invoke.path.rglob("*"))
+    result = invoke("--", name)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: NAME: {name!r} cannot be the name of an environment."
+        " Use letters, digits, '_' and '-', as in 'my-birds'.\n"
+    )
+    assert sorted(invoke.path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["base", "local", "mine"])
+def test_nothing_is_overwritten(invoke, name):
+    (invoke.path / "conf/mine").mkdir()
+    before = {file: file.read_bytes() for file in invoke.path.rglob("*") if file.is_file()}
+    result = invoke(name, "--images", str(invoke.path))
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: NAME: {invoke.path / 'conf' / name} is there already, and nothing is overwritten."
+        " Choose another name, or remove it.\n"
+    )
+    assert {file: file.read_bytes() for file in invoke.path.rglob("*") if file.is_file()} == before
+
+
+def test_an_interrupted_write_leaves_nothing(invoke, monkeypatch):
+    export(invoke.path / "eigene", 100)
+
+    def full_disk(self, text, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    before = sorted((invoke.path / "conf").rglob("*"))
+    result = invoke("x", "--table", "eigene/tabelle.csv", "--images", "eigene/bilder")
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {invoke.path}/conf/x cannot be written: No space left on device.\n"
+    assert sorted((invoke.path / "conf").rglob("*")) == before
+
+
+def test_how_the_table_is_written_can_be_said(invoke):
+    export(invoke.path / "eigene", 100)
+    (invoke.path / "eigene/tabelle.csv").rename(invoke.path / "eigene/tabelle.export")
+    words = ("mine", "--table", "eigene/tabelle.export", "--images", "eigene/bilder")
+    assert invoke(*words).exit_code == 1
+    assert invoke(*words, "--format", "csv", "--separator", ";", "--encoding", "latin-1").exit_code == 0
+    written = yaml.safe_load((invoke.path / "conf/mine/catalog.yml").read_text())["raw_samples"]
+    written.pop("type")
+    assert written == {
+        "source": "table",
+        "path": "eigene/tabelle.export",
+        "format": "csv",
+        "separator": ";",
+        "encoding": "latin-1",
+    }
+
+
+BAD = {
+    "neither": ([], "Give --table, --images, or both: the table of the pictures, and the folder that they are in."),
+    "no table": (["--table", "none.csv"], "--table: there is no none.csv (looked for from "),
+    "no pictures": (["--table", "T", "--images", "none"], "--images: there is no none (looked for from "),
+    "no label": (
+        ["--table", "T", "--images", "P", "--label", "Grupe"],
+        "--label: there is no column 'Grupe'. Did you mean",
+    ),
+    "other folder": (["--table", "T", "--images", "."], "the pictures that the table names are not there. Looked for"),
+    "no encoding": (["--table", "T", "--images", "P", "--encoding", "latin-0"], "--encoding: Value error, there is no"),
+    "no table to read": (
+        ["--images", "P", "--separator", ";"],
+        "--separator says how a table is written, but there is",
+    ),
+    "a file": (["--images", "T"], "--images: eigene/tabelle.csv is no folder. Only a folder can be listed"),
+    "a URL": (["--images", "http://localhost/x"], "--images: http://localhost/x is no folder. Only a folder"),
+    "empty folder": (["--images", "empty"], "empty: there is no picture in this folder (.png, "),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_used_is_one_message(invoke, case):
+    words, message = BAD[case]
+    export(invoke.path / "eigene", 100)
+    (invoke.path / "empty").mkdir()
+    places = {"T": "eigene/tabelle.csv", "P": "eigene/bilder"}
+    result = invoke("mine", *(places.get(word, word) for word in words))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {message}")
+    assert not (invoke.path / "conf/mine").exists()
