@@ -1,1 +1,6 @@
-from weakcl_pipeline.settings import CONFIG_LOADER_ARGS, DISABLE_HOOKS_FOR_PLUGINS, HOOKS  # noqa: F401
+from weakcl_pipeline.settings import (  # noqa: F401
+    CONFIG_LOADER_ARGS,
+    CONFIG_LOADER_CLASS,
+    DISABLE_HOOKS_FOR_PLUGINS,
+    HOOKS,
+)
