@@ -19,7 +19,9 @@ def artifact_names(catalog) -> list[str]:
     """Return the versioned artifacts of the catalog, those of patterns for one method."""
     names = [name for name in catalog.config_resolver.config if not name.startswith("_")]
     names += [pattern.replace("{method}", "attribute") for pattern in catalog.config_resolver.list_patterns()]
-    return [name for name in names if hasattr(catalog.get(name), "lineage")]
+    artifacts = [name for name in names if hasattr(catalog.get(name), "lineage")]
+    by_folder = {catalog.get(name).directory: name for name in artifacts}  # `applied.encoder` is another name for one
+    return list(by_folder.values())
 
 
 def save_all(project, names: list[str], which: str) -> dict[str, list[int]]:
