@@ -1,4 +1,4 @@
-"""What README says of a user's own table and folder of pictures, done."""
+"""What docs/own_data.md says of a user's own table and folder of pictures, done."""
 
 import re
 
@@ -12,9 +12,9 @@ from tests.conftest import ROOT
 KINDS = ("cat", "dog", "owl")
 
 
-def readme_files():
-    """The environment's files as README shows them, by name."""
-    section = (ROOT / "README.md").read_text().split("## Use your own data")[1].split("\n## ")[0]
+def documented_files():
+    """The environment's files as the page shows them, by name."""
+    section = (ROOT / "docs/own_data.md").read_text().split("## An environment")[1].split("\n## ")[0]
     blocks = re.findall(r"```yaml\n# conf/mine/(\S+)\n(.*?)```", section, re.DOTALL)
     return {name: yaml.safe_load(text) for name, text in blocks}
 
@@ -38,9 +38,9 @@ def write_pictures(folder, count, generator):
     return pl.DataFrame(rows)
 
 
-def test_the_environment_of_readme_runs_on_a_table_and_a_folder(project_factory):
+def test_the_documented_environment_runs_on_a_table_and_a_folder(project_factory):
     project = project_factory()
-    files = readme_files()
+    files = documented_files()
     assert set(files) == {"catalog.yml"} | {f"parameters_{name}.yml" for name in ("ingestion", "images", "clustering")}
     files["parameters_ingestion.yml"]["ingestion"]["attributes"]["tags"]["min_count"] = 5
     files["parameters_clustering.yml"]["clustering"]["granularities"] = [1, 2, 4]
