@@ -34,9 +34,11 @@ def test_preview_shows_the_first_rows(table):
 
 
 def test_a_source_or_an_option_that_is_not_there_is_named(table):
-    with pytest.raises(DatasetError, match="source: there is no 'tabel'; there are: table"):
+    with pytest.raises(InputError, match=r"source: there is no 'tabel' to choose in the catalog. Did you mean table\?"):
         SourceDataset(source="tabel", path=table.as_posix())
-    with pytest.raises(DatasetError, match=r"(?s)source 'table'.*separatr"):
+    with pytest.raises(
+        InputError, match=r"(?s)source 'table'.*separatr: there is no such option. Did you mean separator"
+    ):
         SourceDataset(source="table", path=table.as_posix(), separatr=";")
 
 

@@ -50,7 +50,7 @@ def test_order_and_ids_survive_rejects(pack_images):
     assert rejects.schema == {"sample_id": pl.String, "reason": pl.String}
     reasons = dict(rejects.iter_rows())
     assert "truncated" in reasons["id3"]
-    assert "null" in reasons["id5"]
+    assert reasons["id5"] == "missing: the image cell is empty"
 
 
 def test_several_record_batches(pack_images, monkeypatch):

@@ -35,6 +35,12 @@ def test_a_row_with_a_box_is_a_part_and_one_without_is_whole():
     assert list(pictures(raw_table(), without)) == ["a.png", "a.png", None]
 
 
+def test_boxes_may_be_written_in_a_table_of_text():
+    written = raw_table().cast(dict.fromkeys("xywh", pl.String)).with_columns(pl.col("x").fill_null("?"))
+    assert list(pictures(written, CONFIG)) == list(pictures(raw_table(), CONFIG))
+    read_samples(written, CONFIG)
+
+
 def test_boxes_that_are_all_null_are_no_boxes():
     empty = dict.fromkeys("xywh", [None] * 3)
     assert list(pictures(raw_table(**empty), CONFIG)) == ["a.png", "a.png", None]
@@ -50,7 +56,8 @@ def test_box_columns_are_no_attributes():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"w": ["2", None, "3"]}, "column 'w' (ingestion.box_columns) has type String; it must hold numbers of pixels"),
+        ({"w": [[2], None, [3]]}, "column 'w' (ingestion.box_columns) has type List(Int64); it must hold numbers"),
+        ({"w": ["2", None, "3 px"]}, "column 'w' (ingestion.box_columns) holds '3 px' in row 2 (counted from 0)"),
         ({"h": [None, None, 3]}, "partly null in row 0 (counted from 0). A box needs all four"),
         ({"x": [1, 1, 3]}, "partly null in row 1 (counted from 0)"),
     ],

@@ -1,16 +1,20 @@
 """Raw data, read by the source that knows its form."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 from pydantic import ValidationError
 
+from weakcl_pipeline.config import Config, explained, suggestion
 from weakcl_pipeline.datasets.lineage import hash_of
 from weakcl_pipeline.datasets.preview import table_preview
+from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.files import sha256_of
 from weakcl_pipeline.sources import SOURCES, ReleasedClusters
+
+C = TypeVar("C", bound=Config)
 
 
 class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
@@ -31,7 +35,7 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
         **options: The fields of the source, ``path`` first of all.
 
     Raises:
-        DatasetError: There is no such source, or it does not take these options.
+        InputError: There is no such source, or it does not take these options.
     """
 
     def __init__(
@@ -43,12 +47,9 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
         **options: Any,
     ) -> None:
         if source not in SOURCES:
-            raise DatasetError(f"source: there is no '{source}'; there are: {', '.join(SOURCES)}.")
-        try:
-            self._source = SOURCES[source].model_validate(options)
-            self._clusters = None if clusters is None else ReleasedClusters.model_validate(clusters)
-        except ValidationError as error:
-            raise DatasetError(f"source '{source}': {error}") from error
+            raise InputError(f"source: there is no '{source}' to choose in the catalog{suggestion(source, [*SOURCES])}")
+        self._source = _validated(SOURCES[source], options, source)
+        self._clusters = None if clusters is None else _validated(ReleasedClusters, clusters, source, "clusters")
         self._name = source
         self.metadata = metadata
 
@@ -87,3 +88,11 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
     def _describe(self) -> dict[str, Any]:
         clusters = {} if self._clusters is None else {"clusters": self._clusters.model_dump(mode="json")}
         return {"source": self._name, **self._source.model_dump(mode="json"), **clusters}
+
+
+def _validated(model: type[C], options: dict[str, Any], source: str, key: str = "") -> C:
+    try:
+        return model.model_validate(options)
+    except ValidationError as error:
+        problems = "\n".join(f"  {problem}" for problem in explained(error, model, key, noun="option"))
+        raise InputError(f"source '{source}' in the catalog cannot be used:\n{problems}\nCorrect it there.") from error

@@ -1,8 +1,7 @@
 """The hook that refuses misspelt parameters and values out of range before anything runs."""
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
-from typing import Any, TypeGuard, get_args
+from typing import Any
 
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
@@ -11,8 +10,9 @@ from kedro.framework.project import pipelines
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.validation import TypeExtractor
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from weakcl_pipeline.config import explained, suggestion
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import NO_LABELS
 from weakcl_pipeline.pipelines.samples import NEEDS_LABELS
@@ -69,7 +69,7 @@ def _unknown_groups(parameters: Mapping[str, Any], registered: Mapping[str, Pipe
     known = sorted({name.removeprefix("params:").split(".")[0] for name in asked if name.startswith("params:")})
     for key in parameters:
         if key not in known:
-            yield f"{key}: there is no such parameter{_suggestion(key, known)}"
+            yield f"{key}: there is no such parameter{suggestion(key, known)}"
 
 
 def _wrong_values(parameters: Mapping[str, Any], registered: Mapping[str, Pipeline]) -> Iterator[str]:
@@ -81,48 +81,7 @@ def _wrong_values(parameters: Mapping[str, Any], registered: Mapping[str, Pipeli
         try:
             expected.validate_python(_at(parameters[group], path))
         except ValidationError as error:
-            yield from (_explain(key, groups.get(key), detail) for detail in error.errors())
-
-
-def _explain(key: str, model: type | None, detail: Mapping[str, Any]) -> str:
-    path, owner = _along(model, detail["loc"])
-    name = ".".join([key, *path])
-    if detail["type"] != "extra_forbidden":
-        return f"{name}: {detail['msg']} (it is {detail['input']!r})"
-    known = [".".join([key, *path[:-1], field]) for field in owner.model_fields] if owner else []
-    return f"{name}: there is no such parameter{_suggestion(name, known)}"
-
-
-def _suggestion(name: str, known: list[str]) -> str:
-    matches = get_close_matches(name, known, n=1)
-    return f". Did you mean {matches[0]}?" if matches else f"; there are {', '.join(known)}" if known else ""
-
-
-def _along(model: Any, location: tuple[Any, ...]) -> tuple[list[str], type[BaseModel] | None]:
-    """Return the keys of a location in a model, and the model that its last key should be a field of.
-
-    Where there are several models to choose from by their `name`, pydantic puts the name into the location.
-    """
-    keys: list[str] = []
-    kind, owner = model, None
-    for part in location:
-        if (chosen := _by_name(kind, part)) is not None:
-            kind = chosen
-            continue
-        keys.append(str(part))
-        owner = kind if _is_model(kind) else None
-        field = owner.model_fields.get(part) if owner else None
-        kind = field.annotation if field else None
-    return keys, owner
-
-
-def _by_name(kind: Any, name: Any) -> type[BaseModel] | None:
-    choices = [choice for choice in get_args(kind) if _is_model(choice) and "name" in choice.model_fields]
-    return next((choice for choice in choices if choice.model_fields["name"].default == name), None)
-
-
-def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+            yield from explained(error, groups.get(key), key)
 
 
 def _at(value: Any, path: list[str]) -> Any:

@@ -1,6 +1,7 @@
 """One encoded picture -> checked uint8 RGB pixels at the training size."""
 
 import io
+import logging
 import math
 from typing import Annotated, NamedTuple
 
@@ -11,6 +12,8 @@ from pydantic import Field
 
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.images.signature import other_format, read_format
+
+logger = logging.getLogger(__name__)
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """The formats that are read. Pillow knows more, but its rarer parsers are attack surface nobody needs."""
@@ -152,7 +155,8 @@ def decode(encoded: bytes, config: ImagesConfig, box: Box | None = None) -> NDAr
     except UnidentifiedImageError as error:
         raise _unidentified(encoded) from error
     except Exception as error:  # Pillow's parsers raise nearly anything on damaged bytes
-        raise DecodeError(f"damaged or truncated: {type(error).__name__}: {error}") from error
+        logger.debug("A picture cannot be decoded", exc_info=True)
+        raise DecodeError(f"damaged or truncated {read_format(encoded) or 'picture'}") from error
     return np.asarray(square, dtype=np.uint8)
 
 

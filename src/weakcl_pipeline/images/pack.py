@@ -140,7 +140,7 @@ class _Pictures:
                 case str():
                     return decode(self._opened().read(whole), self.config, box)
                 case None:
-                    raise DecodeError("missing: the image cell is null")
+                    raise DecodeError("missing: the image cell is empty")
         except DecodeError as error:
             return error
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from weakcl_pipeline.attributes.schema import null_missing
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
 from weakcl_pipeline.sources.splits import SPLITS
@@ -50,7 +51,22 @@ def check_raw_table(raw: pl.DataFrame, config: IngestionConfig, *, name: str) ->
             " hold encoded pictures (binary) or paths (text)."
         )
     if config.box_columns is not None:
-        _check_boxes(raw.select(config.box_columns), name)
+        _check_boxes(read_boxes(raw, config, name=name), name)
+
+
+def read_boxes(raw: pl.DataFrame, config: IngestionConfig, *, name: str) -> pl.DataFrame:
+    """Return the columns of the boxes as numbers; in tables of text they are written.
+
+    Args:
+        raw: The table.
+        config: Names the columns, and says what is missing.
+        name: Of the table, in the catalog.
+
+    Raises:
+        InputError: Naming the column, and the row of a text that is no number.
+    """
+    columns = (null_missing(raw[column], config.missing) for column in config.box_columns or ())
+    return pl.DataFrame([_pixels(column, name) for column in columns])
 
 
 def check_ids(ids: pl.Series, column: str, *, name: str) -> None:
@@ -148,13 +164,23 @@ def check_groups(samples: pl.DataFrame, column: str) -> None:
         )
 
 
+def _pixels(column: pl.Series, name: str) -> pl.Series:
+    if not (column.dtype.is_numeric() or column.dtype in (pl.Null, pl.String)):
+        raise InputError(
+            f"{name}: column '{column.name}' (ingestion.box_columns) has type {column.dtype}; it must hold"
+            " numbers of pixels."
+        )
+    numbers = column.cast(pl.Float64, strict=False)
+    wrong = numbers.is_null() & column.is_not_null()
+    if wrong.any():
+        raise InputError(
+            f"{name}: column '{column.name}' (ingestion.box_columns) holds {column.filter(wrong)[0]!r} in"
+            f" {_rows(wrong)}; it must hold numbers of pixels. Correct the cells."
+        )
+    return numbers
+
+
 def _check_boxes(boxes: pl.DataFrame, name: str) -> None:
-    for column in boxes:
-        if not (column.dtype.is_numeric() or column.dtype == pl.Null):
-            raise InputError(
-                f"{name}: column '{column.name}' (ingestion.box_columns) has type {column.dtype}; it must hold"
-                " numbers of pixels."
-            )
     known = boxes.select(pl.sum_horizontal(pl.all().is_not_null())).to_series()
     half_known = known.is_between(1, boxes.width - 1)
     if half_known.any():

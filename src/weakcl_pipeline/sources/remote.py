@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import fsspec
 
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.images.roots.remote import describe, is_known, open_stream, shown, unknown
 
 logger = logging.getLogger(__name__)
 
@@ -55,10 +56,14 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 def _fetched(url: str) -> Path:
     name = PurePosixPath(urlsplit(url).path).name or "table"
     target = Path(tempfile.mkdtemp(dir=_folder().name)) / name
+    if not is_known(url):
+        raise InputError(f"raw_samples: {shown(url)} cannot be read: {unknown(url)}. Correct the catalog.")
     try:
-        with fsspec.open(url, "rb") as source, target.open("wb") as copy:
+        with open_stream(*fsspec.core.url_to_fs(url)) as source, target.open("wb") as copy:
             shutil.copyfileobj(source, copy, _BLOCK)
-    except (OSError, ValueError, ImportError) as error:
-        raise InputError(f"raw_samples: {url} cannot be read: {type(error).__name__}: {error}") from error
-    logger.info("%s: fetched, %d bytes", url, target.stat().st_size)
+    except Exception as error:  # each file system has its own errors
+        raise InputError(
+            f"raw_samples: {shown(url)} cannot be read: {describe(error)}. Correct the catalog, or see to the server."
+        ) from error
+    logger.info("%s: fetched, %d bytes", shown(url), target.stat().st_size)
     return target

@@ -1,7 +1,9 @@
 """Pictures and archives at a URL, through fsspec."""
 
 import importlib
+import os
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -73,7 +75,7 @@ class RemoteFolder(PictureRoot):
     def _fetch(self, path: str) -> bytes:
         limit = self._config.max_bytes
         if _is_http(self._system):
-            with _open(self._system, f"{self._path}/{quote(path)}") as stream:
+            with open_stream(self._system, f"{self._path}/{quote(path)}") as stream:
                 return read_bounded(_Deadline(stream, self._config.timeout), limit)
         waiting = {"timeout": self._config.timeout} if self._system.async_impl else {}
         content: bytes = self._system.cat_file(f"{self._path}/{path}", start=0, end=limit + 1, **waiting)
@@ -88,7 +90,7 @@ class RemoteFolder(PictureRoot):
                 return
             self._dead = InputError(
                 f"images.root: {self._name} does not answer: {_DEAD_AFTER} pictures in a row could not be read, each "
-                f"after {self._config.retries + 1} tries; the last: {words}. Check the network and the server, and "
+                f"after {_tries(self._config)}; the last: {words}. Check the network and the server, and "
                 "run again."
             )
         raise self._dead
@@ -105,7 +107,7 @@ class RemoteFolder(PictureRoot):
             )
 
     def _words(self, error: Exception) -> str:
-        return _describe(error, self._config)
+        return describe(error, self._config.timeout)
 
 
 def download(url: str, config: ImagesConfig) -> BinaryIO:
@@ -118,7 +120,7 @@ def download(url: str, config: ImagesConfig) -> BinaryIO:
     system, path = _connect(url, config)
 
     def copy() -> BinaryIO:
-        with _open(system, path) as stream:
+        with open_stream(system, path) as stream:
             return copy_to_temporary_file(stream.read, name, config.max_archive_bytes)
 
     try:
@@ -129,7 +131,7 @@ def download(url: str, config: ImagesConfig) -> BinaryIO:
         raise InputError(f"images.root: there is no {name}.") from error
     except Exception as error:  # each file system has its own errors
         raise InputError(
-            f"images.root: {name} cannot be read, after {config.retries + 1} tries: {_describe(error, config)}. "
+            f"images.root: {name} cannot be read, after {_tries(config)}: {describe(error, config.timeout)}. "
             "Check the network and the server, and run again."
         ) from error
 
@@ -137,6 +139,47 @@ def download(url: str, config: ImagesConfig) -> BinaryIO:
 def shown(url: str) -> str:
     """Return a URL without the name and password in it."""
     return re.sub(r"//[^/@]*@", "//", url)
+
+
+def open_stream(system: Any, path: str) -> BinaryIO:
+    """Open for reading from start to end; over HTTP that is a single request, whatever the server can.
+
+    Args:
+        system: fsspec's file system.
+        path: In it.
+    """
+    options = {"block_size": 0, "size": 1} if _is_http(system) else {}  # with a size given, it does not ask for it
+    return cast(BinaryIO, system.open(path, "rb", **options))
+
+
+def is_known(url: str) -> bool:
+    """Whether fsspec has heard of URLs of this kind."""
+    return url.partition("://")[0] in {*fsspec.available_protocols(), *fsspec.registry}
+
+
+def unknown(url: str) -> str:
+    """Return what is wrong with a URL that is not known."""
+    return f"fsspec knows no URLs that begin with {url.partition('://')[0]}://"
+
+
+def describe(error: Exception, timeout: float | None = None) -> str:
+    """Return why a URL cannot be read, in words that hold neither the URL nor a password.
+
+    Args:
+        error: Of any file system.
+        timeout: Seconds, `images.timeout`, where it is what an answer was waited for.
+    """
+    if isinstance(error, TimeoutError):
+        return "no answer in time" if timeout is None else f"no answer within images.timeout = {timeout:g} seconds"
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if hasattr(error, "status") and hasattr(error, "message"):  # its text has the URL, maybe with a password
+        return f"the server answered {error.status} {error.message}"
+    if isinstance(getattr(error, "os_error", None), socket.gaierror):
+        return "there is no server of this name"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return f"{type(error).__name__}: {error}"
 
 
 class _Deadline:
@@ -154,6 +197,8 @@ class _Deadline:
 
 def _connect(url: str, config: ImagesConfig) -> tuple[Any, str]:
     """Return the file system of a URL and the path there."""
+    if not is_known(url):
+        raise InputError(f"images.root: {shown(url)} cannot be read: {unknown(url)}. Correct the URL.")
     try:
         options: dict[str, Any] = {}
         if url.startswith(("http://", "https://")):
@@ -168,18 +213,12 @@ def _connect(url: str, config: ImagesConfig) -> tuple[Any, str]:
             "pictures to this machine."
         ) from error
     except Exception as error:
-        raise InputError(f"images.root: {shown(url)} cannot be read: {_describe(error, config)}") from error
+        raise InputError(f"images.root: {shown(url)} cannot be read: {describe(error, config.timeout)}") from error
     return system, path
 
 
 def _is_http(system: Any) -> bool:
     return "http" in system.protocol
-
-
-def _open(system: Any, path: str) -> BinaryIO:
-    """Open for reading from start to end; over HTTP that is a single request, whatever the server can."""
-    options = {"block_size": 0, "size": 1} if _is_http(system) else {}  # with a size given, it does not ask for it
-    return cast(BinaryIO, system.open(path, "rb", **options))
 
 
 def _persistently(call: Callable[[], T], retries: int) -> T:
@@ -201,9 +240,5 @@ def _is_final(error: Exception) -> bool:
     return isinstance(status, int) and 400 <= status < 500 and status not in _TRANSIENT
 
 
-def _describe(error: Exception, config: ImagesConfig) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no answer within images.timeout = {config.timeout:g} seconds"
-    if hasattr(error, "status") and hasattr(error, "message"):  # its text has the URL, maybe with a password
-        return f"the server answered {error.status} {error.message}"
-    return f"{type(error).__name__}: {error}"
+def _tries(config: ImagesConfig) -> str:
+    return f"{config.retries + 1} tries" if config.retries else "one try"

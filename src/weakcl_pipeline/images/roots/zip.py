@@ -9,6 +9,7 @@ from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, too_many_by
 from weakcl_pipeline.images.roots.archive import Members, damaged, state_of
 from weakcl_pipeline.images.roots.base import PictureRoot, read_bounded
 
+_START = b"PK"
 _ENCRYPTED = 0x1
 _READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of the others, Python unpacks in steps without a bound
 
@@ -33,8 +34,8 @@ class Zip(PictureRoot):
         try:
             self._zip = zipfile.ZipFile(source)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError) as error:
-            source.close()
-            raise damaged(name, error) from error
+            with source:
+                raise damaged(name, _trouble(source)) from error
         self._members = Members[zipfile.ZipInfo](name)
         for info in self._zip.infolist():
             self._index(info)
@@ -73,3 +74,11 @@ class Zip(PictureRoot):
             self._members.refuse(info.filename, f"is compressed by method {info.compress_type}, not deflated or stored")
         else:
             self._members.add(info.filename, info)
+
+
+def _trouble(source: BinaryIO) -> str:
+    """Return what is wrong with an archive whose list of members, at its end, cannot be read."""
+    source.seek(0)
+    if source.read(len(_START)) != _START:
+        return "it does not begin as a zip archive does"
+    return "it is cut off, or the list of members at its end is broken"

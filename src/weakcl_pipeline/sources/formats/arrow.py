@@ -25,8 +25,10 @@ class Arrow(Format):
             table = pl.scan_ipc(self.path)
             table.collect_schema()
         except (PolarsError, pa.ArrowInvalid, OSError) as error:
+            trouble = f": {error}" if isinstance(error, OSError) and error.strerror else ", or cut off"
             raise InputError(
-                f"{self.path}: not a table in Arrow (IPC file, IPC stream or Feather 2): {error}"
+                f"{self.path}: not a table in Arrow (IPC file, IPC stream or Feather 2){trouble}. Get or write the file"
+                " again."
             ) from error
         return table
 
@@ -43,4 +45,6 @@ class Arrow(Format):
                     yield pl.DataFrame(pl.from_arrow(batch.select(wanted)))
                     rows += batch.num_rows
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"{self.path}, from row {rows} on (counted from 0): broken: {error}") from error
+            raise InputError(
+                f"{self.path}, from row {rows} on (counted from 0): broken, or cut off. Get or write the file again."
+            ) from error

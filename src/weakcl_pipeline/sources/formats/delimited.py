@@ -130,16 +130,22 @@ class Delimited(Format):
                 ' declare `quote: ""` in the catalog if cells are not quoted.'
             )
         row = bad[0]
-        hint = (
-            f"A cell goes over several lines: a quote {self._dialect.quote} may not be closed."
-            if "\n" in row.text
-            else f"Cells that hold the separator must be in quotes ({self._dialect.quote or 'none declared'}),"
-            " without a space before the quote."
-        )
+        if "\n" in row.text:
+            hint = f"A cell goes over several lines: a quote {self._dialect.quote} may not be closed."
+        elif row.expected_columns == 1:
+            hint = f"The header is {_shown(self._dialect.names[0])}; is that a title above it? Then remove the line."
+        elif row.actual_columns < row.expected_columns:
+            hint = "Is the row cut off? A row must have all cells, be they empty."
+        else:
+            hint = (
+                f"Cells that hold the separator must be in quotes ({self._dialect.quote or 'none declared'}), without a"
+                " space before the quote."
+            )
         cells = f"{row.actual_columns} cell{'s' if row.actual_columns > 1 else ''}"
+        columns = f"{row.expected_columns} column{'s' if row.expected_columns > 1 else ''}"
         return InputError(
             f"{self.path}, row {self._number_of(row)} (counted from 0, without the header): {cells}, but the table has"
-            f" {row.expected_columns} columns: {_shown(row.text)}. {hint} The separator is {self._dialect.separator!r};"
+            f" {columns}: {_shown(row.text)}. {hint} The separator is {self._dialect.separator!r};"
             " declare `separator` in the catalog if it is another."
         )
 

@@ -85,7 +85,8 @@ class JsonLines(Format):
                 value = json.loads(line)
             except (ValueError, RecursionError) as fault:
                 whole = " It begins like one JSON document; write it as JSON lines." if number == 1 else ""
-                return InputError(f"{self.path}, line {number}: not JSON ({fault}): {_shown(line)}.{whole}")
+                at = f" from character {fault.colno} on" if isinstance(fault, json.JSONDecodeError) else ""
+                return InputError(f"{self.path}, line {number}: not JSON{at}: {_shown(line)}.{whole}")
             if not isinstance(value, dict):
                 return InputError(
                     f"{self.path}, line {number}: not a JSON object but {_shown(line)}. Every line must be one object,"

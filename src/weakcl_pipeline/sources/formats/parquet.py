@@ -1,5 +1,6 @@
 """Parquet: one file, or a folder of files, partitioned or not."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from polars.exceptions import PolarsError
 
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.formats.base import Format
+
+_MARK = b"PAR1"
+"""At both ends of a file."""
 
 
 class Parquet(Format):
@@ -24,7 +28,7 @@ class Parquet(Format):
             table = pl.scan_parquet(source, hive_partitioning=self.path.is_dir())
             table.collect_schema()
         except (PolarsError, OSError) as error:
-            raise InputError(f"{self.path}: not a table in Parquet: {error}") from error
+            raise _no_parquet(self.path, error) from error
         return table
 
     def files(self) -> Mapping[str, Path]:
@@ -41,7 +45,22 @@ def _schema_of(file: Path) -> dict[str, pl.DataType]:
     try:
         return dict(pl.read_parquet_schema(file))
     except (PolarsError, OSError) as error:
-        raise InputError(f"{file}: not a table in Parquet: {error}") from error
+        raise _no_parquet(file, error) from error
+
+
+def _no_parquet(path: Path, error: Exception) -> InputError:
+    """Return the error for what cannot be read: in our words where it is no Parquet at all, or cut off."""
+    trouble = str(error)
+    if path.is_file() and isinstance(error, PolarsError):
+        with path.open("rb") as file:
+            start = file.read(len(_MARK))
+            file.seek(-len(start), os.SEEK_END)
+            end = file.read()
+        if start != _MARK:
+            trouble = "it does not begin as such a file does"
+        elif end != _MARK:
+            trouble = "it has no end, as if its download had broken off"
+    return InputError(f"{path}: not a table in Parquet: {trouble}. Get or write the file again.")
 
 
 def _check_alike(file: Path, schema: dict[str, pl.DataType], first: Path, expected: dict[str, pl.DataType]) -> None:

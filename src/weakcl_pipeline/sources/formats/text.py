@@ -14,7 +14,8 @@ logger = logging.getLogger(__name__)
 BLOCK = 1 << 20
 """Bytes read at once."""
 
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+_COMPRESSIONS = {".gz": ("gzip", b"\x1f\x8b"), ".zst": ("zstd", b"\x28\xb5\x2f\xfd"), ".bz2": ("bz2", b"BZh")}
+"""Suffix -> compression, and how its files begin."""
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -77,7 +78,7 @@ class Utf8Stream(io.RawIOBase):
         try:
             raw = self._raw.read(BLOCK)
         except OSError as error:
-            raise InputError(f"{self._path}: cannot be read after line {self._lines}: {error}") from error
+            raise _unreadable(self._path, error, f" after line {self._lines}") from error
         try:
             text = self._decoder.decode(raw, final=not raw)
         except UnicodeDecodeError as error:
@@ -107,9 +108,26 @@ class Utf8Stream(io.RawIOBase):
 
 
 def open_bytes(path: Path) -> io.BufferedReader | pa.NativeFile:
-    """Open a file for reading, decompressed where its suffix says so."""
-    compression = _COMPRESSIONS.get(path.suffix.lower())
-    return path.open("rb") if compression is None else pa.input_stream(path.as_posix(), compression=compression)
+    """Open a file for reading, decompressed where its suffix says so.
+
+    Raises:
+        InputError: It is not compressed as its suffix says.
+    """
+    if path.suffix.lower() not in _COMPRESSIONS:
+        return path.open("rb")
+    compression, start = _COMPRESSIONS[path.suffix.lower()]
+    with path.open("rb") as file:
+        if file.read(len(start)) != start:
+            raise InputError(
+                f"{path}: cannot be read: it is not compressed by {compression}, as its name says. Rename it, or get it"
+                " again."
+            )
+    return pa.input_stream(path.as_posix(), compression=compression)
+
+
+def _unreadable(path: Path, error: OSError, where: str = "") -> InputError:
+    trouble = error.strerror or "its compression is damaged, or cut off"
+    return InputError(f"{path}: cannot be read{where}: {trouble}. Get the file again.")
 
 
 def encoding_of(path: Path, declared: str | None) -> str:
@@ -132,7 +150,7 @@ def encoding_of(path: Path, declared: str | None) -> str:
             while block.isascii() and b"\0" not in block and (following := raw.read(BLOCK)):
                 block = following
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+        raise _unreadable(path, error) from error
     found = _guessed(block)
     if found not in ("utf-8", "utf-16-le", "utf-16-be"):
         logger.warning("%s: not UTF-8, read as %s; declare `encoding` in the catalog if it is another", path, found)
