@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from weakcl_pipeline.cli import explain
+from weakcl_pipeline.config import explained
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images.roots import is_url
 from weakcl_pipeline.profiling import Column, Profile, environment, profile
@@ -133,8 +134,7 @@ def _source(raw_samples: Mapping[str, Any]) -> Source:
     try:
         return SOURCES[raw_samples["source"]].model_validate(options)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"--{'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+        raise InputError(f"--{next(explained(error, SOURCES[raw_samples['source']], noun='option'))}.") from error
 
 
 def _seen_from(project: Path, place: str) -> str:
