@@ -226,7 +226,10 @@ BAD = {
         "--label: there is no column 'Grupe'. Did you mean",
     ),
     "other folder": (["--table", "T", "--images", "."], "the pictures that the table names are not there. Looked for"),
-    "no encoding": (["--table", "T", "--images", "P", "--encoding", "latin-0"], "--encoding: there is no text encoding 'latin-0' (it is"),
+    "no encoding": (
+        ["--table", "T", "--images", "P", "--encoding", "latin-0"],
+        "--encoding: there is no text encoding 'latin-0' (it is",
+    ),
     "no table to read": (
         ["--images", "P", "--separator", ";"],
         "--separator says how a table is written, but there is",

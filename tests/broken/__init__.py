@@ -3,7 +3,7 @@
 To add a case, append it to its list and run `python docs/build_troubleshooting.py`.
 """
 
-from tests.broken import archives, columns, official, parameters, pictures, results, splits, tables, urls
+from tests.broken import archives, columns, new_data, official, parameters, pictures, results, splits, tables, urls
 from tests.broken.case import Case
 
 KINDS: dict[str, list[Case]] = {
@@ -16,5 +16,6 @@ KINDS: dict[str, list[Case]] = {
     "The paper's data sets": official.CASES,
     "Parameters": parameters.CASES,
     "Earlier results": results.CASES,
+    "A new environment by `kedro weakcl new-data`": new_data.CASES,
 }
 """Heading -> cases."""

@@ -230,7 +230,7 @@ def _table(quarantine: pl.DataFrame) -> str:
 def _neutral(message: str, place: Place) -> str:
     message = message.replace(str(place.raw), NEUTRAL)
     if "project" in vars(place):
-        message = message.replace(f"{place.project.path}/", "")
+        message = message.replace(f"{place.project.path}/", "").replace(str(place.project.path), "project")
     return _VERSION.sub("2026-01-31T12.00.00.000Z", _PORT.sub("example.org", message))
 
 

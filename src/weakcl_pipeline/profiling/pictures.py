@@ -150,7 +150,7 @@ def _checked(pictures: Pictures) -> Pictures:
 def _nothing_found(columns: Sequence[pl.Series], roots: Sequence[str]) -> InputError:
     tried = []
     for column in columns:
-        for reference in column.drop_nulls().head(_SHOWN):
+        for reference in column.drop_nulls().unique(maintain_order=True).head(_SHOWN):
             tried += [f"  {root.rstrip('/')}/{reference} (column '{column.name}')" for root in roots]
     return InputError(
         "the pictures that the table names are not there. Looked for, among others:\n"
