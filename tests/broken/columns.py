@@ -1,5 +1,7 @@
 """Columns and cells."""
 
+from datetime import timedelta
+
 import polars as pl
 
 from tests.broken.case import Case, ingest, picture, rows, table
@@ -51,6 +53,19 @@ CASES = [
         table(rows().with_columns(file=pl.Series([float(i) for i in range(6)]))),
         roles(),
         ("'file'", "ingestion.image_column"),
+    ),
+    Case(
+        "The picture column is that of a Hugging Face data set",
+        table(rows().with_columns(file=pl.Series([{"bytes": picture(), "path": "0.png"}] * 6))),
+        roles(),
+        ("'file'", "ingestion.image_column", "bytes, path"),
+    ),
+    Case(
+        "An id is a span of time",
+        table(rows().with_columns(id=pl.Series([timedelta(i) for i in range(6)]))),
+        roles(),
+        ("'id'", "ingestion.id_column"),
+        remedy="Write it as text or as a number.",
     ),
     Case(
         "A yes/no column holds another word",

@@ -1,6 +1,7 @@
 """Pictures."""
 
 import io
+from base64 import b64encode
 
 import numpy as np
 from PIL import Image
@@ -114,6 +115,19 @@ CASES = [
     ),
     Case("A path is absolute", pictures(name="/etc/hostname"), read(), ("p1", "/etc/hostname", "images.root")),
     Case("A link leads out of the folder", linked, read(), ("p1", "'link.png'", "images.root")),
+    Case(
+        "Pictures are given by their URLs",
+        pictures(name="https://example.org/photos/bad.jpg"),
+        read(),
+        ("p1", "https://example.org/photos/bad.jpg", "images.root"),
+    ),
+    Case(
+        "Pictures are given as text in base64",
+        pictures(name=b64encode(picture("BMP", (80, 60))).decode()),
+        read(),
+        ("p1", "'Qk1", "4,096"),
+    ),
+    Case("A name is longer than names can be", pictures(name="bad" * 100 + ".jpg"), read(), ("p1", "bad.jpg")),
     Case("A path names a folder", folder, read(), ("p1", "'bad'")),
     Case("A file is empty", pictures(b""), read(), ("p1",)),
     Case("A JPEG is cut off", pictures(picture("JPEG", (80, 60))[:2000]), read(), ("p1", "JPEG")),

@@ -190,6 +190,12 @@ CASES = [
         ingest("table.parquet"),
         ("table.parquet",),
     ),
+    Case(
+        "A page of a Parquet file is damaged",
+        text(parquet()[:8] + bytes(8) + parquet()[16:], "table.parquet"),
+        ingest("table.parquet"),
+        ("raw_samples", "damaged"),
+    ),
     Case("A CSV file was renamed to .parquet", text(SIX, "table.parquet"), ingest("table.parquet"), ("table.parquet",)),
     Case(
         "A folder of Parquet files has a file with other columns",

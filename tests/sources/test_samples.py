@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import polars as pl
 import pytest
 
@@ -83,6 +85,19 @@ def test_nan_is_no_id_and_no_split():
     assert "null in row 1" in refused(raw_table(name=numbers))
     splits = config_with(split_values={"0.0": "train", "1.0": "val", "2.0": "test"})
     assert "None in row 1" in refused(raw_table(part=[0.0, float("nan"), 0.0, 0.0, 1.0, 1.0, 2.0, 2.0]), splits)
+
+
+@pytest.mark.parametrize("column", ["name", "part", "class", "object"])
+def test_long_cells_are_not_told_in_full(column):
+    message = refused(raw_table(**{column: ["x" * 10_000] * 7 + ["y" if column == "object" else "x" * 10_000]}))
+    assert f"column '{column}'" in message
+    assert f"'{'x' * 57}...'" in message
+    assert len(message) < 400
+
+
+@pytest.mark.parametrize("column", ["name", "part", "class", "object"])
+def test_spans_of_time_are_no_words(column):
+    assert f"column '{column}'" in refused(raw_table(**{column: [timedelta(days=i) for i in range(8)]}))
 
 
 @pytest.mark.parametrize(("split", "rows"), [("val", (4, 5)), ("test", (6, 7))])

@@ -5,6 +5,7 @@ To add a source, write a class in a file of its own and list it here.
 
 from weakcl_pipeline.sources.accept import accept
 from weakcl_pipeline.sources.base import Source
+from weakcl_pipeline.sources.collected import collected
 from weakcl_pipeline.sources.cub_200_2011 import Cub200
 from weakcl_pipeline.sources.folder import Folder
 from weakcl_pipeline.sources.imagenet100 import ImageNet100
@@ -43,6 +44,7 @@ __all__ = [
     "WiderAttribute",
     "accept",
     "accept_new",
+    "collected",
     "pictures",
     "read_new_samples",
     "read_samples",

@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 _SHOWN = 5
 """How many offending values an error lists."""
+_LONGEST = 60
+"""How many characters of a value it shows."""
 
 
 def check_raw_table(raw: pl.DataFrame, config: IngestionConfig, *, name: str) -> None:
@@ -39,16 +41,18 @@ def check_raw_table(raw: pl.DataFrame, config: IngestionConfig, *, name: str) ->
                 f" The table has: {', '.join(raw.columns)}."
             )
     for column, key in config.scalar_columns().items():
-        if raw[column].dtype.is_nested() or raw[column].dtype in (pl.Binary, pl.Object):
+        if raw[column].dtype.is_nested() or raw[column].dtype in (pl.Binary, pl.Duration, pl.Object):
             raise InputError(
                 f"{name}: column '{column}' ({key}) has type {raw[column].dtype}; it must"
                 " hold one word or number in each cell."
             )
     dtype = raw[config.image_column].dtype
     if dtype not in (pl.Binary, pl.String):
+        fields = ", ".join(field.name for field in dtype.fields) if isinstance(dtype, pl.Struct) else ""
+        remedy = f" Make a column of one of its fields: {fields}." if fields else ""
         raise InputError(
             f"{name}: column '{config.image_column}' (ingestion.image_column) has type {dtype}; it must"
-            " hold encoded pictures (binary) or paths (text)."
+            f" hold encoded pictures (binary) or paths (text).{remedy}"
         )
     if config.box_columns is not None:
         _check_boxes(read_boxes(raw, config, name=name), name)
@@ -88,7 +92,7 @@ def check_ids(ids: pl.Series, column: str, *, name: str) -> None:
             .group_by("id", maintain_order=True)
             .agg("row")
         )
-        found = [f"'{id_}' in rows {_shortened(at)}" for id_, at in rows.head(_SHOWN).iter_rows()]
+        found = [f"{_cell(id_)} in rows {_shortened(at)}" for id_, at in rows.head(_SHOWN).iter_rows()]
         raise InputError(
             f"{name}: column '{column}' (ingestion.id_column) repeats {rows.height} ids:"
             f" {'; '.join(found)}{_more(rows.height)}. Ids must be unique; rename or remove the copies."
@@ -106,7 +110,7 @@ def check_split_values(raw_splits: pl.Series, config: IngestionConfig) -> None:
         values = raw_splits.filter(unknown).unique(maintain_order=True)
         raise InputError(
             f"raw_samples: column '{config.split_column}' (ingestion.split_column) holds"
-            f" {_shortened([repr(value) for value in values])} in {_rows(unknown)}; allowed:"
+            f" {_shortened([_cell(value) for value in values])} in {_rows(unknown)}; allowed:"
             f" {', '.join(config.split_values)}. Correct the rows, or map the value in"
             " ingestion.split_values."
         )
@@ -156,7 +160,7 @@ def check_groups(samples: pl.DataFrame, column: str) -> None:
         .filter(pl.col("split").list.len() > 1)
     )
     if spread.height:
-        found = [f"'{group}' in {' and '.join(splits)}" for group, splits in spread.head(_SHOWN).iter_rows()]
+        found = [f"{_cell(group)} in {' and '.join(splits)}" for group, splits in spread.head(_SHOWN).iter_rows()]
         raise InputError(
             f"raw_samples: {spread.height} groups of column '{column}' (ingestion.group_column) are spread"
             f" over several splits: {'; '.join(found)}{_more(spread.height)}."
@@ -174,7 +178,7 @@ def _pixels(column: pl.Series, name: str) -> pl.Series:
     wrong = numbers.is_null() & column.is_not_null()
     if wrong.any():
         raise InputError(
-            f"{name}: column '{column.name}' (ingestion.box_columns) holds {column.filter(wrong)[0]!r} in"
+            f"{name}: column '{column.name}' (ingestion.box_columns) holds {_cell(column.filter(wrong)[0])} in"
             f" {_rows(wrong)}; it must hold numbers of pixels. Correct the cells."
         )
     return numbers
@@ -195,7 +199,7 @@ def _check_label(samples: pl.DataFrame, label: str, when: str) -> None:
     train = samples.filter(pl.col("split") == "train")[column].drop_nulls()
     values = train.unique().sort()
     if len(values) < 2:
-        held = f"only the value '{values[0]}'" if len(values) else "no value at all"
+        held = f"only the value {_cell(values[0])}" if len(values) else "no value at all"
         raise InputError(
             f"{when}: label column '{label}' (ingestion.labels) holds {held} in the {len(train)} labelled"
             " train samples; at least two are needed. Remove it from ingestion.labels, or correct the column."
@@ -216,6 +220,10 @@ def _check_label(samples: pl.DataFrame, label: str, when: str) -> None:
 def _rows(where: pl.Series) -> str:
     rows = where.arg_true().to_list()
     return f"row{'s' if len(rows) > 1 else ''} {_shortened(rows)} (counted from 0)"
+
+
+def _cell(text: str | None) -> str:
+    return repr(text if text is None or len(text) <= _LONGEST else text[: _LONGEST - 3] + "...")
 
 
 def _shortened(values: list[Any]) -> str:

@@ -70,13 +70,15 @@ def test_many_threads_read_at_once(root_of, opened):
         ("../a.png", r"contains '\.\.'"),
         ("sub/../a.png", r"contains '\.\.'"),
         ("sub\\..\\a.png", r"contains '\.\.'"),
+        ("https://example.org/a.png", "is a URL"),
+        ("x" * 5000, r"^reference 'x{40}\.\.\.' has 5,000 characters"),
     ],
 )
 def test_what_names_nothing_below_the_root_is_refused(root_of, opened, reference, reason):
     root = opened(root_of({"a.png": b"a", "sub/a.png": b"b"}))
     with pytest.raises(DecodeError, match=reason) as caught:
         root.read(reference)
-    assert repr(reference) in caught.value.reason
+    assert repr(reference[:40])[:-1] in caught.value.reason
 
 
 def test_the_bound_on_bytes_is_inclusive(root_of, opened):

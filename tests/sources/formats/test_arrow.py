@@ -1,3 +1,6 @@
+from io import BytesIO
+
+import numpy as np
 import polars as pl
 import pytest
 
@@ -31,3 +34,24 @@ def test_what_is_no_arrow_or_is_cut_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-5000])
     with pytest.raises(InputError, match=r"t.arrow, from row \d+ on \(counted from 0\): broken"):
         table.scan().collect()
+
+
+@pytest.mark.parametrize("write", [pl.DataFrame.write_ipc, pl.DataFrame.write_ipc_stream])
+def test_whatever_is_damaged_it_is_read_or_refused(tmp_path, write):
+    written = BytesIO()
+    write(
+        pl.DataFrame({"id": [f"sample {i}" for i in range(50)], "tags": [["x"] * (i % 3) for i in range(50)]}), written
+    )
+    whole, path, draw = written.getvalue(), tmp_path / "t.arrow", np.random.default_rng(0)
+    refusals = []
+    for _ in range(200):
+        content = bytearray(whole)
+        for place in draw.integers(len(content), size=draw.choice([1, 3])):
+            content[place] = draw.integers(256)
+        path.write_bytes(content)
+        try:
+            Table(path=path.as_posix()).scan().collect()
+        except InputError as error:
+            refusals.append(str(error))
+    assert refusals
+    assert all("t.arrow" in refusal for refusal in refusals)

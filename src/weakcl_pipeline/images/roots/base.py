@@ -8,6 +8,8 @@ from typing import Protocol, Self
 from weakcl_pipeline.images.decode import DecodeError, too_many_bytes
 
 _CHUNK = 1 << 20
+_LONGEST = 4096  # characters of a path
+_SHOWN = 40
 
 
 class Readable(Protocol):
@@ -61,10 +63,20 @@ def relative_path(reference: str) -> PurePosixPath:
     """Return a reference as a path that stays below any root.
 
     Raises:
-        DecodeError: If the reference is empty or absolute, here or on Windows, or contains '..'.
+        DecodeError: If the reference is empty, a URL, longer than any path, or absolute, here or on Windows, or
+            contains '..'.
     """
     if not reference:
         raise DecodeError("reference '' is empty")
+    if len(reference) > _LONGEST:
+        raise DecodeError(
+            f"reference '{reference[:_SHOWN]}...' has {len(reference):,} characters; paths have at most {_LONGEST:,}."
+            " Encoded pictures must be in a column of bytes, not of text"
+        )
+    if "://" in reference:
+        raise DecodeError(
+            f"reference {reference!r} is a URL; set images.root to how all URLs begin, and leave the rest in the column"
+        )
     if PurePath(reference).is_absolute() or PureWindowsPath(reference).is_absolute():
         raise DecodeError(f"reference {reference!r} is absolute; it must be relative to images.root")
     if ".." in PureWindowsPath(reference).parts:  # Windows knows both separators

@@ -54,7 +54,8 @@ class Folder(PictureRoot):
                 target = (self._root / spelling).resolve()
                 is_file = target.is_file()
             except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name too long, a zero byte
-                raise DecodeError(f"reference {reference!r} cannot be resolved: {error}") from error
+                reason = "a circle of links" if isinstance(error, RuntimeError) else getattr(error, "strerror", error)
+                raise DecodeError(f"reference {reference!r} cannot be resolved: {reason}") from error
             if not target.is_relative_to(self._root):
                 raise DecodeError(f"reference {reference!r} is a link that leaves images.root")
             if is_file:

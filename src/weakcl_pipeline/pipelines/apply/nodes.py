@@ -15,7 +15,7 @@ from weakcl_pipeline.contrastive import EncoderState, TrainingConfig
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images import PackedImages
 from weakcl_pipeline.pipelines.evaluation.nodes import embed_pictures
-from weakcl_pipeline.sources import IngestionConfig, accept_new, read_new_samples
+from weakcl_pipeline.sources import IngestionConfig, accept_new, collected, read_new_samples
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def type_new_samples(new_samples: pl.LazyFrame, attribute_schema: Schema, ingest
     Returns:
         `applied.sample_table`.
     """
-    return read_new_samples(new_samples.collect(), ingestion, attribute_schema)
+    return read_new_samples(collected(new_samples, "new_samples"), ingestion, attribute_schema)
 
 
 def accept_new_samples(

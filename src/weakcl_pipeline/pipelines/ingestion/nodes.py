@@ -9,7 +9,7 @@ import pyarrow as pa
 from weakcl_pipeline.attributes.schema import Schema
 from weakcl_pipeline.images.decode import ImagesConfig
 from weakcl_pipeline.images.pack import pack_images as pack
-from weakcl_pipeline.sources import IngestionConfig, accept, pictures, read_samples
+from weakcl_pipeline.sources import IngestionConfig, accept, collected, pictures, read_samples
 
 
 def type_samples(raw_samples: pl.LazyFrame, ingestion: IngestionConfig) -> tuple[pl.DataFrame, Schema]:
@@ -22,7 +22,7 @@ def type_samples(raw_samples: pl.LazyFrame, ingestion: IngestionConfig) -> tuple
     Returns:
         `sample_table` and `attribute_schema`.
     """
-    return read_samples(raw_samples.collect(), ingestion)
+    return read_samples(collected(raw_samples, "raw_samples"), ingestion)
 
 
 def pack_images(
@@ -44,7 +44,7 @@ def pack_images(
     Returns:
         `image_store` and `image_rejects`.
     """
-    raw = raw_samples.select(ingestion.image_column, *(ingestion.box_columns or ())).collect()
+    raw = collected(raw_samples.select(ingestion.image_column, *(ingestion.box_columns or ())), "raw_samples")
     return pack(zip(sample_table["sample_id"], pictures(raw, ingestion), strict=True), images, image_shards)
 
 
