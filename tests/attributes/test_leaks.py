@@ -121,7 +121,7 @@ def test_refusal_names_every_column_and_what_to_do():
         "odd": AttributeSpec(kind=AttributeKind.BOOL),
     }
     with pytest.raises(InputError) as error:
-        refuse_leaks(table, LABELS, specs, 0.05)
+        refuse_leaks(find_leaks(table, LABELS, specs, 0.05), specs, 0.05)
     message = str(error.value)
     assert "ingestion.attributes.copy, ingestion.attributes.file" in message
     assert "H(class | copy)" in message
@@ -132,7 +132,7 @@ def test_refusal_names_every_column_and_what_to_do():
 def test_allow_leak_turns_the_refusal_into_a_warning(caplog):
     specs = {"class": AttributeSpec(kind=AttributeKind.CATEGORICAL, allow_leak=True)}
     with caplog.at_level(logging.WARNING):
-        refuse_leaks(LABELS, LABELS, specs, 0.05)
+        refuse_leaks(find_leaks(LABELS, LABELS, specs, 0.05), specs, 0.05)
     assert "allow_leak" in caplog.text
     assert "H(class | class)" in caplog.text
 

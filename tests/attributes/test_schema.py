@@ -3,6 +3,9 @@ import logging
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from weakcl_pipeline.attributes.casting import AttributeKind
 from weakcl_pipeline.attributes.schema import AttributeSpec, specs_of, type_attributes
@@ -137,3 +140,33 @@ def test_missing_texts_are_null_unless_they_have_a_meaning_of_their_own():
 def test_fields_that_do_not_go_with_the_kind_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         AttributeSpec.model_validate(fields)
+
+
+CELLS = [
+    "a", "b", "a/b", "a//b", "/", " a ,b", "", "1", "0", "1,5", "2.5", "1.000", "01/02/2026", "13/02/2026", "yes", "no",
+    "2026-01-02", "x", "[]", '["a", "b"]', '["b", null]', "[1, 2]", "[1.5, 2]", "-", None,
+]  # fmt: skip
+
+
+@given(
+    cells=st.lists(st.sampled_from(CELLS), min_size=1, max_size=6, unique=True),
+    kind=st.sampled_from([None, *AttributeKind]),
+    times=st.integers(3, 5),
+)
+def test_texts_that_repeat_are_read_as_they_are_alone(cells, kind, times):
+    separated = kind in (AttributeKind.TAGS, AttributeKind.HIERARCHY)
+    spec = AttributeSpec(kind=kind, separator="/" if separated else None)
+
+    def read(column):
+        try:
+            typed, schema = type_attributes(pl.DataFrame({"c": column}, schema={"c": pl.String}), {"c": spec})
+        except InputError as error:
+            return str(error)
+        return typed, schema["c"]["kind"]
+
+    once, repeated = read(cells), read(cells * times)
+    if isinstance(once, str):
+        assert repeated == once
+    else:
+        assert repeated[1] == once[1]
+        assert_frame_equal(repeated[0], pl.concat([once[0]] * times))

@@ -5,7 +5,7 @@ later stages read back with `specs_of`, so that what an attribute means is decid
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
 import polars as pl
@@ -156,9 +156,33 @@ def _typed(
         return AttributeKind.HIERARCHY, join_levels(
             [null_missing(table[level], missing) for level in spec.levels], name
         )
-    column = null_missing(table[name], {*missing} - {*spec.true_values, *spec.false_values})
-    kind = spec.kind or _inferred(column)
-    return kind, cast_column(column, kind, spec)
+    words = {*missing} - {*spec.true_values, *spec.false_values}
+
+    def read(cells: pl.Series) -> tuple[AttributeKind, pl.Series]:
+        cells = null_missing(cells, words)
+        kind = spec.kind or _inferred(cells)
+        return kind, cast_column(cells, kind, spec)
+
+    return _read_once(table[name], read)
+
+
+def _read_once(
+    column: pl.Series, read: Callable[[pl.Series], tuple[AttributeKind, pl.Series]]
+) -> tuple[AttributeKind, pl.Series]:
+    """Read each text once, where texts repeat.
+
+    How a text is read depends on what other texts there are, but neither on their number nor on their order.
+    """
+    known = column.unique(maintain_order=True) if column.dtype == pl.String else column
+    if len(known) > len(column) / 2:
+        return read(column)
+    try:
+        kind, typed = read(known)
+    except InputError:
+        return read(column)  # for the row that the message names
+    places = pl.DataFrame({"text": known}).with_row_index("place")
+    found = pl.DataFrame({"text": column}).join(places, on="text", how="left", nulls_equal=True, maintain_order="left")
+    return kind, typed.gather(found["place"])
 
 
 def _inferred(column: pl.Series) -> AttributeKind:

@@ -5,7 +5,7 @@ import logging
 import polars as pl
 
 from weakcl_pipeline.attributes.casting import as_words
-from weakcl_pipeline.attributes.leaks import refuse_leaks
+from weakcl_pipeline.attributes.leaks import find_leaks, refuse_leaks
 from weakcl_pipeline.attributes.schema import Schema, null_missing, specs_of, type_attributes
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.checks import (
@@ -54,7 +54,9 @@ def read_samples(raw: pl.DataFrame, config: IngestionConfig) -> tuple[pl.DataFra
     if schema:  # polars cannot filter a table without columns
         train = samples["split"] == "train"
         labels = samples.filter(train).select(pl.col(LABEL_PREFIX + name).alias(name) for name in config.labels)
-        refuse_leaks(attributes.filter(train), labels, specs_of(schema), config.leak_tolerance)
+        specs = specs_of(schema)
+        leaks = find_leaks(attributes.filter(train), labels, specs, config.leak_tolerance)
+        refuse_leaks(leaks, specs, config.leak_tolerance)
     clash = [name for name in attributes.columns if name in samples.columns]
     if clash:
         raise InputError(
