@@ -38,13 +38,13 @@ def test_a_row_with_a_box_is_a_part_and_one_without_is_whole():
 def test_boxes_that_are_all_null_are_no_boxes():
     empty = dict.fromkeys("xywh", [None] * 3)
     assert list(pictures(raw_table(**empty), CONFIG)) == ["a.png", "a.png", None]
-    read_samples(raw_table(**empty), CONFIG)
+    read_samples(raw_table(**empty).lazy(), CONFIG)
 
 
 def test_box_columns_are_no_attributes():
-    samples, schema = read_samples(raw_table(), CONFIG)
+    samples, schema = read_samples(raw_table().lazy(), CONFIG)
     assert list(schema) == ["colour"]
-    assert samples["sample_id"].to_list() == ["a", "b", "c"]
+    assert samples.collect()["sample_id"].to_list() == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_box_columns_are_no_attributes():
 )
 def test_boxes_that_cannot_be_used(columns, message):
     with pytest.raises(InputError) as error:
-        read_samples(raw_table(**columns), CONFIG)
+        read_samples(raw_table(**columns).lazy(), CONFIG)
     assert message in str(error.value)
 
 

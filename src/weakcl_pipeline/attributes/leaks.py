@@ -49,10 +49,8 @@ class Leak:
         )
 
 
-def find_leaks(
-    attributes: pl.DataFrame, labels: pl.DataFrame, specs: Mapping[str, AttributeSpec], tolerance: float
-) -> list[Leak]:
-    """Attributes that leave at most `tolerance` x H(label) bits of a label open.
+def find_leaks(column: pl.Series, labels: pl.DataFrame, spec: AttributeSpec, tolerance: float) -> list[Leak]:
+    """The labels of which an attribute, or a tag of it, leaves at most `tolerance` x H(label) bits open.
 
     A missing cell counts as one more value, since which cells are missing can give the label away too.
     Where a column has missing cells, the samples that do have it are also looked at by themselves: an
@@ -60,22 +58,10 @@ def find_leaks(
     as well. Vectors are not looked at: all of them differ, which tells nothing of what clusters of them would tell.
 
     Args:
-        attributes: Typed columns of the train split, N rows.
+        column: Typed cells of the train split, N rows.
         labels: One String column per label, the same N rows; null = unlabelled, left out.
-        specs: Column -> its specification, with the kind set.
-        tolerance: Share of H(label), in [0, 1].
-    """
-    return [leak for name, spec in specs.items() for leak in find_leaks_of(attributes[name], labels, spec, tolerance)]
-
-
-def find_leaks_of(column: pl.Series, labels: pl.DataFrame, spec: AttributeSpec, tolerance: float) -> list[Leak]:
-    """Return what `find_leaks` finds in one column, label by label.
-
-    Args:
-        column: Typed cells of the train split, (N,).
-        labels: As for `find_leaks`.
         spec: Of the column, with the kind set.
-        tolerance: As for `find_leaks`.
+        tolerance: Share of H(label), in [0, 1].
     """
     if spec.kind == AttributeKind.VECTOR:
         return []
@@ -92,7 +78,7 @@ def refuse_leaks(leaks: Iterable[Leak], specs: Mapping[str, AttributeSpec], tole
 
     Args:
         leaks: What `find_leaks` found.
-        specs: As for `find_leaks`.
+        specs: Column -> its specification.
         tolerance: As for `find_leaks`.
 
     Raises:
