@@ -23,13 +23,17 @@ _SPELLINGS = (("true", "false"), ("yes", "no"), ("1", "0"), ("ja", "nein"))
 _SIZES = (2, 3, 4, 5, 6, 8, 10, 12, 20, 50, 100, 200, 500, 2000)
 
 
-def ingestion() -> IngestionConfig:
-    """The roles of the columns: 10 bool, 14 categorical, 10 continuous, 4 tags and 2 hierarchies."""
-    tags: dict[str, Any] = {f"tags_{i}": {"kind": "tags", "min_count": 20000} for i in range(4)}
+def ingestion(rows: int) -> IngestionConfig:
+    """The roles of the columns: 10 bool, 14 categorical, 10 continuous, 4 tags and 2 hierarchies.
+
+    Binary attributes are those that one row in fifty has.
+    """
+    often = rows // 50
+    tags: dict[str, Any] = {f"tags_{i}": {"kind": "tags", "min_count": often} for i in range(4)}
     for name in ("tags_2", "tags_3"):
         tags[name]["separator"] = ","
-    paths = {f"path_{i}": {"kind": "hierarchy", "separator": "/", "min_count": 20000} for i in range(2)}
-    words = {f"word_{i}": {"kind": "categorical", "min_count": 20000} for i in range(len(_SIZES))}
+    paths = {f"path_{i}": {"kind": "hierarchy", "separator": "/", "min_count": often} for i in range(2)}
+    words = {f"word_{i}": {"kind": "categorical", "min_count": often} for i in range(len(_SIZES))}
     return IngestionConfig.model_validate(
         {
             "id_column": "id",

@@ -172,5 +172,7 @@ def _long_table(column: pl.Series, kind: AttributeKind) -> pl.DataFrame:
     """(row, value) for every tag, category or node that holds for a row, each pair at most once."""
     table = pl.DataFrame({"row": pl.int_range(len(column), eager=True), "value": column}).drop_nulls("value")
     if kind == AttributeKind.HIERARCHY:
-        return ancestors(table)
+        paths = table.group_by("value").agg(pl.col("row").alias("rows")).with_row_index("row")
+        nodes = ancestors(paths.select("row", "value"))
+        return nodes.join(paths.select("row", "rows"), on="row").explode("rows").select(row="rows", value="value")
     return (table.explode("value") if kind == AttributeKind.TAGS else table).drop_nulls("value")

@@ -58,7 +58,7 @@ class LazyColumns:
         """Return the table with some of its rows."""
         if self.rows is None:
             return type(self)(self.frame, rows)
-        return type(self)(self.frame, self.rows.scatter(self.rows.arg_true(), rows))
+        return type(self)(self.frame, self.rows.clone().scatter(self.rows.arg_true(), rows))  # in place, else
 
 
 def columns_of(table: pl.DataFrame | pl.LazyFrame) -> Columns:

@@ -69,7 +69,8 @@ def find_leaks(column: pl.Series, labels: pl.DataFrame, spec: AttributeSpec, tol
     leaks = []
     for label in labels:
         labelled = label.is_not_null()
-        leaks += search(column.filter(labelled), label.filter(labelled), spec, tolerance)
+        known = (column, label) if labelled.all() else (column.filter(labelled), label.filter(labelled))
+        leaks += search(*known, spec, tolerance)
     return leaks
 
 
@@ -143,14 +144,13 @@ def _leaking_tags(column: pl.Series, label: pl.Series, spec: AttributeSpec, tole
     H(label | t) = [g(n_t) + g(N - n_t) - sum_l g(n_tl) - sum_l g(N_l - n_tl)] / N, and only pairs that
     occur differ from the last sum without the tag: no table of tags x labels is needed.
     """
-    table = pl.DataFrame({"tag": column, "label": _codes(label)}).drop_nulls("tag")
-    per_label = table.group_by("label").len(name="in_label")
+    table = pl.LazyFrame({"tag": column, "label": _codes(label)}).drop_nulls("tag")
+    per_label = table.group_by("label").len(name="in_label").collect(engine="streaming")
     total = count_entropy(per_label["in_label"].to_numpy())
     if total == 0:
         return []
     pairs = (
-        table.lazy()
-        .explode("tag")
+        table.explode("tag")
         .filter(pl.col("tag").is_not_null() & ~pl.col("tag").is_in(list(spec.exclude)))
         .group_by("tag", "label")
         .len(name="both")
@@ -165,7 +165,7 @@ def _leaking_tags(column: pl.Series, label: pl.Series, spec: AttributeSpec, tole
         .group_by("tag", maintain_order=True)
         .agg(pl.col("both").sum().alias("with"), pl.col("gain").sum())
     )
-    with_tag, rows = tags["with"].to_numpy(), table.height
+    with_tag, rows = tags["with"].to_numpy(), int(per_label["in_label"].sum())
     untouched = float(_x_log_x(per_label["in_label"].to_numpy()).sum())
     remaining = (_x_log_x(with_tag) + _x_log_x(rows - with_tag) - tags["gain"].to_numpy() - untouched) / rows
     return [

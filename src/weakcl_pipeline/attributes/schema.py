@@ -179,9 +179,9 @@ def _read_once(
         kind, typed = read(known)
     except InputError:
         return read(column)  # for the row that the message names
-    places = pl.DataFrame({"text": known}).with_row_index("place")
-    found = pl.DataFrame({"text": column}).join(places, on="text", how="left", nulls_equal=True, maintain_order="left")
-    return kind, typed.gather(found["place"])
+    places = pl.LazyFrame({"text": known}).with_row_index("place")
+    joined = pl.LazyFrame({"text": column}).join(places, on="text", how="left", nulls_equal=True, maintain_order="left")
+    return kind, typed.gather(joined.select("place").collect().to_series())
 
 
 def _inferred(column: pl.Series) -> AttributeKind:

@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from weakcl_pipeline.attributes.columns import columns_of
 from weakcl_pipeline.attributes.schema import Schema
 from weakcl_pipeline.sources.checks import check_samples
 from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
@@ -58,7 +57,6 @@ def _summary(
     schema: Schema,
     config: IngestionConfig,
 ) -> dict[str, Any]:
-    columns = columns_of(attributes)
     return {
         "rows": samples.height + quarantine.height,
         "accepted": samples.height,
@@ -69,16 +67,20 @@ def _summary(
         "labels": {name: _counts(samples[LABEL_PREFIX + name].drop_nulls()) for name in config.labels},
         "unlabelled": {name: samples[LABEL_PREFIX + name].null_count() for name in config.labels},
         "attributes": {
-            name: {"kind": entry["kind"], "inferred": entry["inferred"]} | _content(columns[name])
+            name: {"kind": entry["kind"], "inferred": entry["inferred"]} | _content(attributes.select(name))
             for name, entry in schema.items()
         },
     }
 
 
-def _content(column: pl.Series) -> dict[str, int]:
+def _content(column: pl.LazyFrame) -> dict[str, int]:
     """Missing cells, and distinct values; for lists, distinct words."""
-    values = column.unique().explode() if column.dtype == pl.List else column
-    return {"missing": column.null_count(), "distinct": values.drop_nulls().n_unique()}
+    holds_lists = column.collect_schema().dtypes()[0] == pl.List
+    values = (column.explode(column.collect_schema().names()) if holds_lists else column).drop_nulls().unique()
+    missing, distinct = pl.collect_all(
+        [column.select(pl.all().null_count()), values.select(pl.len())], engine="streaming"
+    )
+    return {"missing": missing.item(), "distinct": distinct.item()}
 
 
 def _counts(column: pl.Series) -> dict[str, int]:
