@@ -63,4 +63,4 @@ def test_boxes_that_cannot_be_used(columns, message):
 
 def test_a_missing_box_column_is_named():
     with pytest.raises(InputError, match=r"no column 'h', which ingestion.box_columns names"):
-        read_samples(raw_table().drop("h"), CONFIG)
+        read_samples(raw_table().drop("h").lazy(), CONFIG)
