@@ -1,10 +1,14 @@
+import sys
+
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
-from weakcl_pipeline.attributes.binarise import Indicator, binarise, fit_indicators, indicate
+from weakcl_pipeline.attributes.binarise import Indicator, binarise, count_indicators, fit_indicators, indicate
 from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.attributes.columns import columns_of
 from weakcl_pipeline.attributes.schema import AttributeSpec
 
 
@@ -160,3 +164,47 @@ def test_a_value_that_nobody_had_is_no_and_a_missing_one_stays_missing():
 def test_a_column_is_not_used_without_its_kind():
     with pytest.raises(ValueError, match="kind"):
         fit_indicators(pl.DataFrame({"colour": ["r"]}), {"colour": AttributeSpec()}, pl.Series([True]))
+
+
+WORD = st.sampled_from(["a", "b", "a/b", "c"])
+LISTS = st.lists(WORD, max_size=3, unique=True)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.booleans(),
+            st.none() | st.booleans(),
+            st.none() | WORD,
+            st.none() | LISTS,
+            st.none() | LISTS,
+            st.none() | st.floats(0, 3),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    at_once=st.integers(1, 5),
+)
+def test_answers_and_counts_do_not_depend_on_how_many_rows_are_looked_at_at_once(rows, at_once):
+    train, *columns = (list(values) for values in zip(*rows, strict=True))
+    kinds = [kind for kind in AttributeKind if kind != AttributeKind.VECTOR]
+    dtypes = [pl.Boolean, pl.String, pl.List(pl.String), pl.List(pl.String), pl.Float64]
+    table = pl.DataFrame(
+        [pl.Series(kind.value, values, dtype) for kind, values, dtype in zip(kinds, columns, dtypes, strict=True)]
+    )
+    specs = {kind.value: AttributeSpec(kind=kind, min_count=1) for kind in kinds}
+
+    def found(attributes):
+        counted = count_indicators(attributes, specs, pl.Series(train))
+        return counted, indicate(attributes, [indicator for indicator, _, _ in counted])
+
+    counted, binary = found(table)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules[indicate.__module__], "_ROWS_AT_ONCE", at_once)
+        counted_in_parts, binary_in_parts = found(columns_of(table.lazy()))
+    assert counted_in_parts == counted
+    assert_frame_equal(binary_in_parts, binary)
+    seen = binary.filter(pl.Series(train))
+    for (_, yes, known), answers in zip(counted, seen, strict=True):
+        assert yes == answers.sum()
+        assert known == answers.count()

@@ -18,8 +18,7 @@ LABELS = LABEL.to_frame()
 
 
 def leaks_of(column, kind, labels=LABELS, tolerance=0.05, **spec):
-    specs = {column.name: AttributeSpec(kind=kind, **spec)}
-    return find_leaks(column.to_frame(), labels, specs, tolerance)
+    return find_leaks(column, labels, AttributeSpec(kind=kind, **spec), tolerance)
 
 
 def test_a_finer_category_that_determines_the_label_leaks_with_its_figures():
@@ -112,6 +111,10 @@ def test_a_tag_that_is_the_label_leaks_unless_it_is_excluded():
     assert leaks_of(tags, AttributeKind.TAGS, two.to_frame(), exclude=("cat", "dog")) == []
 
 
+def found_in(table, specs):
+    return [leak for column in table for leak in find_leaks(column, LABELS, specs[column.name], 0.05)]
+
+
 def test_refusal_names_every_column_and_what_to_do():
     rows = range(400)
     table = pl.DataFrame({"copy": LABEL, "file": [str(i) for i in rows], "odd": [i % 2 == 1 for i in rows]})
@@ -121,7 +124,7 @@ def test_refusal_names_every_column_and_what_to_do():
         "odd": AttributeSpec(kind=AttributeKind.BOOL),
     }
     with pytest.raises(InputError) as error:
-        refuse_leaks(table, LABELS, specs, 0.05)
+        refuse_leaks(found_in(table, specs), specs, 0.05)
     message = str(error.value)
     assert "ingestion.attributes.copy, ingestion.attributes.file" in message
     assert "H(class | copy)" in message
@@ -132,13 +135,13 @@ def test_refusal_names_every_column_and_what_to_do():
 def test_allow_leak_turns_the_refusal_into_a_warning(caplog):
     specs = {"class": AttributeSpec(kind=AttributeKind.CATEGORICAL, allow_leak=True)}
     with caplog.at_level(logging.WARNING):
-        refuse_leaks(LABELS, LABELS, specs, 0.05)
+        refuse_leaks(found_in(LABELS, specs), specs, 0.05)
     assert "allow_leak" in caplog.text
     assert "H(class | class)" in caplog.text
 
 
 def test_vectors_are_no_identifiers():
     rng = np.random.default_rng(0)
-    table = pl.DataFrame({"v": pl.Series(rng.normal(size=(40, 3)), dtype=pl.Array(pl.Float32, 3))})
+    vectors = pl.Series("v", rng.normal(size=(40, 3)), dtype=pl.Array(pl.Float32, 3))
     label = pl.DataFrame({"label": ["a", "b"] * 20})
-    assert find_leaks(table, label, {"v": AttributeSpec(kind=AttributeKind.VECTOR)}, 0.05) == []
+    assert leaks_of(vectors, AttributeKind.VECTOR, label) == []

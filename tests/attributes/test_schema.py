@@ -3,10 +3,20 @@ import logging
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from weakcl_pipeline.attributes.casting import AttributeKind
 from weakcl_pipeline.attributes.schema import AttributeSpec, specs_of, type_attributes
 from weakcl_pipeline.errors import InputError
+
+
+def typed_by(table, declared, **options):
+    columns = []
+    schema = type_attributes(table, declared, lambda column, _: columns.append(column), **options)
+    return pl.DataFrame(columns), schema
+
 
 TABLE = pl.DataFrame(
     {
@@ -20,9 +30,9 @@ TABLE = pl.DataFrame(
 
 def test_declared_columns_come_first_and_undeclared_ones_only_if_asked_for():
     declared = {"size": AttributeSpec()}
-    typed, _ = type_attributes(TABLE, declared)
+    typed, _ = typed_by(TABLE, declared)
     assert typed.columns == ["size"]
-    typed, schema = type_attributes(TABLE, declared, undeclared="infer", reserved=["id", "blob"])
+    typed, schema = typed_by(TABLE, declared, undeclared="infer", reserved=["id", "blob"])
     assert typed.columns == ["size", "tags"]
     assert [entry["kind"] for entry in schema.values()] == ["continuous", "tags"]
 
@@ -32,7 +42,7 @@ def test_the_schema_is_json_and_gives_the_specifications_back():
         "tags": AttributeSpec(kind=AttributeKind.TAGS, min_count=2, exclude=("x",)),
         "size": AttributeSpec(quantiles=(0.25, 0.75), allow_leak=True),
     }
-    _, schema = type_attributes(TABLE, declared)
+    _, schema = typed_by(TABLE, declared)
     schema = json.loads(json.dumps(schema))
     assert schema["tags"]["inferred"] is False
     assert schema["size"]["inferred"] is True
@@ -45,19 +55,19 @@ def test_the_schema_is_json_and_gives_the_specifications_back():
 
 def test_the_schema_is_shown_in_the_log(caplog):
     caplog.set_level(logging.INFO)
-    type_attributes(TABLE, {"size": AttributeSpec()})
+    typed_by(TABLE, {"size": AttributeSpec()})
     assert "size  continuous   inferred  1 missing" in caplog.text
-    type_attributes(TABLE, {})
+    typed_by(TABLE, {})
     assert "no attribute columns" in caplog.text
 
 
 def test_a_column_that_fits_no_kind_is_refused():
     with pytest.raises(InputError, match=r"'blob'.*Binary.*ingestion\.ignore"):
-        type_attributes(TABLE, {}, undeclared="infer", reserved=["id"])
+        typed_by(TABLE, {}, undeclared="infer", reserved=["id"])
 
 
 def test_a_misspelt_exclusion_is_told(caplog):
-    type_attributes(TABLE, {"tags": AttributeSpec(exclude=("y", "flga"))})
+    typed_by(TABLE, {"tags": AttributeSpec(exclude=("y", "flga"))})
     assert "'flga'" in caplog.text
     assert "'y'" not in caplog.text
 
@@ -65,7 +75,7 @@ def test_a_misspelt_exclusion_is_told(caplog):
 def test_nodes_of_a_hierarchy_are_excluded_by_their_paths(caplog):
     table = pl.DataFrame({"kind": [["animal", "bird", "a/b"], ["animal"], None]})
     spec = AttributeSpec(kind=AttributeKind.HIERARCHY, exclude=("animal/bird", "animal/bird/a%2Fb", "bird"))
-    type_attributes(table, {"kind": spec})
+    typed_by(table, {"kind": spec})
     (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
     assert record.getMessage() == "ingestion.attributes.kind.exclude: the column never holds 'bird'"
 
@@ -86,7 +96,7 @@ def test_a_quantile_out_of_range_is_refused(quantile):
 @pytest.mark.parametrize("kind", [AttributeKind.HIERARCHY, AttributeKind.TAGS])
 def test_a_column_without_any_value_may_exclude_words(kind, caplog):
     table = pl.DataFrame({"empty": pl.Series([None] * 3, dtype=pl.Null)})
-    typed, schema = type_attributes(table, {"empty": AttributeSpec(kind=kind, exclude=("x",))})
+    typed, schema = typed_by(table, {"empty": AttributeSpec(kind=kind, exclude=("x",))})
     assert typed["empty"].null_count() == schema["empty"]["missing"] == 3
     assert "'x'" in caplog.text
 
@@ -98,7 +108,7 @@ def test_a_hierarchy_is_made_of_level_columns():
     table = pl.DataFrame(
         {"realm": ["land", "sea", None, "-"], "biome": ["forest", "", None, "NA"], "other": [1, 2, 3, 4]}
     )
-    typed, schema = type_attributes(table, LEVELS, undeclared="infer", missing=["", "-", "NA"])
+    typed, schema = typed_by(table, LEVELS, undeclared="infer", missing=["", "-", "NA"])
     assert typed.columns == ["habitat", "other"]
     assert typed["habitat"].to_list() == [["land", "forest"], ["sea"], None, None]
     assert specs_of(schema)["habitat"] == LEVELS["habitat"]
@@ -109,7 +119,7 @@ def test_a_gap_in_level_columns_is_refused_with_its_row():
     with pytest.raises(
         InputError, match=r"column 'realm', row 1 .*: missing, but column 'biome' below it holds 'reef'"
     ):
-        type_attributes(table, LEVELS)
+        typed_by(table, LEVELS)
 
 
 def test_missing_texts_are_null_unless_they_have_a_meaning_of_their_own():
@@ -119,7 +129,7 @@ def test_missing_texts_are_null_unless_they_have_a_meaning_of_their_own():
         "seen": AttributeSpec(kind="bool", true_values=("x",), false_values=("",)),
         "n": AttributeSpec(),
     }
-    typed, schema = type_attributes(table, declared, missing=["", "NA", "-", "?"])
+    typed, schema = typed_by(table, declared, missing=["", "NA", "-", "?"])
     assert typed.rows() == [("red", True, 1.0), (None, False, None), (None, None, 2.0)]
     assert schema["n"]["kind"] == "continuous"
 
@@ -137,3 +147,33 @@ def test_missing_texts_are_null_unless_they_have_a_meaning_of_their_own():
 def test_fields_that_do_not_go_with_the_kind_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         AttributeSpec.model_validate(fields)
+
+
+CELLS = [
+    "a", "b", "a/b", "a//b", "/", " a ,b", "", "1", "0", "1,5", "2.5", "1.000", "01/02/2026", "13/02/2026", "yes", "no",
+    "2026-01-02", "x", "[]", '["a", "b"]', '["b", null]', "[1, 2]", "[1.5, 2]", "-", None,
+]  # fmt: skip
+
+
+@given(
+    cells=st.lists(st.sampled_from(CELLS), min_size=1, max_size=6, unique=True),
+    kind=st.sampled_from([None, *AttributeKind]),
+    times=st.integers(3, 5),
+)
+def test_texts_that_repeat_are_read_as_they_are_alone(cells, kind, times):
+    separated = kind in (AttributeKind.TAGS, AttributeKind.HIERARCHY)
+    spec = AttributeSpec(kind=kind, separator="/" if separated else None)
+
+    def read(column):
+        try:
+            typed, schema = typed_by(pl.DataFrame({"c": column}, schema={"c": pl.String}), {"c": spec})
+        except InputError as error:
+            return str(error)
+        return typed, schema["c"]["kind"]
+
+    once, repeated = read(cells), read(cells * times)
+    if isinstance(once, str):
+        assert repeated == once
+    else:
+        assert repeated[1] == once[1]
+        assert_frame_equal(repeated[0], pl.concat([once[0]] * times))

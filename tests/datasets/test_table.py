@@ -3,10 +3,12 @@ import json
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
-from weakcl_pipeline.datasets import TableDataset
+from weakcl_pipeline.datasets import LazyTableDataset, TableDataset
 from weakcl_pipeline.datasets.preview import table_preview
+from weakcl_pipeline.files import sha256_of
 
 
 @pytest.fixture
@@ -50,3 +52,43 @@ def test_what_is_not_known_is_shown_as_it_is():
     preview = table_preview(["day", "empty"], [(day, [])])
     assert preview == {"index": [0], "columns": ["day", "empty"], "data": [[day, ""]]}
     assert np.isnan(table_preview(["x"], [(float("nan"),)])["data"][0][0])
+
+
+@pytest.fixture
+def lazy_dataset(tmp_path):
+    return LazyTableDataset(filepath=(tmp_path / "table.parquet").as_posix())
+
+
+@pytest.mark.parametrize("table", [TABLE, TABLE.lazy()])
+def test_a_lazy_table_comes_back_unread_with_its_types_and_nulls(lazy_dataset, table):
+    assert not lazy_dataset.exists()
+    lazy_dataset.save(table)
+    loaded = lazy_dataset.load()
+    assert lazy_dataset.exists()
+    assert isinstance(loaded, pl.LazyFrame)
+    assert loaded.collect().equals(TABLE)
+    assert loaded.collect_schema() == TABLE.schema
+
+
+def test_a_lazy_table_is_shown_like_any_other(dataset, lazy_dataset):
+    dataset.save(TABLE)
+    lazy_dataset.save(TABLE)
+    assert lazy_dataset.preview(nrows=1) == dataset.preview(nrows=1)
+
+
+def test_the_same_rows_are_the_same_bytes_whatever_they_are_streamed_from(lazy_dataset, tmp_path):
+    rows = 300_000
+    numbers = np.random.default_rng(0).integers(0, 1000, rows)
+    table = pl.DataFrame({"n": numbers, "text": pl.Series(numbers).cast(pl.String)})
+    table.write_parquet(tmp_path / "in.parquet", row_group_size=10_000)
+    written = set()
+    for source in (
+        table,
+        table.lazy(),
+        pl.scan_parquet(tmp_path / "in.parquet"),
+        table.lazy().filter(pl.col("n") >= 0),
+    ):
+        lazy_dataset.save(source)
+        written.add(sha256_of(tmp_path / "table.parquet"))
+    assert len(written) == 1
+    assert pq.ParquetFile(tmp_path / "table.parquet").num_row_groups == 3

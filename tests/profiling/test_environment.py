@@ -57,7 +57,8 @@ def test_what_the_data_set_does_not_ask_for_is_as_in_base(written):
 
 def test_ingestion_takes_the_table_as_it_was_understood(written):
     _, files = written
-    samples, schema = read_samples(animals(), IngestionConfig.model_validate(read(files, "ingestion")))
+    samples, schema = read_samples(animals().lazy(), IngestionConfig.model_validate(read(files, "ingestion")))
+    samples = samples.collect()
     assert samples.height == 240
     assert set(samples["split"]) == {"train", "val", "test"}
     assert {name: entry["kind"] for name, entry in schema.items()} == {
@@ -74,7 +75,8 @@ def test_ingestion_takes_the_table_as_it_was_understood(written):
 def test_a_picture_of_several_rows_is_in_one_split(pictures):
     rows = animals().drop("nr", "animal_id", "subset", "remark")
     _, files = files_of(pictures, pl.concat([rows, rows]))
-    samples, _ = read_samples(pl.concat([rows, rows]), IngestionConfig.model_validate(read(files, "ingestion")))
+    config = IngestionConfig.model_validate(read(files, "ingestion"))
+    samples = read_samples(pl.concat([rows, rows]).lazy(), config)[0].collect()
     assert samples["sample_id"].n_unique() == 480
     assert samples.group_by("image").agg(pl.col("split").n_unique())["split"].unique().to_list() == [1]
 

@@ -33,10 +33,11 @@ def rejects(*ids):
 
 def test_rows_are_parted_and_none_is_lost():
     samples, attributes, quarantine, _ = accept(
-        TABLE, rejects("g", "b"), SCHEMA, CONFIG.model_copy(update={"labels": ()})
+        TABLE.lazy(), rejects("g", "b"), SCHEMA, CONFIG.model_copy(update={"labels": ()})
     )
     assert samples.columns == ["sample_id", "split", "group", "image", "label_class"]
     assert samples["sample_id"].to_list() == list("acdefh")
+    attributes = attributes.collect()
     assert attributes.columns == ["sample_id", "tags", "wide"]
     assert attributes["sample_id"].equals(samples["sample_id"])
     assert quarantine.rows() == [("g", "images", "truncated"), ("b", "images", "truncated")]
@@ -44,7 +45,7 @@ def test_rows_are_parted_and_none_is_lost():
 
 
 def test_the_summary_counts_what_was_accepted():
-    summary = accept(TABLE, rejects("c"), SCHEMA, CONFIG).summary
+    summary = accept(TABLE.lazy(), rejects("c"), SCHEMA, CONFIG).summary
     assert summary["rows"] == 8
     assert summary["accepted"] == 7
     assert summary["quarantined"] == 1
@@ -63,5 +64,5 @@ def test_the_summary_counts_what_was_accepted():
 )
 def test_what_quarantine_leaves_must_still_be_usable(lost, message):
     with pytest.raises(InputError, match=message) as error:
-        accept(TABLE, rejects(*lost), SCHEMA, CONFIG)
+        accept(TABLE.lazy(), rejects(*lost), SCHEMA, CONFIG)
     assert f"after {len(lost)} rows went to quarantine" in str(error.value)

@@ -5,8 +5,8 @@ import pytest
 
 from weakcl_pipeline.attributes.schema import AttributeSpec
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.sources import IngestionConfig, read_samples
-from weakcl_pipeline.sources.samples import image_references
+from weakcl_pipeline.sources import IngestionConfig
+from weakcl_pipeline.sources import read_samples as read_lazily
 
 CONFIG = IngestionConfig(
     id_column="name",
@@ -29,6 +29,11 @@ def raw_table(**columns):
         "weight": [1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5],
     }
     return pl.DataFrame(table | columns)
+
+
+def read_samples(raw, config):
+    table, schema = read_lazily(raw.lazy(), config)
+    return table.collect(), schema
 
 
 def config_with(**changes):
@@ -117,8 +122,10 @@ def test_pictures_without_any_attribute_are_fine(undeclared):
 
 
 def test_pictures_inside_the_table_are_referred_to_by_row():
-    images = pl.Series("picture", [b"x", None, b"y"])
-    assert image_references(images).to_list() == ["picture[0]", None, "picture[2]"]
+    pictures = [b"x", None, b"y", b"", b"z", b"", b"", b""]
+    samples, _ = read_samples(raw_table(file=pictures), CONFIG)
+    assert samples["image"].to_list() == ["file[0]", None, *(f"file[{row}]" for row in range(2, 8))]
+    assert "no attribute" in refused(raw_table(file=pictures), config_with(attributes={"file": {}}))
 
 
 def test_no_group_and_no_label_are_fine_and_then_no_test_split_is_needed():

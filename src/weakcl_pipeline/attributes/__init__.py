@@ -12,6 +12,7 @@ from weakcl_pipeline.attributes.clustering import (
     column_of,
     fit_clustering,
 )
+from weakcl_pipeline.attributes.columns import Columns, columns_of
 from weakcl_pipeline.attributes.granularity import bits_learned, expected_partner_share, most_telling
 from weakcl_pipeline.attributes.leaks import Leak, find_leaks, refuse_leaks
 from weakcl_pipeline.attributes.measures import (
@@ -31,6 +32,7 @@ __all__ = [
     "AttributeKind",
     "AttributeSpec",
     "ClusteringConfig",
+    "Columns",
     "FittedClustering",
     "FittedRule",
     "FittingData",
@@ -44,6 +46,7 @@ __all__ = [
     "choose_attributes",
     "choose_granularity",
     "column_of",
+    "columns_of",
     "conditional_entropy",
     "count_entropy",
     "entropy",

@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 
 from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.hierarchy import ancestors
 from weakcl_pipeline.attributes.schema import AttributeSpec
 
@@ -31,6 +32,9 @@ _RELATIONS = {
     AttributeKind.HIERARCHY: ">=",
     AttributeKind.CONTINUOUS: ">",
 }
+
+
+_ROWS_AT_ONCE = 1 << 19
 
 
 class Indicator(NamedTuple):
@@ -49,66 +53,81 @@ class Indicator(NamedTuple):
         return f"{self.column}{_RELATIONS[self.kind]}{self.value}"
 
 
-def fit_indicators(
-    attributes: pl.DataFrame, specs: Mapping[str, AttributeSpec], train: pl.Series
-) -> tuple[Indicator, ...]:
-    """Choose the indicators of the columns on the train split.
+class Counted(NamedTuple):
+    """An indicator, and how often it holds in the train split."""
+
+    indicator: Indicator
+    yes: int
+    """Train rows for which it holds."""
+    known: int
+    """Train rows of which it is known whether it holds."""
+
+
+def count_indicators(attributes: Columns, specs: Mapping[str, AttributeSpec], train: pl.Series) -> list[Counted]:
+    """Choose the indicators of the columns on the train split, and count their answers there.
 
     Args:
-        attributes: Typed columns, N rows.
+        attributes: Typed columns, N rows; they are read one at a time.
         specs: The columns to use -> their specification, with the kind set.
         train: (N,) Boolean, rows of the train split: `min_count` and quantiles look at no other.
 
     Returns:
         In the order of `specs`; within a column by name, thresholds by number.
     """
-    seen = attributes.select(list(specs)).filter(train)
-    return tuple(
-        Indicator(name, _kind(spec), value) for name, spec in specs.items() for value in _values(seen[name], spec)
-    )
+    found = []
+    for name, spec in specs.items():
+        seen = attributes[name].filter(train)
+        known = seen.count()
+        found += [Counted(Indicator(name, _kind(spec), value), yes, known) for value, yes in _values(seen, spec)]
+    return found
 
 
-def indicate(attributes: pl.DataFrame, indicators: Sequence[Indicator]) -> pl.DataFrame:
+def fit_indicators(attributes: Columns, specs: Mapping[str, AttributeSpec], train: pl.Series) -> tuple[Indicator, ...]:
+    """Choose the indicators of the columns on the train split; arguments and order are those of `count_indicators`."""
+    return tuple(counted.indicator for counted in count_indicators(attributes, specs, train))
+
+
+def indicate(attributes: Columns, indicators: Sequence[Indicator]) -> pl.DataFrame:
     """Ask every row of a table for the indicators.
 
     Args:
-        attributes: Typed columns, N rows, of the kinds that the indicators were fitted on.
+        attributes: Typed columns, N rows, of the kinds that the indicators were fitted on; they are read one at a time.
         indicators: Any, in any order.
 
     Returns:
         N rows of nullable Boolean columns, named and ordered as the indicators; of a row nothing depends on another.
     """
     asked = sorted(indicators, key=lambda indicator: indicator.column)
-    answers = {
-        answer.name: answer
-        for column, of_column in groupby(asked, key=lambda indicator: indicator.column)
-        for answer in _answers(attributes[column], list(of_column))
-    }
+    answers: dict[str, pl.Series] = {}
+    for column, group in groupby(asked, key=lambda indicator: indicator.column):
+        of_column = list(group)
+        parts = [pl.DataFrame(_answers(part, of_column)) for part in _parts(attributes[column])]
+        answers |= pl.concat(parts, rechunk=True).to_dict()
     return pl.DataFrame([answers[indicator.name] for indicator in indicators])
 
 
-def binarise(attributes: pl.DataFrame, specs: Mapping[str, AttributeSpec], train: pl.Series) -> pl.DataFrame:
+def binarise(attributes: Columns, specs: Mapping[str, AttributeSpec], train: pl.Series) -> pl.DataFrame:
     """Binary attributes of every sample, chosen and fitted on the train split: both steps in one.
 
     Args:
-        attributes: As for `fit_indicators`.
-        specs: As for `fit_indicators`.
-        train: As for `fit_indicators`.
+        attributes: As for `count_indicators`.
+        specs: As for `count_indicators`.
+        train: As for `count_indicators`.
     """
     return indicate(attributes, fit_indicators(attributes, specs, train))
 
 
-def _values(seen: pl.Series, spec: AttributeSpec) -> Iterable[str]:
-    """What is asked of one column, from its train rows."""
+def _values(seen: pl.Series, spec: AttributeSpec) -> Iterable[tuple[str, int]]:
+    """What is asked of one column, and of how many of its train rows it holds."""
     if spec.kind == AttributeKind.BOOL:
-        return [""]
+        return [("", int(seen.sum()))]
     if spec.kind == AttributeKind.VECTOR:
         return []
     if spec.kind == AttributeKind.CONTINUOUS:
-        return [repr(threshold) for threshold in _thresholds(seen, spec)]
-    counts = _long_table(seen, _kind(spec)).group_by("value").len()
-    frequent = counts.filter(pl.col("len") >= spec.min_count)["value"]
-    return sorted(set(frequent) - set(spec.exclude))
+        return [(repr(threshold), above) for threshold, above in _thresholds(seen, spec)]
+    parts = [_long_table(part, _kind(spec)).group_by("value").len() for part in _parts(seen)]
+    counts = pl.concat(parts).group_by("value").agg(pl.sum("len")).filter(pl.col("len") >= spec.min_count)
+    return sorted((value, count) for value, count in counts.iter_rows() if value not in spec.exclude)
 
 
 def _kind(spec: AttributeSpec) -> AttributeKind:
@@ -117,9 +136,15 @@ def _kind(spec: AttributeSpec) -> AttributeKind:
     return spec.kind
 
 
-def _thresholds(seen: pl.Series, spec: AttributeSpec) -> list[float]:
+def _thresholds(seen: pl.Series, spec: AttributeSpec) -> list[tuple[float, int]]:
     found = {seen.quantile(q, interpolation="lower") for q in spec.quantiles}
-    return sorted(value for value in found if value is not None and (seen > value).sum() >= spec.min_count)
+    counted = sorted((value, int((seen > value).sum())) for value in found if value is not None)
+    return [(value, above) for value, above in counted if above >= spec.min_count]
+
+
+def _parts(column: pl.Series) -> Iterable[pl.Series]:
+    """The column in parts, so that what is made of one of them fits into memory; at least one."""
+    return (column.slice(start, _ROWS_AT_ONCE) for start in range(0, max(1, len(column)), _ROWS_AT_ONCE))
 
 
 def _answers(column: pl.Series, indicators: Sequence[Indicator]) -> list[pl.Series]:
@@ -147,5 +172,7 @@ def _long_table(column: pl.Series, kind: AttributeKind) -> pl.DataFrame:
     """(row, value) for every tag, category or node that holds for a row, each pair at most once."""
     table = pl.DataFrame({"row": pl.int_range(len(column), eager=True), "value": column}).drop_nulls("value")
     if kind == AttributeKind.HIERARCHY:
-        return ancestors(table)
+        paths = table.group_by("value").agg(pl.col("row").alias("rows")).with_row_index("row")
+        nodes = ancestors(paths.select("row", "value"))
+        return nodes.join(paths.select("row", "rows"), on="row").explode("rows").select(row="rows", value="value")
     return (table.explode("value") if kind == AttributeKind.TAGS else table).drop_nulls("value")

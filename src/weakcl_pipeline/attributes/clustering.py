@@ -11,6 +11,7 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
+from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.granularity import bits_learned, most_telling
 from weakcl_pipeline.attributes.rules import CLUSTER_RULES, AnyRule, FittedRule, FittingData, State, TopEntropy
 from weakcl_pipeline.config import Config
@@ -102,7 +103,7 @@ class FittedClustering:
     columns: tuple[str, ...]
     chosen: int
 
-    def assign(self, attributes: pl.DataFrame) -> pl.DataFrame:
+    def assign(self, attributes: Columns) -> pl.DataFrame:
         """Cluster the rows of any table; rows that the rule was fitted on get the clusters that they had.
 
         Args:

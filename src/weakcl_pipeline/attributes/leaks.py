@@ -6,14 +6,15 @@ samples, and an attribute that leaves (almost) nothing of H(label) is refused by
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from weakcl_pipeline.attributes.casting import AttributeKind
-from weakcl_pipeline.attributes.measures import conditional_entropy, entropy
+from weakcl_pipeline.attributes.measures import count_entropy
 from weakcl_pipeline.attributes.schema import AttributeSpec
 from weakcl_pipeline.errors import InputError
 
@@ -48,10 +49,8 @@ class Leak:
         )
 
 
-def find_leaks(
-    attributes: pl.DataFrame, labels: pl.DataFrame, specs: Mapping[str, AttributeSpec], tolerance: float
-) -> list[Leak]:
-    """Attributes that leave at most `tolerance` x H(label) bits of a label open.
+def find_leaks(column: pl.Series, labels: pl.DataFrame, spec: AttributeSpec, tolerance: float) -> list[Leak]:
+    """The labels of which an attribute, or a tag of it, leaves at most `tolerance` x H(label) bits open.
 
     A missing cell counts as one more value, since which cells are missing can give the label away too.
     Where a column has missing cells, the samples that do have it are also looked at by themselves: an
@@ -59,41 +58,34 @@ def find_leaks(
     as well. Vectors are not looked at: all of them differ, which tells nothing of what clusters of them would tell.
 
     Args:
-        attributes: Typed columns of the train split, N rows.
+        column: Typed cells of the train split, N rows.
         labels: One String column per label, the same N rows; null = unlabelled, left out.
-        specs: Column -> its specification, with the kind set.
+        spec: Of the column, with the kind set.
         tolerance: Share of H(label), in [0, 1].
     """
+    if spec.kind == AttributeKind.VECTOR:
+        return []
+    search = _leaking_tags if spec.kind == AttributeKind.TAGS else _leaking_column
     leaks = []
     for label in labels:
         labelled = label.is_not_null()
-        known = label.filter(labelled)
-        for name, spec in specs.items():
-            if spec.kind == AttributeKind.VECTOR:
-                continue
-            column = attributes[name].filter(labelled)
-            if spec.kind == AttributeKind.TAGS:
-                leaks += _leaking_tags(column, known, spec, tolerance)
-            else:
-                leaks += _leaking_column(_comparable(column, spec), known, tolerance)
+        known = (column, label) if labelled.all() else (column.filter(labelled), label.filter(labelled))
+        leaks += search(*known, spec, tolerance)
     return leaks
 
 
-def refuse_leaks(
-    attributes: pl.DataFrame, labels: pl.DataFrame, specs: Mapping[str, AttributeSpec], tolerance: float
-) -> None:
+def refuse_leaks(leaks: Iterable[Leak], specs: Mapping[str, AttributeSpec], tolerance: float) -> None:
     """Stop where an attribute determines a label, unless its `allow_leak` is set (then it is a warning).
 
     Args:
-        attributes: As for `find_leaks`.
-        labels: As for `find_leaks`.
-        specs: As for `find_leaks`.
+        leaks: What `find_leaks` found.
+        specs: Column -> its specification.
         tolerance: As for `find_leaks`.
 
     Raises:
         InputError: Naming each such attribute, with H(label | attribute) and H(label).
     """
-    leaks = find_leaks(attributes, labels, specs, tolerance)
+    leaks = list(leaks)
     for leak in leaks:
         if specs[leak.column].allow_leak:
             logger.warning("Accepted by allow_leak: %s", leak)
@@ -109,33 +101,40 @@ def refuse_leaks(
         )
 
 
-def _leaking_column(column: pl.Series, label: pl.Series, tolerance: float) -> list[Leak]:
-    observed = column.is_not_null()
-    views = [(column.fill_null(_unused_code(column)), label)]
-    if not observed.all():
-        views.append((column.filter(observed), label.filter(observed)))
-    for values, known in views:
-        total, remaining = entropy(known), conditional_entropy(known, given=values)
+def _leaking_column(column: pl.Series, label: pl.Series, spec: AttributeSpec, tolerance: float) -> list[Leak]:
+    """Look at the whole column, then at the cells that are there, both from one table of how often pairs occur."""
+    table = pl.DataFrame({"value": _comparable(column, spec), "label": _codes(label)})
+    pairs = table.group_by("value", "label").len()
+    views = [pairs, pairs.drop_nulls("value")] if column.null_count() else [pairs]
+    for view in views:
+        values = _counts(view, "value")
+        total = count_entropy(_counts(view, "label"))
+        remaining = max(0.0, count_entropy(view["len"].to_numpy()) - count_entropy(values))
         if total > 0 and remaining <= tolerance * total:
-            identifier = values.n_unique() > len(values) / 2
+            identifier = len(values) > values.sum() / 2
             return [Leak(label.name, column.name, column.name, remaining, total, identifier)]
     return []
 
 
+def _counts(pairs: pl.DataFrame, column: str) -> npt.NDArray[np.uint32]:
+    return pairs.group_by(column).agg(pl.sum("len"))["len"].to_numpy()
+
+
 def _comparable(column: pl.Series, spec: AttributeSpec) -> pl.Series:
-    """The column as integer codes, null where missing: its values, or quantile bins for measurements."""
+    """The column in a form that can be grouped by, null where missing: quantile bins for measurements, else values."""
     if spec.kind == AttributeKind.HIERARCHY:
         column = column.list.join("\x1f")
-    repeats = column.n_unique() <= len(column) / 2
-    if spec.kind == AttributeKind.CONTINUOUS and not repeats:
+    if column.dtype == pl.String:
+        return _codes(column)
+    if spec.kind == AttributeKind.CONTINUOUS and column.n_unique() > len(column) / 2:
         ranks = column.rank("ordinal")  # null stays null
-        return ((ranks - 1) * _CONTINUOUS_BINS // max(1, column.count())).cast(pl.Int64).alias(column.name)
-    return column.rank("dense").cast(pl.Int64)
+        return (ranks - 1) * _CONTINUOUS_BINS // max(1, column.count())
+    return column
 
 
-def _unused_code(codes: pl.Series) -> int:
-    highest = codes.max()
-    return 0 if highest is None else int(highest) + 1  # type: ignore[arg-type]
+def _codes(texts: pl.Series) -> pl.Series:
+    """Numbers that are as different as the texts are, null where missing."""
+    return texts.cast(pl.Categorical(pl.Categories.random())).to_physical()
 
 
 def _leaking_tags(column: pl.Series, label: pl.Series, spec: AttributeSpec, tolerance: float) -> list[Leak]:
@@ -145,27 +144,28 @@ def _leaking_tags(column: pl.Series, label: pl.Series, spec: AttributeSpec, tole
     H(label | t) = [g(n_t) + g(N - n_t) - sum_l g(n_tl) - sum_l g(N_l - n_tl)] / N, and only pairs that
     occur differ from the last sum without the tag: no table of tags x labels is needed.
     """
-    table = pl.DataFrame({"tag": column, "label": label}).drop_nulls("tag")
-    total = entropy(table["label"])
+    table = pl.LazyFrame({"tag": column, "label": _codes(label)}).drop_nulls("tag")
+    per_label = table.group_by("label").len(name="in_label").collect(engine="streaming")
+    total = count_entropy(per_label["in_label"].to_numpy())
     if total == 0:
         return []
-    per_label = table.group_by("label").len(name="in_label")
     pairs = (
         table.explode("tag")
         .filter(pl.col("tag").is_not_null() & ~pl.col("tag").is_in(list(spec.exclude)))
         .group_by("tag", "label")
         .len(name="both")
-        .join(per_label, on="label")
+        .join(per_label.lazy(), on="label")
+        .sort("tag", "label")  # so that sums are the same to the last bit
+        .collect(engine="streaming")
     )
     both, in_label = pairs["both"].to_numpy(), pairs["in_label"].to_numpy()
     gain = _x_log_x(both) + _x_log_x(in_label - both) - _x_log_x(in_label)
     tags = (
         pairs.with_columns(pl.Series("gain", gain))
-        .group_by("tag")
+        .group_by("tag", maintain_order=True)
         .agg(pl.col("both").sum().alias("with"), pl.col("gain").sum())
-        .sort("tag")
     )
-    with_tag, rows = tags["with"].to_numpy(), table.height
+    with_tag, rows = tags["with"].to_numpy(), int(per_label["in_label"].sum())
     untouched = float(_x_log_x(per_label["in_label"].to_numpy()).sum())
     remaining = (_x_log_x(with_tag) + _x_log_x(rows - with_tag) - tags["gain"].to_numpy() - untouched) / rows
     return [

@@ -5,13 +5,14 @@ later stages read back with `specs_of`, so that what an attribute means is decid
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
 import polars as pl
 from pydantic import Field, model_validator
 
 from weakcl_pipeline.attributes.casting import AttributeKind, cast_column, infer_kind, join_levels
+from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.hierarchy import ancestors
 from weakcl_pipeline.attributes.spelling import Spelling
 from weakcl_pipeline.errors import InputError
@@ -70,24 +71,24 @@ _KINDS_WITH = {
 
 
 def type_attributes(
-    table: pl.DataFrame,
+    table: Columns,
     declared: Mapping[str, AttributeSpec],
+    keep: Callable[[pl.Series, AttributeSpec], None],
     *,
     undeclared: Literal["ignore", "infer"] = "ignore",
     reserved: Collection[str] = (),
     missing: Collection[str] = (),
-) -> tuple[pl.DataFrame, Schema]:
-    """Cast the attribute columns of a raw table to their typed forms.
+) -> Schema:
+    """Cast the attribute columns of a raw table to their typed forms, one after another.
 
     Args:
         table: The raw table, any columns.
         declared: Attribute column -> how to read it; each must exist in the table.
+        keep: Called with each typed column and its specification, in which the kind is set: in the order of
+            `declared`, then of the table.
         undeclared: What to do with the other columns: leave them, or infer their kind and take them too.
         reserved: Columns that have another role (or are not wanted) and are never taken as undeclared ones.
         missing: Texts that stand for a missing cell, unless the attribute lists them among its own.
-
-    Returns:
-        The typed columns in the order of `declared`, then of the table; and their schema.
 
     Raises:
         InputError: A cell or a type does not fit its kind, or no kind can be inferred.
@@ -96,15 +97,15 @@ def type_attributes(
     if undeclared == "infer":
         taken = {*declared, *reserved, *(level for spec in declared.values() for level in spec.levels)}
         specs |= {name: AttributeSpec() for name in table.columns if name not in taken}
-    columns, schema = [], {}
+    schema = {}
     for name, spec in specs.items():
         kind, typed = _typed(table, name, spec, missing)
-        columns.append(typed)
-        settings = spec.model_copy(update={"kind": kind}).model_dump(mode="json")
-        schema[name] = settings | {"inferred": spec.kind is None, "missing": typed.null_count()}
+        known = spec.model_copy(update={"kind": kind})
+        schema[name] = known.model_dump(mode="json") | {"inferred": spec.kind is None, "missing": typed.null_count()}
         _warn_of_unused_words(typed, kind, spec)
+        keep(typed, known)
     logger.info("Attribute schema:\n%s", describe(schema))
-    return pl.DataFrame(columns), schema
+    return schema
 
 
 def type_alike(table: pl.DataFrame, schema: Schema, *, missing: Collection[str] = ()) -> pl.DataFrame:
@@ -149,16 +150,38 @@ def null_missing(column: pl.Series, missing: Collection[str]) -> pl.Series:
     return column.set(marked.fill_null(value=False), None) if marked.any() else column
 
 
-def _typed(
-    table: pl.DataFrame, name: str, spec: AttributeSpec, missing: Collection[str]
-) -> tuple[AttributeKind, pl.Series]:
+def _typed(table: Columns, name: str, spec: AttributeSpec, missing: Collection[str]) -> tuple[AttributeKind, pl.Series]:
     if spec.levels:
         return AttributeKind.HIERARCHY, join_levels(
             [null_missing(table[level], missing) for level in spec.levels], name
         )
-    column = null_missing(table[name], {*missing} - {*spec.true_values, *spec.false_values})
-    kind = spec.kind or _inferred(column)
-    return kind, cast_column(column, kind, spec)
+    words = {*missing} - {*spec.true_values, *spec.false_values}
+
+    def read(cells: pl.Series) -> tuple[AttributeKind, pl.Series]:
+        cells = null_missing(cells, words)
+        kind = spec.kind or _inferred(cells)
+        return kind, cast_column(cells, kind, spec)
+
+    return _read_once(table[name], read)
+
+
+def _read_once(
+    column: pl.Series, read: Callable[[pl.Series], tuple[AttributeKind, pl.Series]]
+) -> tuple[AttributeKind, pl.Series]:
+    """Read each text once, where texts repeat.
+
+    How a text is read depends on what other texts there are, but neither on their number nor on their order.
+    """
+    known = column.unique(maintain_order=True) if column.dtype == pl.String else column
+    if len(known) > len(column) / 2:
+        return read(column)
+    try:
+        kind, typed = read(known)
+    except InputError:
+        return read(column)  # for the row that the message names
+    places = pl.LazyFrame({"text": known}).with_row_index("place")
+    joined = pl.LazyFrame({"text": column}).join(places, on="text", how="left", nulls_equal=True, maintain_order="left")
+    return kind, typed.gather(joined.select("place").collect().to_series())
 
 
 def _inferred(column: pl.Series) -> AttributeKind:

@@ -7,7 +7,7 @@ from weakcl_pipeline.datasets.handed import HandedDataset, InputsLineageDataset,
 from weakcl_pipeline.datasets.html import HtmlDataset
 from weakcl_pipeline.datasets.lineage import Lineage, Provenance
 from weakcl_pipeline.datasets.source import SourceDataset
-from weakcl_pipeline.datasets.table import TableDataset
+from weakcl_pipeline.datasets.table import LazyTableDataset, TableDataset
 from weakcl_pipeline.datasets.tensors import TensorsDataset
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "HandedDataset",
     "HtmlDataset",
     "InputsLineageDataset",
+    "LazyTableDataset",
     "Lineage",
     "Provenance",
     "RepeatsDataset",

@@ -1,9 +1,16 @@
 """Tables with a preview that copes with lists, bytes and missing values."""
 
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.polars import EagerPolarsDataset
 
 from weakcl_pipeline.datasets.preview import table_preview
+
+_ROWS_PER_GROUP = 1 << 17
 
 
 class TableDataset(EagerPolarsDataset):  # type: ignore[misc]
@@ -17,3 +24,38 @@ class TableDataset(EagerPolarsDataset):  # type: ignore[misc]
         """Return the first rows for Kedro-Viz."""
         head = self.load().head(nrows)
         return table_preview(head.columns, head.rows())
+
+
+class LazyTableDataset(AbstractDataset[pl.DataFrame | pl.LazyFrame, pl.LazyFrame]):
+    """A table in Parquet that need not fit into memory.
+
+    Loading reads no more than the schema; whoever collects the frame, or some of its columns, reads them. A lazy frame
+    is saved as it is streamed, and the same rows give the same bytes.
+
+    Args:
+        filepath: The file.
+        metadata: For plug-ins such as Kedro-Viz.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> pl.LazyFrame:
+        """Return the table, unread."""
+        return pl.scan_parquet(self._filepath)
+
+    def save(self, data: pl.DataFrame | pl.LazyFrame) -> None:
+        """Write the table."""
+        data.lazy().sink_parquet(self._filepath, row_group_size=_ROWS_PER_GROUP, engine="streaming")
+
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """Return the first rows for Kedro-Viz."""
+        head = self.load().head(nrows).collect()
+        return table_preview(head.columns, head.rows())
+
+    def _exists(self) -> bool:
+        return self._filepath.exists()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath}

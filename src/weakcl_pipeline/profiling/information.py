@@ -70,7 +70,7 @@ def _leaks(column: pl.Series, spec: AttributeSpec, label: pl.Series | None, tole
     """Whether the column as a whole gives the label away, and the tags that do so alone, or name it."""
     if label is None:
         return False, []
-    found = find_leaks(pl.DataFrame([column]), pl.DataFrame([label]), {column.name: spec}, tolerance)
+    found = find_leaks(column, pl.DataFrame([label]), spec, tolerance)
     if spec.kind != AttributeKind.TAGS:
         return bool(found), []
     alone = {leak.indicator.removeprefix(f"{column.name}=") for leak in found}

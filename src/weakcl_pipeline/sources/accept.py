@@ -15,7 +15,7 @@ class Accepted(NamedTuple):
 
     samples: pl.DataFrame
     """`sample_id`, `split`, `group`, `image`, `label_<name>` of the accepted rows, in their order."""
-    attributes: pl.DataFrame
+    attributes: pl.LazyFrame
     """`sample_id` and the typed attribute columns of the same rows."""
     quarantine: pl.DataFrame
     """`sample_id`, `stage`, `reason` of every rejected row."""
@@ -24,7 +24,7 @@ class Accepted(NamedTuple):
 
 
 def accept(
-    sample_table: pl.DataFrame, image_rejects: pl.DataFrame, schema: Schema, config: IngestionConfig
+    sample_table: pl.LazyFrame, image_rejects: pl.DataFrame, schema: Schema, config: IngestionConfig
 ) -> Accepted:
     """Part the sample table into accepted and rejected rows; none is lost.
 
@@ -38,21 +38,21 @@ def accept(
         InputError: Without the rejected rows a split is empty, or a label cannot be evaluated.
     """
     kept, quarantine = part(sample_table, image_rejects)
-    check_samples(kept, config.labels, f"after {quarantine.height} rows went to quarantine")
-    samples = kept.drop(list(schema))
+    samples = kept.drop(list(schema)).collect(engine="streaming")
+    check_samples(samples, config.labels, f"after {quarantine.height} rows went to quarantine")
     attributes = kept.select("sample_id", *schema)
     return Accepted(samples, attributes, quarantine, _summary(samples, attributes, quarantine, schema, config))
 
 
-def part(sample_table: pl.DataFrame, image_rejects: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def part(sample_table: pl.LazyFrame, image_rejects: pl.DataFrame) -> tuple[pl.LazyFrame, pl.DataFrame]:
     """Return the rows whose picture can be used, and `sample_id`, `stage` and `reason` of the others."""
     quarantine = image_rejects.select("sample_id", pl.lit("images").alias("stage"), "reason")
-    return sample_table.join(quarantine, on="sample_id", how="anti", maintain_order="left"), quarantine
+    return sample_table.filter(~pl.col("sample_id").is_in(quarantine["sample_id"].implode())), quarantine
 
 
 def _summary(
     samples: pl.DataFrame,
-    attributes: pl.DataFrame,
+    attributes: pl.LazyFrame,
     quarantine: pl.DataFrame,
     schema: Schema,
     config: IngestionConfig,
@@ -67,21 +67,20 @@ def _summary(
         "labels": {name: _counts(samples[LABEL_PREFIX + name].drop_nulls()) for name in config.labels},
         "unlabelled": {name: samples[LABEL_PREFIX + name].null_count() for name in config.labels},
         "attributes": {
-            name: {
-                "kind": entry["kind"],
-                "inferred": entry["inferred"],
-                "missing": attributes[name].null_count(),
-                "distinct": _distinct(attributes[name]),
-            }
+            name: {"kind": entry["kind"], "inferred": entry["inferred"]} | _content(attributes.select(name))
             for name, entry in schema.items()
         },
     }
 
 
-def _distinct(column: pl.Series) -> int:
-    """Distinct values; for lists, distinct words."""
-    values = column.explode() if column.dtype == pl.List else column
-    return values.drop_nulls().n_unique()
+def _content(column: pl.LazyFrame) -> dict[str, int]:
+    """Missing cells, and distinct values; for lists, distinct words."""
+    holds_lists = column.collect_schema().dtypes()[0] == pl.List
+    values = (column.explode(column.collect_schema().names()) if holds_lists else column).drop_nulls().unique()
+    missing, distinct = pl.collect_all(
+        [column.select(pl.all().null_count()), values.select(pl.len())], engine="streaming"
+    )
+    return {"missing": missing.item(), "distinct": distinct.item()}
 
 
 def _counts(column: pl.Series) -> dict[str, int]:

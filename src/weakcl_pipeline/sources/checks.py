@@ -1,11 +1,13 @@
 """Checks of a table before any picture is decoded: what is wrong, where, and what to do."""
 
 import logging
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
 import polars as pl
 
+from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.schema import null_missing
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
@@ -19,34 +21,31 @@ _LONGEST = 60
 """How many characters of a value it shows."""
 
 
-def check_raw_table(raw: pl.DataFrame, config: IngestionConfig, *, name: str) -> None:
-    """Check that the table has rows, and the columns that the parameters name, with usable types.
+def check_columns(schema: Mapping[str, pl.DataType], config: IngestionConfig, *, name: str) -> None:
+    """Check that a raw table has the columns that the parameters name, with usable types.
 
     Args:
-        raw: The table.
+        schema: Of the table.
         config: The roles of its columns.
         name: Of the table, in the catalog.
 
     Raises:
         InputError: Naming the key and the column.
     """
-    if raw.height == 0:
-        raise InputError(f"{name}: the table is empty (0 rows). Check the file that the catalog points to.")
     for column, key in config.columns().items():
-        if column not in raw.columns:
-            close = get_close_matches(column, raw.columns, n=1)
+        if column not in schema:
+            close = get_close_matches(column, schema, n=1)
             hint = f" Did you mean '{close[0]}'?" if close else ""
             raise InputError(
-                f"{name}: there is no column '{column}', which {key} names.{hint}"
-                f" The table has: {', '.join(raw.columns)}."
+                f"{name}: there is no column '{column}', which {key} names.{hint} The table has: {', '.join(schema)}."
             )
     for column, key in config.scalar_columns().items():
-        if raw[column].dtype.is_nested() or raw[column].dtype in (pl.Binary, pl.Duration, pl.Object):
+        if schema[column].is_nested() or schema[column] in (pl.Binary, pl.Duration, pl.Object):
             raise InputError(
-                f"{name}: column '{column}' ({key}) has type {raw[column].dtype}; it must"
+                f"{name}: column '{column}' ({key}) has type {schema[column]}; it must"
                 " hold one word or number in each cell."
             )
-    dtype = raw[config.image_column].dtype
+    dtype = schema[config.image_column]
     if dtype not in (pl.Binary, pl.String):
         fields = ", ".join(field.name for field in dtype.fields) if isinstance(dtype, pl.Struct) else ""
         remedy = f" Make a column of one of its fields: {fields}." if fields else ""
@@ -54,22 +53,37 @@ def check_raw_table(raw: pl.DataFrame, config: IngestionConfig, *, name: str) ->
             f"{name}: column '{config.image_column}' (ingestion.image_column) has type {dtype}; it must"
             f" hold encoded pictures (binary) or paths (text).{remedy}"
         )
+    if dtype == pl.Binary and config.image_column in config.attributes:
+        raise InputError(
+            f"{name}: column '{config.image_column}' holds encoded pictures, which are no attribute. Remove"
+            f" ingestion.attributes.{config.image_column}."
+        )
+
+
+def check_rows(table: Columns, config: IngestionConfig, *, name: str) -> None:
+    """Check that a raw table has rows, and that boxes are whole.
+
+    Raises:
+        InputError: Naming the key and the column.
+    """
+    if table.height == 0:
+        raise InputError(f"{name}: the table is empty (0 rows). Check the file that the catalog points to.")
     if config.box_columns is not None:
-        _check_boxes(read_boxes(raw, config, name=name), name)
+        _check_boxes(read_boxes(table, config, name=name), name)
 
 
-def read_boxes(raw: pl.DataFrame, config: IngestionConfig, *, name: str) -> pl.DataFrame:
+def read_boxes(table: Columns, config: IngestionConfig, *, name: str) -> pl.DataFrame:
     """Return the columns of the boxes as numbers; in tables of text they are written.
 
     Args:
-        raw: The table.
+        table: Has those columns.
         config: Names the columns, and says what is missing.
         name: Of the table, in the catalog.
 
     Raises:
         InputError: Naming the column, and the row of a text that is no number.
     """
-    columns = (null_missing(raw[column], config.missing) for column in config.box_columns or ())
+    columns = (null_missing(table[column], config.missing) for column in config.box_columns or ())
     return pl.DataFrame([_pixels(column, name) for column in columns])
 
 

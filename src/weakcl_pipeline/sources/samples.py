@@ -5,24 +5,33 @@ import logging
 import polars as pl
 
 from weakcl_pipeline.attributes.casting import as_words
-from weakcl_pipeline.attributes.leaks import refuse_leaks
-from weakcl_pipeline.attributes.schema import Schema, null_missing, specs_of, type_attributes
+from weakcl_pipeline.attributes.columns import Columns
+from weakcl_pipeline.attributes.leaks import find_leaks, refuse_leaks
+from weakcl_pipeline.attributes.schema import AttributeSpec, Schema, null_missing, specs_of, type_attributes
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.checks import (
+    check_columns,
     check_groups,
     check_ids,
-    check_raw_table,
+    check_rows,
     check_samples,
     check_split_values,
 )
+from weakcl_pipeline.sources.collected import undamaged
 from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
 from weakcl_pipeline.sources.splits import SplitConfig, make_splits
+from weakcl_pipeline.sources.staging import Staging
 
 logger = logging.getLogger(__name__)
 
+_NAME = "raw_samples"
 
-def read_samples(raw: pl.DataFrame, config: IngestionConfig) -> tuple[pl.DataFrame, Schema]:
+
+def read_samples(raw: pl.LazyFrame, config: IngestionConfig) -> tuple[pl.LazyFrame, Schema]:
     """Type a raw table by the roles of its columns; every row is kept, in its order.
+
+    The raw table is read once, from the front, and typed column by column, so that memory holds a few columns and not
+    the table.
 
     Args:
         raw: One row per sample, any columns.
@@ -38,39 +47,73 @@ def read_samples(raw: pl.DataFrame, config: IngestionConfig) -> tuple[pl.DataFra
             several splits, an empty split, a label with one value or unknown in all of a split, a cell that does
             not fit its attribute's kind, or an attribute that gives a label away.
     """
-    check_raw_table(raw, config, name="raw_samples")
-    samples = _samples(raw, config)
-    check_samples(samples, config.labels, "raw_samples")
+    columns = raw.collect_schema()
+    check_columns(columns, config, name=_NAME)
+    staging = Staging()
+    with undamaged(_NAME):
+        table = staging.spool(raw.select(looked_at(columns, config)))
+    check_rows(table, config, name=_NAME)
+    samples = _samples(table, config)
+    check_samples(samples, config.labels, _NAME)
+    staging.add(samples)
+    train = samples["split"] == "train"
+    labels = samples.filter(train).select(pl.col(LABEL_PREFIX + name).alias(name) for name in config.labels)
+    taken = samples.columns
+    del samples  # the largest columns
+    leaks = []
+
+    def keep(column: pl.Series, spec: AttributeSpec) -> None:
+        leaks.extend(find_leaks(column.filter(train), labels, spec, config.leak_tolerance))
+        if column.name not in taken:
+            staging.add(column.to_frame())
+
     try:
-        attributes, schema = type_attributes(
-            raw,
+        schema = type_attributes(
+            table,
             config.attributes,
+            keep,
             undeclared=config.undeclared,
             reserved={*config.role_columns(), *config.ignore},
             missing=config.missing,
         )
     except InputError as error:
-        raise InputError(f"raw_samples: {error}") from error
-    if schema:  # polars cannot filter a table without columns
-        train = samples["split"] == "train"
-        labels = samples.filter(train).select(pl.col(LABEL_PREFIX + name).alias(name) for name in config.labels)
-        refuse_leaks(attributes.filter(train), labels, specs_of(schema), config.leak_tolerance)
-    clash = [name for name in attributes.columns if name in samples.columns]
+        raise InputError(f"{_NAME}: {error}") from error
+    refuse_leaks(leaks, specs_of(schema), config.leak_tolerance)
+    clash = [name for name in schema if name in taken]
     if clash:
         raise InputError(
-            f"raw_samples: attribute column '{clash[0]}' has the name of a column of the sample table"
-            f" ({', '.join(samples.columns)}). Rename it, or leave it out of the attributes."
+            f"{_NAME}: attribute column '{clash[0]}' has the name of a column of the sample table"
+            f" ({', '.join(taken)}). Rename it, or leave it out of the attributes."
         )
-    return samples.hstack(attributes), schema
+    return staging.scan(), schema
 
 
-def _samples(raw: pl.DataFrame, config: IngestionConfig) -> pl.DataFrame:
+def looked_at(columns: pl.Schema, config: IngestionConfig) -> list[pl.Expr]:
+    """The columns of a raw table that have a role; pictures inside it are `<column>[<row>]`, null where there is none.
+
+    Args:
+        columns: Of the raw table.
+        config: Their roles.
+    """
+    names = list(config.columns())
+    if config.undeclared == "infer":
+        names += [name for name in columns if name not in {*names, *config.ignore}]
+    inside = config.image_column if columns[config.image_column] == pl.Binary else None
+    return [_reference(name) if name == inside else pl.col(name) for name in names]
+
+
+def _reference(column: str) -> pl.Expr:
+    place = pl.concat_str(pl.lit(f"{column}["), pl.row_index().cast(pl.String), pl.lit("]"))
+    return pl.when(pl.col(column).is_not_null()).then(place).alias(column)
+
+
+def _samples(table: Columns, config: IngestionConfig) -> pl.DataFrame:
     def texts(column: str) -> pl.Series:
-        return null_missing(as_words(raw[column]), config.missing)
+        return null_missing(as_words(table[column]), config.missing)
 
-    ids = sample_ids(raw, config.id_column, name="raw_samples")
+    ids = sample_ids(table, config.id_column, name=_NAME)
     groups = (
-        pl.repeat(None, raw.height, dtype=pl.String, eager=True)
+        pl.repeat(None, len(ids), dtype=pl.String, eager=True)
         if config.group_column is None
         else texts(config.group_column)
     )
@@ -87,7 +130,7 @@ def _samples(raw: pl.DataFrame, config: IngestionConfig) -> pl.DataFrame:
             "sample_id": ids,
             "split": splits,
             "group": groups,
-            "image": image_references(null_missing(raw[config.image_column], [""])),
+            "image": null_missing(table[config.image_column], [""]),
         }
         | {LABEL_PREFIX + name: texts(name) for name in config.labels}
     )
@@ -95,7 +138,7 @@ def _samples(raw: pl.DataFrame, config: IngestionConfig) -> pl.DataFrame:
     return samples
 
 
-def sample_ids(raw: pl.DataFrame, column: str | None, *, name: str) -> pl.Series:
+def sample_ids(raw: Columns, column: str | None, *, name: str) -> pl.Series:
     """The name of each row: what its id column holds, or `row_<number>` where there is none.
 
     Args:
@@ -111,12 +154,3 @@ def sample_ids(raw: pl.DataFrame, column: str | None, *, name: str) -> pl.Series
     ids = null_missing(as_words(raw[column]), [""])
     check_ids(ids, column, name=name)
     return ids
-
-
-def image_references(images: pl.Series) -> pl.Series:
-    """Where the picture of each row is: the path as given, or `<column>[<row>]` for bytes in the table."""
-    if images.dtype == pl.String:
-        return images
-    names = [f"{images.name}[{row}]" for row in range(len(images))]
-    inside = pl.Series(names, dtype=pl.String)
-    return inside.set(images.is_null(), None) if images.null_count() else inside

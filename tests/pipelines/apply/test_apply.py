@@ -71,7 +71,7 @@ def test_no_row_is_lost_and_the_summary_counts_them(applied):
     assert quarantine["sample_id"].to_list() == [rows["image_id"][-2]]
     accepted = applied.artifact("applied.samples").load()
     assert accepted["sample_id"].to_list() == [name for name in rows["image_id"] if name != rows["image_id"][-2]]
-    assert applied.artifact("applied.attributes").load()["sample_id"].equals(accepted["sample_id"])
+    assert applied.artifact("applied.attributes").load().collect()["sample_id"].equals(accepted["sample_id"])
     clusters = applied.artifact("applied.clusters").load()
     assert summary["rows"] == rows.height == summary["accepted"] + 1
     assert summary["clustered"]["cluster"] == clusters["cluster"].count()

@@ -156,7 +156,8 @@ def test_the_emoji_parameters_are_valid():
 def test_the_clusters_of_the_emoji_are_those_of_the_published_results(rule, columns, digest):
     text = (ROOT / "conf/base/parameters_ingestion.yml").read_text(encoding="utf-8")
     config = IngestionConfig.model_validate(yaml.safe_load(text)["ingestion"])
-    table, schema = read_samples(pl.read_parquet(ROOT / "data/01_raw/emoji/emoji.parquet"), config)
+    table, schema = read_samples(pl.scan_parquet(ROOT / "data/01_raw/emoji/emoji.parquet"), config)
+    table = table.collect()
     specs = {name: spec for name, spec in specs_of(schema).items() if columns is None or name in columns}
     data = FittingData(table.select(list(specs)), specs, (table["split"] == "train").to_numpy())
     fitted = ClusteringConfig(rule=rule).rule.fit(data, [5, 10, 20, 30, 50, 100, 200])

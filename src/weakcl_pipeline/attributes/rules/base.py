@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 from torch import Tensor
 
+from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.schema import AttributeSpec
 from weakcl_pipeline.config import Config
 
@@ -31,7 +31,7 @@ class FittingData:
         seed: Of the run, for rules that draw.
     """
 
-    attributes: pl.DataFrame
+    attributes: Columns
     specs: Mapping[str, AttributeSpec]
     train: npt.NDArray[np.bool_]
     seed: int = 0
@@ -45,7 +45,7 @@ class FittedRule(ABC):
     """
 
     @abstractmethod
-    def assign(self, attributes: pl.DataFrame) -> dict[int, Ids]:
+    def assign(self, attributes: Columns) -> dict[int, Ids]:
         """Cluster the rows of a table.
 
         Args:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from weakcl_pipeline.attributes.binarise import Indicator, fit_indicators, indicate
 from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.rules.base import FittingData, State
 
 Floats = npt.NDArray[np.float64]
@@ -71,7 +72,7 @@ class Encoding:
         scale = np.sqrt(np.divide(weight, total, out=np.zeros_like(total), where=total > 0))
         return cls(indicators, numbers, centre, scale)
 
-    def points(self, attributes: pl.DataFrame) -> Floats:
+    def points(self, attributes: Columns) -> Floats:
         """Return the rows of a table as points (N, F), centred and scaled; NaN where an attribute is missing."""
         return (_coordinates(attributes, self.indicators, self.numbers) - self.centre) * self.scale
 
@@ -95,7 +96,7 @@ def _width(column: pl.Series) -> int:
     return int(column.dtype.shape[0]) if isinstance(column.dtype, pl.Array) else 1
 
 
-def _coordinates(attributes: pl.DataFrame, indicators: tuple[Indicator, ...], numbers: Mapping[str, int]) -> Floats:
+def _coordinates(attributes: Columns, indicators: tuple[Indicator, ...], numbers: Mapping[str, int]) -> Floats:
     blocks = [np.empty((attributes.height, 0))]
     if indicators:
         blocks.append(indicate(attributes, indicators).cast(pl.Float64).fill_null(float("nan")).to_numpy())

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 import polars as pl
 from torch import Tensor
 
+from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.rules.base import FittedRule, FittingData, Ids, Rule, State
 from weakcl_pipeline.attributes.rules.numbering import look_up, number_by_size
 from weakcl_pipeline.errors import InputError
@@ -26,7 +27,7 @@ class FittedGiven(FittedRule):
     columns: Mapping[int, str]
     values: Mapping[int, tuple[str, ...]]
 
-    def assign(self, attributes: pl.DataFrame) -> dict[int, Ids]:
+    def assign(self, attributes: Columns) -> dict[int, Ids]:
         """Look up each row's values."""
         return {
             k: look_up(_keys(attributes[column]), pl.DataFrame({"value": self.values[k]}, schema={"value": pl.String}))

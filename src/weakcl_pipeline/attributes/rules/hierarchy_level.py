@@ -8,6 +8,7 @@ import polars as pl
 from torch import Tensor
 
 from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.hierarchy import ancestor_at
 from weakcl_pipeline.attributes.rules.base import FittedRule, FittingData, Ids, Rule, State
 from weakcl_pipeline.attributes.rules.columns import only_column
@@ -30,7 +31,7 @@ class FittedHierarchyLevel(FittedRule):
     shorter: Shorter
     nodes: Mapping[int, tuple[str, ...]]
 
-    def assign(self, attributes: pl.DataFrame) -> dict[int, Ids]:
+    def assign(self, attributes: Columns) -> dict[int, Ids]:
         """Look up the node that each row's path leads through."""
         return {
             level: look_up(

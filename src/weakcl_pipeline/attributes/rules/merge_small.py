@@ -6,11 +6,11 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.rules.base import FittedRule, FittingData, Ids, Rule, State
 from weakcl_pipeline.attributes.rules.encoding import Encoding
 from weakcl_pipeline.attributes.rules.simple import SIMPLE_RULES, SimpleRule
@@ -33,7 +33,7 @@ class FittedMergeSmall(FittedRule):
     of: FittedRule
     merged: Mapping[int, Ids]
 
-    def assign(self, attributes: pl.DataFrame) -> dict[int, Ids]:
+    def assign(self, attributes: Columns) -> dict[int, Ids]:
         """Look up what the clusters of the other rule were merged into."""
         return {k: np.append(self.merged[k], -1)[ids] for k, ids in self.of.assign(attributes).items()}
 

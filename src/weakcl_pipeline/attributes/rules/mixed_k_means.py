@@ -12,6 +12,7 @@ from pydantic import Field, PositiveFloat
 from sklearn.cluster import KMeans
 from torch import Tensor
 
+from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.kmeans import nearest, number_of_clusters
 from weakcl_pipeline.attributes.rules.base import FittedRule, FittingData, Ids, Rule, State
 from weakcl_pipeline.attributes.rules.encoding import Encoding
@@ -36,7 +37,7 @@ class FittedMixedKMeans(FittedRule):
     encoding: Encoding
     centroids: Mapping[int, Floats]
 
-    def assign(self, attributes: pl.DataFrame) -> dict[int, Ids]:
+    def assign(self, attributes: Columns) -> dict[int, Ids]:
         """Find each row's nearest centroid by the attributes that are known of it."""
         points = self.encoding.points(attributes)
         return {k: nearest(points, centroids) for k, centroids in self.centroids.items()}

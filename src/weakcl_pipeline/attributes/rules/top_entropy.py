@@ -5,7 +5,7 @@ tables that were released with it (`rank_H`, `label_gran_k`) are nested and hold
 this rule gives.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -15,8 +15,9 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from weakcl_pipeline.attributes.binarise import Indicator, fit_indicators, indicate
+from weakcl_pipeline.attributes.binarise import Indicator, count_indicators, indicate
 from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.measures import count_entropy
 from weakcl_pipeline.attributes.rules.base import FittedRule, FittingData, Ids, Rule, State
 from weakcl_pipeline.attributes.rules.numbering import look_up, number_by_size
@@ -41,11 +42,15 @@ def rank_by_entropy(binary: pl.DataFrame, train: npt.NDArray[np.bool_]) -> list[
     seen = binary.filter(pl.Series(train))
     observed = seen.select(pl.all().count()).row(0)
     ones = seen.select(pl.all().sum()).row(0)
-    scores = [
-        # The rarer side first: an attribute and its negation then score the same to the last bit.
-        (name, count_entropy([one, total - one]) * total / max(1, seen.height))
-        for name, one, total in zip(binary.columns, ones, observed, strict=True)
-    ]
+    counts = zip(binary.columns, ones, observed, strict=True)
+    return _ranked((name, _score(one, known, seen.height)) for name, one, known in counts)
+
+
+def _score(yes: int, known: int, rows: int) -> float:
+    return count_entropy([yes, known - yes]) * known / max(1, rows)
+
+
+def _ranked(scores: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
     return sorted(scores, key=lambda item: (-item[1], item[0]))
 
 
@@ -63,7 +68,7 @@ class FittedCombinations(FittedRule):
     indicators: tuple[Indicator, ...]
     combinations: Mapping[int, pl.DataFrame]
 
-    def assign(self, attributes: pl.DataFrame) -> dict[int, Ids]:
+    def assign(self, attributes: Columns) -> dict[int, Ids]:
         """Look up each row's combinations."""
         binary = indicate(attributes, self.indicators)
         return {k: look_up(_packed(binary, k), known) for k, known in self.combinations.items()}
@@ -103,7 +108,8 @@ class TopEntropy(Rule):
             InputError: A granularity asks for more attributes than there are.
         """
         train = pl.Series(data.train)
-        indicators = {indicator.name: indicator for indicator in fit_indicators(data.attributes, data.specs, train)}
+        counted = count_indicators(data.attributes, data.specs, train)
+        indicators = {indicator.name: indicator for indicator, _, _ in counted}
         most = max(granularities)
         if most > len(indicators):
             raise InputError(
@@ -111,11 +117,11 @@ class TopEntropy(Rule):
                 f" {len(indicators)}. Lower it, lower min_count in ingestion.attributes, or let more attributes"
                 f" take part (clustering.attributes)."
             )
-        binary = indicate(data.attributes, list(indicators.values()))
-        order = [name for name, _ in rank_by_entropy(binary, data.train)][:most]
-        binary = binary.select(order)
+        scores = ((indicator.name, _score(yes, known, int(train.sum()))) for indicator, yes, known in counted)
+        best = tuple(indicators[name] for name, _ in _ranked(scores)[:most])
+        binary = indicate(data.attributes, best)
         combinations = {k: number_by_size(_packed(binary, k), data.train) for k in sorted(set(granularities))}
-        return FittedCombinations(tuple(indicators[name] for name in order), combinations)
+        return FittedCombinations(best, combinations)
 
 
 def _packed(binary: pl.DataFrame, k: int) -> pl.DataFrame:
@@ -128,7 +134,8 @@ def _packed(binary: pl.DataFrame, k: int) -> pl.DataFrame:
         names = binary.columns[number * _BITS_PER_WORD : min(k, (number + 1) * _BITS_PER_WORD)]
         bits = [pl.col(name).cast(pl.Int64) * 2**place for place, name in enumerate(reversed(names))]
         words.append(pl.sum_horizontal(bits, ignore_nulls=False).alias(word))
-    return binary.select(words)
+    # Streaming: the bits as Int64 are 64 times as large as the attributes.
+    return binary.lazy().select(words).collect(engine="streaming")
 
 
 def _word_names(k: int) -> list[str]:

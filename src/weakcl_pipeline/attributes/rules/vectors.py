@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.kmeans import kmeans, nearest, normalise, number_of_clusters
 from weakcl_pipeline.attributes.rules.base import FittedRule, FittingData, Ids, Rule, State
 from weakcl_pipeline.attributes.rules.columns import only_column
@@ -35,7 +36,7 @@ class FittedVectors(FittedRule):
     spherical: bool
     centroids: Mapping[int, Floats]
 
-    def assign(self, attributes: pl.DataFrame) -> dict[int, Ids]:
+    def assign(self, attributes: Columns) -> dict[int, Ids]:
         """Find each row's nearest centroid.
 
         Raises:

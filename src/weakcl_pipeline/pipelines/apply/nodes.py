@@ -7,6 +7,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
+from weakcl_pipeline.attributes import columns_of
 from weakcl_pipeline.attributes.clustering import FittedClustering
 from weakcl_pipeline.attributes.rules import State
 from weakcl_pipeline.attributes.schema import Schema
@@ -15,7 +16,7 @@ from weakcl_pipeline.contrastive import EncoderState, TrainingConfig
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images import PackedImages
 from weakcl_pipeline.pipelines.evaluation.nodes import embed_pictures
-from weakcl_pipeline.sources import IngestionConfig, accept_new, collected, read_new_samples
+from weakcl_pipeline.sources import IngestionConfig, accept_new, read_new_samples
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +42,12 @@ def type_new_samples(new_samples: pl.LazyFrame, attribute_schema: Schema, ingest
     Returns:
         `applied.sample_table`.
     """
-    return read_new_samples(collected(new_samples, "new_samples"), ingestion, attribute_schema)
+    return read_new_samples(new_samples, ingestion, attribute_schema)
 
 
 def accept_new_samples(
-    sample_table: pl.DataFrame, image_rejects: pl.DataFrame, attribute_schema: Schema
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    sample_table: pl.LazyFrame, image_rejects: pl.DataFrame, attribute_schema: Schema
+) -> tuple[pl.DataFrame, pl.LazyFrame, pl.DataFrame]:
     """Send the rows without a usable picture to quarantine.
 
     Args:
@@ -60,7 +61,7 @@ def accept_new_samples(
     return accept_new(sample_table, image_rejects, attribute_schema)
 
 
-def assign_clusters(attributes: pl.DataFrame, cluster_rule: State) -> pl.DataFrame:
+def assign_clusters(attributes: pl.LazyFrame, cluster_rule: State) -> pl.DataFrame:
     """Cluster new samples by the rule that the old ones were clustered by.
 
     Args:
@@ -71,7 +72,7 @@ def assign_clusters(attributes: pl.DataFrame, cluster_rule: State) -> pl.DataFra
         `applied.clusters`, in the form of `clusters`; an old sample has the clusters it had.
     """
     fitted = FittedClustering.from_state(*cluster_rule)
-    return attributes.select("sample_id").hstack(fitted.assign(attributes))
+    return attributes.select("sample_id").collect().hstack(fitted.assign(columns_of(attributes)))
 
 
 def embed_new_pictures(

@@ -28,7 +28,7 @@ from weakcl_pipeline.sources import LABEL_PREFIX
 
 
 def binarise_attributes(
-    samples: pl.DataFrame, attributes: pl.DataFrame, attribute_schema: Schema, clustering: ClusteringConfig
+    samples: pl.DataFrame, attributes: pl.LazyFrame, attribute_schema: Schema, clustering: ClusteringConfig
 ) -> pl.DataFrame:
     """Turn the attribute columns that take part into binary attributes, chosen on the train split.
 
@@ -42,13 +42,13 @@ def binarise_attributes(
         `binary_attributes`: `sample_id` and nullable Boolean columns.
     """
     chosen = chosen_specs(attribute_schema, clustering)
-    binary = rules.binarise(attributes, chosen, samples["split"] == "train")
+    binary = rules.binarise(rules.columns_of(attributes), chosen, samples["split"] == "train")
     return samples.select("sample_id").hstack(binary)
 
 
 def form_clusters(
     samples: pl.DataFrame,
-    attributes: pl.DataFrame,
+    attributes: pl.LazyFrame,
     attribute_schema: Schema,
     clustering: ClusteringConfig,
     training: TrainingConfig,
@@ -69,13 +69,14 @@ def form_clusters(
         `cluster`, the chosen one.
     """
     specs = chosen_specs(attribute_schema, clustering)
-    fitted = fit(samples, attributes, specs, clustering, training, seed)
-    return fitted.to_state(), samples.select("sample_id").hstack(fitted.assign(attributes))
+    columns = rules.columns_of(attributes)
+    fitted = fit(samples, columns, specs, clustering, training, seed)
+    return fitted.to_state(), samples.select("sample_id").hstack(fitted.assign(columns))
 
 
 def fit(
     samples: pl.DataFrame,
-    attributes: pl.DataFrame,
+    attributes: rules.Columns,
     specs: Mapping[str, AttributeSpec],
     clustering: ClusteringConfig,
     training: TrainingConfig,
@@ -86,7 +87,7 @@ def fit(
     def meets(k: int, ids: Rows) -> npt.NDArray[np.bool_]:
         return has_partner(_simulate_epoch(ids, training, training.sampler, seed, k), ids)
 
-    data = FittingData(attributes.select(list(specs)), specs, _train_mask(samples), seed)
+    data = FittingData(attributes, specs, _train_mask(samples), seed)
     return rules.fit_clustering(data, clustering, meets)
 
 

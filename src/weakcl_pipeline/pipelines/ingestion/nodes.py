@@ -12,7 +12,7 @@ from weakcl_pipeline.images.pack import pack_images as pack
 from weakcl_pipeline.sources import IngestionConfig, accept, collected, pictures, read_samples
 
 
-def type_samples(raw_samples: pl.LazyFrame, ingestion: IngestionConfig) -> tuple[pl.DataFrame, Schema]:
+def type_samples(raw_samples: pl.LazyFrame, ingestion: IngestionConfig) -> tuple[pl.LazyFrame, Schema]:
     """Give the raw columns their roles and types, and check them before any picture is decoded.
 
     Args:
@@ -22,12 +22,12 @@ def type_samples(raw_samples: pl.LazyFrame, ingestion: IngestionConfig) -> tuple
     Returns:
         `sample_table` and `attribute_schema`.
     """
-    return read_samples(collected(raw_samples, "raw_samples"), ingestion)
+    return read_samples(raw_samples, ingestion)
 
 
 def pack_images(
     raw_samples: pl.LazyFrame,
-    sample_table: pl.DataFrame,
+    sample_table: pl.LazyFrame,
     ingestion: IngestionConfig,
     images: ImagesConfig,
     image_shards: Path,
@@ -45,15 +45,16 @@ def pack_images(
         `image_store` and `image_rejects`.
     """
     raw = collected(raw_samples.select(ingestion.image_column, *(ingestion.box_columns or ())), "raw_samples")
-    return pack(zip(sample_table["sample_id"], pictures(raw, ingestion), strict=True), images, image_shards)
+    ids = sample_table.select("sample_id").collect().to_series()
+    return pack(zip(ids, pictures(raw, ingestion), strict=True), images, image_shards)
 
 
 def accept_samples(
-    sample_table: pl.DataFrame,
+    sample_table: pl.LazyFrame,
     image_rejects: pl.DataFrame,
     attribute_schema: Schema,
     ingestion: IngestionConfig,
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, dict[str, Any]]:
+) -> tuple[pl.DataFrame, pl.LazyFrame, pl.DataFrame, dict[str, Any]]:
     """Send the rows without a usable picture to quarantine.
 
     Args:

@@ -51,7 +51,7 @@ def train_affinity(
     image_store: pa.Table,
     samples: pl.DataFrame,
     clusters: pl.DataFrame,
-    attributes: pl.DataFrame,
+    attributes: pl.LazyFrame,
     attribute_schema: Schema,
     clustering: ClusteringConfig,
     training: TrainingConfig,
@@ -61,7 +61,7 @@ def train_affinity(
 ) -> Trained:
     """Train on how alike samples are by their attributes; the clusters only tell who shares a batch with whom."""
     chosen = chosen_specs(attribute_schema, clustering)
-    affinity = Affinity(attributes[train_rows(samples)].select(list(chosen)), chosen, rivals.kernel)
+    affinity = Affinity(attributes.select(list(chosen)).collect()[train_rows(samples)], chosen, rivals.kernel)
     side, ids = SideInformation(affinity=affinity), cluster_ids(samples, clusters)
     return _train(rivals.affinity, ids, side, image_store, samples, training, seed, checkpoints)
 

@@ -95,7 +95,7 @@ def study_degraded(
     clustering: ClusteringConfig,
     rivals: RivalsConfig,
     image_store: pa.Table,
-    attributes: pl.DataFrame,
+    attributes: pl.LazyFrame,
     binary_attributes: pl.DataFrame,
     attribute_schema: Schema,
     checkpoints: Path,
@@ -107,13 +107,14 @@ def study_degraded(
     training = _shortened(training, study)
     settings = []
     used = chosen_specs(attribute_schema, clustering)
-    whole, known = _units_of_noise(attributes, binary_attributes, used, clustering)
+    given = attributes.select(list(used)).collect()
+    whole, known = _units_of_noise(given, binary_attributes, used, clustering)
     for share in study.noise:
         noisy = shuffle_attributes(whole, share, _draws(seed, "noise", share))
         ids = _clusters(fit(samples, noisy, known, clustering, training, seed), noisy, samples)
         settings.append(Setting("noise", share, ids, training, chosen=share == 0))
     for share in study.missing:
-        table = delete_cells(attributes.select(list(used)), share, _draws(seed, "missing", share))
+        table = delete_cells(given, share, _draws(seed, "missing", share))
         ids = _clusters(fit(samples, table, used, clustering, training, seed), table, samples)
         settings.append(Setting("missing", share, ids, training, chosen=share == 0))
         side = SideInformation(affinity=Affinity(table[train_rows(samples)], used, rivals.kernel))
@@ -238,7 +239,7 @@ def _units_of_noise(
 ) -> tuple[pl.DataFrame, dict[str, AttributeSpec]]:
     """Return the columns that are turned into noise, each as a whole: binary ones where the rule sees no others."""
     if not clustering.rule.on_binary:
-        return attributes.select(list(used)), dict(used)
+        return attributes, dict(used)
     binary = binary_attributes.drop("sample_id")
     return binary, dict.fromkeys(binary.columns, AttributeSpec(kind=AttributeKind.BOOL))
 

@@ -1,0 +1,66 @@
+"""Tables that are read one column at a time, whether they are in memory or on the disk."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, Self
+
+import polars as pl
+
+
+class Columns(Protocol):
+    """What is asked of a table of attributes; a `polars.DataFrame` has it, too."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+
+    def __getitem__(self, name: str, /) -> pl.Series:
+        """Return a column."""
+
+    def filter(self, rows: pl.Series, /) -> Self:
+        """Return the table with some of its rows, those for which ``rows``, (N,) Boolean, is true."""
+
+
+@dataclass(frozen=True)
+class LazyColumns:
+    """The columns of a lazy frame; each is collected whenever it is asked for, and none is kept.
+
+    Attributes:
+        frame: All rows.
+        rows: (N,) Boolean, the rows that belong to the table; None = all.
+    """
+
+    frame: pl.LazyFrame
+    rows: pl.Series | None = None
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return self.frame.collect_schema().names()
+
+    @cached_property
+    def height(self) -> int:
+        """Number of rows."""
+        if self.rows is not None:
+            return int(self.rows.sum())
+        return int(self.frame.select(pl.len()).collect().item())
+
+    def __getitem__(self, name: str, /) -> pl.Series:
+        """Return a column."""
+        column = self.frame.select(name).collect().to_series()
+        return column if self.rows is None else column.filter(self.rows)
+
+    def filter(self, rows: pl.Series, /) -> Self:
+        """Return the table with some of its rows."""
+        if self.rows is None:
+            return type(self)(self.frame, rows)
+        return type(self)(self.frame, self.rows.clone().scatter(self.rows.arg_true(), rows))  # in place, else
+
+
+def columns_of(table: pl.DataFrame | pl.LazyFrame) -> Columns:
+    """Return a table as columns that can be read one by one."""
+    return LazyColumns(table) if isinstance(table, pl.LazyFrame) else table
