@@ -5,10 +5,10 @@ import polars as pl
 from weakcl_pipeline.attributes.schema import Schema, null_missing, specs_of, type_alike
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.accept import part
-from weakcl_pipeline.sources.checks import check_columns, check_rows
+from weakcl_pipeline.sources.checks import check_rows
 from weakcl_pipeline.sources.collected import collected
 from weakcl_pipeline.sources.roles import IngestionConfig
-from weakcl_pipeline.sources.samples import looked_at, sample_ids
+from weakcl_pipeline.sources.samples import checked_columns, looked_at, sample_ids
 
 _NAME = "new_samples"
 
@@ -29,8 +29,7 @@ def read_new_samples(raw: pl.LazyFrame, config: IngestionConfig, schema: Schema)
     """
     not_needed = {"split_column": None, "split": None, "labels": (), "group_column": None, "undeclared": "ignore"}
     roles = config.model_copy(update={**not_needed, "attributes": specs_of(schema)})
-    columns = raw.collect_schema()
-    check_columns(columns, roles, name=_NAME)
+    columns = checked_columns(raw, roles, name=_NAME)
     table = collected(raw.select(looked_at(columns, roles)), _NAME)
     check_rows(table, roles, name=_NAME)
     ids = sample_ids(table, config.id_column, name=_NAME)

@@ -47,8 +47,7 @@ def read_samples(raw: pl.LazyFrame, config: IngestionConfig) -> tuple[pl.LazyFra
             several splits, an empty split, a label with one value or unknown in all of a split, a cell that does
             not fit its attribute's kind, or an attribute that gives a label away.
     """
-    columns = raw.collect_schema()
-    check_columns(columns, config, name=_NAME)
+    columns = checked_columns(raw, config, name=_NAME)
     staging = Staging()
     with undamaged(_NAME):
         table = staging.spool(raw.select(looked_at(columns, config)))
@@ -86,6 +85,27 @@ def read_samples(raw: pl.LazyFrame, config: IngestionConfig) -> tuple[pl.LazyFra
             f" ({', '.join(taken)}). Rename it, or leave it out of the attributes."
         )
     return staging.scan(), schema
+
+
+def checked_columns(raw: pl.LazyFrame, config: IngestionConfig, *, name: str) -> pl.Schema:
+    """Return the columns of a raw table, among which are all that have a role.
+
+    Args:
+        raw: The table.
+        config: The roles of its columns.
+        name: Of the table, in the catalog.
+
+    Raises:
+        InputError: A column is missing or of another type; or the file cannot be read, which is what to mend first.
+    """
+    columns = raw.collect_schema()
+    try:
+        check_columns(columns, config, name=name)
+    except InputError:
+        with undamaged(name):
+            raw.collect(engine="streaming")
+        raise
+    return columns
 
 
 def looked_at(columns: pl.Schema, config: IngestionConfig) -> list[pl.Expr]:
