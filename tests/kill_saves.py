@@ -33,8 +33,13 @@ def figure(number: int) -> Figure:
     return result
 
 
+def table(number: int) -> pl.DataFrame:
+    return pl.DataFrame({"number": [number], "text": ["x" * 100]})
+
+
 VALUES: dict[str, Callable[[int], Any]] = {
-    "TableDataset": lambda number: pl.DataFrame({"number": [number], "text": ["x" * 100]}),
+    "TableDataset": table,
+    "LazyTableDataset": lambda number: table(number).lazy(),
     "JSONDataset": lambda number: {"number": number, "text": "x" * 100},
     "MatplotlibDataset": figure,
     "ArrowTableDataset": lambda number: pa.table({"number": [number]}),

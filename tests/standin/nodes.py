@@ -25,12 +25,12 @@ def type_samples(raw_samples: pl.LazyFrame) -> tuple[pl.DataFrame, dict[str, Any
     return raw.select(pl.col("image_id").alias("sample_id"), "split"), {"columns": raw.columns}
 
 
-def accept_samples(sample_table: pl.DataFrame, attribute_schema: dict[str, Any]) -> pl.DataFrame:
-    return sample_table.with_columns(columns=pl.lit(len(attribute_schema["columns"])))
+def accept_samples(sample_table: pl.LazyFrame, attribute_schema: dict[str, Any]) -> pl.DataFrame:
+    return sample_table.with_columns(columns=pl.lit(len(attribute_schema["columns"]))).collect()
 
 
-def count_pictures(raw_samples: pl.LazyFrame, sample_table: pl.DataFrame) -> dict[str, int]:
-    return {"pictures": raw_samples.select("image").collect().height, "samples": len(sample_table)}
+def count_pictures(raw_samples: pl.LazyFrame, sample_table: pl.LazyFrame) -> dict[str, int]:
+    return {"pictures": raw_samples.select("image").collect().height, "samples": sample_table.collect().height}
 
 
 def form_clusters(samples: pl.DataFrame, clusters: int) -> pl.DataFrame:
