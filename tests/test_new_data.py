@@ -121,7 +121,7 @@ def test_pictures_and_a_german_table_end_in_a_comparison_with_no_file_edited(pro
     assert samples.group_by("split").len().sort("split")["len"].to_list() == (
         emoji(240).group_by("split").len().sort("split")["len"].to_list()
     )
-    tags = project.artifact("attributes").load()["Schlagwörter"]
+    tags = project.artifact("attributes").load().select("Schlagwörter").collect().to_series()
     assert tags.list.len().mean() == pytest.approx(emoji(240)["tags"].list.len().mean(), rel=0.01)
     comparison = project.artifact("comparison").load()
     assert set(comparison["label"]) == {"Gruppe"}

@@ -83,13 +83,15 @@ def test_with_a_gpu_nodes_run_one_after_another(two_threads, monkeypatch):
 
 
 def test_after_an_error_nothing_new_is_started_and_what_runs_is_finished(two_threads):
-    failed, done = threading.Event(), []
+    running, failed, done = threading.Event(), threading.Event(), []
 
     def fail(_):
+        running.wait(20)
         failed.set()
         raise ValueError("bad")
 
     def go_on(_):
+        running.set()
         failed.wait(20)
         time.sleep(0.2)
         done.append("running")
