@@ -1,16 +1,13 @@
 """Arrow tables that are read through a memory map."""
 
-from pathlib import Path
-from typing import Any
-
 import pyarrow as pa
-from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
+from weakcl_pipeline.datasets.file import FileDataset
 from weakcl_pipeline.datasets.preview import table_preview
 
 
-class ArrowTableDataset(AbstractDataset[pa.Table, pa.Table]):
+class ArrowTableDataset(FileDataset[pa.Table, pa.Table]):
     """A `pyarrow.Table` in an Arrow IPC file.
 
     Loading maps the file into memory and copies nothing: pages are read when they are touched, and all
@@ -20,10 +17,6 @@ class ArrowTableDataset(AbstractDataset[pa.Table, pa.Table]):
         filepath: The file.
         metadata: For plug-ins such as Kedro-Viz.
     """
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = Path(filepath)
-        self.metadata = metadata
 
     def load(self) -> pa.Table:
         """Map the file and return its table."""
@@ -38,9 +31,3 @@ class ArrowTableDataset(AbstractDataset[pa.Table, pa.Table]):
         """Return the first rows for Kedro-Viz, with the size of a binary value in its place."""
         head = self.load().slice(0, nrows)
         return table_preview(head.column_names, (row.values() for row in head.to_pylist()))
-
-    def _exists(self) -> bool:
-        return self._filepath.exists()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath}

@@ -1,12 +1,14 @@
 """The folder where a training keeps its checkpoints."""
 
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import DatasetError
+
+from weakcl_pipeline.datasets.file import FileDataset
 
 
-class CheckpointsDataset(AbstractDataset[NoReturn, Path]):
+class CheckpointsDataset(FileDataset[NoReturn, Path]):
     """A folder that a node may write to while it runs, so that a killed run can go on.
 
     It is scratch space, not an artifact: it has no versions and takes no part in any lineage.
@@ -15,10 +17,6 @@ class CheckpointsDataset(AbstractDataset[NoReturn, Path]):
         filepath: The folder.
         metadata: For plug-ins such as Kedro-Viz.
     """
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = Path(filepath)
-        self.metadata = metadata
 
     def load(self) -> Path:
         """Return the folder, created if need be."""
@@ -35,6 +33,3 @@ class CheckpointsDataset(AbstractDataset[NoReturn, Path]):
 
     def _exists(self) -> bool:
         return self._filepath.is_dir()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath}

@@ -1,23 +1,17 @@
 """A page that Kedro-Viz can show."""
 
-from pathlib import Path
-from typing import Any
-
-from kedro.io import AbstractDataset
 from kedro_datasets._typing import HTMLPreview
 
+from weakcl_pipeline.datasets.file import FileDataset
 
-class HtmlDataset(AbstractDataset[str, str]):
+
+class HtmlDataset(FileDataset[str, str]):
     """One self-contained HTML page, UTF-8.
 
     Args:
         filepath: The file.
         metadata: For plug-ins such as Kedro-Viz.
     """
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = Path(filepath)
-        self.metadata = metadata
 
     def load(self) -> str:
         """Return the page."""
@@ -30,9 +24,3 @@ class HtmlDataset(AbstractDataset[str, str]):
     def preview(self) -> HTMLPreview:
         """Return the page for Kedro-Viz."""
         return HTMLPreview(self.load())
-
-    def _exists(self) -> bool:
-        return self._filepath.exists()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath}

@@ -1,13 +1,10 @@
 """Tables with a preview that copes with lists, bytes and missing values."""
 
-from pathlib import Path
-from typing import Any
-
 import polars as pl
-from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.polars import EagerPolarsDataset
 
+from weakcl_pipeline.datasets.file import FileDataset
 from weakcl_pipeline.datasets.preview import table_preview
 
 _ROWS_PER_GROUP = 1 << 17
@@ -26,7 +23,7 @@ class TableDataset(EagerPolarsDataset):  # type: ignore[misc]
         return table_preview(head.columns, head.rows())
 
 
-class LazyTableDataset(AbstractDataset[pl.DataFrame | pl.LazyFrame, pl.LazyFrame]):
+class LazyTableDataset(FileDataset[pl.DataFrame | pl.LazyFrame, pl.LazyFrame]):
     """A table in Parquet that need not fit into memory.
 
     Loading reads no more than the schema; whoever collects the frame, or some of its columns, reads them. A lazy frame
@@ -36,10 +33,6 @@ class LazyTableDataset(AbstractDataset[pl.DataFrame | pl.LazyFrame, pl.LazyFrame
         filepath: The file.
         metadata: For plug-ins such as Kedro-Viz.
     """
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = Path(filepath)
-        self.metadata = metadata
 
     def load(self) -> pl.LazyFrame:
         """Return the table, unread."""
@@ -53,9 +46,3 @@ class LazyTableDataset(AbstractDataset[pl.DataFrame | pl.LazyFrame, pl.LazyFrame
         """Return the first rows for Kedro-Viz."""
         head = self.load().head(nrows).collect()
         return table_preview(head.columns, head.rows())
-
-    def _exists(self) -> bool:
-        return self._filepath.exists()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath}

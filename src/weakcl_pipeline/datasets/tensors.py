@@ -5,23 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from kedro.io import AbstractDataset
 from safetensors.torch import load_file, save
+
+from weakcl_pipeline.datasets.file import FileDataset
 
 Tensors = tuple[dict[str, torch.Tensor], dict[str, Any]]
 
 
-class TensorsDataset(AbstractDataset[Tensors, Tensors]):
+class TensorsDataset(FileDataset[Tensors, Tensors]):
     """Named tensors in a safetensors file, and JSON-able metadata in a ``.json`` file beside it; no pickle.
 
     Args:
         filepath: The safetensors file, e.g. ``encoder.safetensors``; the metadata goes to ``encoder.json``.
         metadata: For plug-ins such as Kedro-Viz.
     """
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = Path(filepath)
-        self.metadata = metadata
 
     def load(self) -> Tensors:
         """Return (tensors, metadata), the tensors on the CPU."""
@@ -46,6 +43,3 @@ class TensorsDataset(AbstractDataset[Tensors, Tensors]):
 
     def _exists(self) -> bool:
         return self._filepath.exists() and self._sidecar.exists()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath}
