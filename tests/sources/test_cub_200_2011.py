@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.conftest import merge
-from tests.sources.official import SMALL
+from tests.sources.official import SMALL, change
 from tests.sources.official.cub_200_2011 import ATTRIBUTES, CERTAINTIES, CLASSES, IRREGULAR, make_cub
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources import Cub200
@@ -37,13 +37,6 @@ def refused(folder, **options):
     with pytest.raises(InputError) as error:
         read(folder, **options)
     return str(error.value)
-
-
-def change(file, line, text):
-    """Put another text in place of a line, counted from 1; none removes it."""
-    lines = file.read_text().splitlines()
-    lines[line - 1 : line] = [] if text is None else [text]
-    file.write_text("\n".join(lines) + "\n")
 
 
 def test_every_picture_has_its_class_split_and_path(tmp_path):

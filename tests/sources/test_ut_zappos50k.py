@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.conftest import merge
-from tests.sources.official import SMALL
+from tests.sources.official import SMALL, change
 from tests.sources.official.ut_zappos50k import HEADER, VALUES, make_released_split, make_zappos
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources import UtZappos50K
@@ -30,12 +30,6 @@ def refused(folder, **options):
     with pytest.raises(InputError) as error:
         read(folder, **options)
     return str(error.value)
-
-
-def change(file, line, text):
-    lines = file.read_text().splitlines()
-    lines[line - 1] = text
-    file.write_text("\n".join(lines) + "\n")
 
 
 def test_every_shoe_has_its_picture_type_and_brand(tmp_path):
