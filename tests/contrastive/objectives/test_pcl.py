@@ -37,7 +37,8 @@ def unit(n, seed=0, dtype=torch.float64, dim=DIM):
     return F.normalize(z, dim=1).to(dtype)
 
 
-def views(n=BATCH, seed=0):
+def views(n=2 * BATCH, seed=0):
+    """Both views of a batch."""
     return torch.rand(n, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
 
 
@@ -82,11 +83,16 @@ def slow_proto_nce(z, samples, assignment, prototypes, phi):
 
 
 def slow_loss(z, samples, keys, queue, clusterings, temperature):
-    loss = slow_info_nce(z, keys, samples, queue, temperature)
-    for c in clusterings:
-        prototypes, phi = c.prototypes.double(), c.concentrations.double()
-        loss = loss + slow_proto_nce(z, samples, c.assignment, prototypes, phi) / len(clusterings)
-    return loss
+    """Each view with the other's key, as two losses."""
+    losses = []
+    for query, key in (0, 1), (1, 0):
+        own, theirs = z.chunk(2)[query], keys.chunk(2)[key]
+        loss = slow_info_nce(own, theirs, samples, queue, temperature)
+        for c in clusterings:
+            prototypes, phi = c.prototypes.double(), c.concentrations.double()
+            loss = loss + slow_proto_nce(own, samples, c.assignment, prototypes, phi) / len(clusterings)
+        losses.append(loss)
+    return sum(losses) / 2
 
 
 def slow_concentrations(points, assignment, prototypes, alpha, temperature):
@@ -112,7 +118,7 @@ def test_equals_the_loops_over_keys_and_prototypes_step_by_step(queue, temperatu
         objective.update(0, features(), seed=3)
     momentum_encoder, kept = deepcopy(objective.momentum_encoder), []
     for step in range(8):
-        z, samples, pictures = unit(BATCH, seed=step), samples_of(step), views(seed=step)
+        z, samples, pictures = unit(2 * BATCH, seed=step), samples_of(step), views(seed=step)
         with torch.no_grad():
             keys = momentum_encoder.project(momentum_encoder(pictures)).double()
         arguments = (samples, keys, kept, objective.clusterings if clustered else [], temperature)
@@ -120,7 +126,7 @@ def test_equals_the_loops_over_keys_and_prototypes_step_by_step(queue, temperatu
         loss, gradient = loss_and_gradient(objective, z, pictures, samples)
         torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-7)
         torch.testing.assert_close(gradient, expected_gradient, rtol=1e-5, atol=1e-6)
-        kept = (list(zip(samples.tolist(), keys, strict=True)) + kept)[: min(queue, N)]
+        kept = (list(zip(samples.tolist() * 2, keys, strict=True)) + kept)[: min(queue, N)]
 
 
 def test_clusters_are_k_means_with_the_concentrations_of_the_paper():
@@ -190,10 +196,10 @@ def test_coinciding_pictures_leave_empty_clusters_that_take_no_part():
     objective.update(0, three, seed=0)
     (clustering,) = objective.clusterings
     assert int(clustering.n_clusters) == 3
-    z, samples = unit(BATCH), samples_of(0)
+    z, samples = unit(2 * BATCH), samples_of(0)
     phi, prototypes = clustering.concentrations[:3].double(), clustering.prototypes[:3].double()
     loss, gradient = loss_and_gradient(objective, z, views(), samples)
-    torch.testing.assert_close(loss, slow_proto_nce(z, samples, clustering.assignment, prototypes, phi))
+    torch.testing.assert_close(loss, slow_proto_nce(z, samples.repeat(2), clustering.assignment, prototypes, phi))
     assert gradient.isfinite().all()
 
 
@@ -239,9 +245,9 @@ def test_before_the_first_clustering_it_is_info_nce_alone():
     assert set(clustered.begin_epoch(2, embed)) == {"inertia_5", "inertia_9"}
     assert embedded == [clustered.momentum_encoder]
     assert all(torch.equal(objective.state_dict()[name], tensor) for name, tensor in before.items())
-    z, samples = unit(BATCH), samples_of(0)
+    z, samples = unit(2 * BATCH), samples_of(0)
     for clustering in objective.clusterings:
-        loss, gradient = loss_and_gradient(clustering, z, samples, 3)
+        loss, gradient = loss_and_gradient(clustering, z, samples.repeat(2), 3)
         assert float(loss) == 0
         assert gradient.abs().max() == 0
     first, gradient = loss_and_gradient(objective, z, views(), samples)
@@ -250,17 +256,28 @@ def test_before_the_first_clustering_it_is_info_nce_alone():
 
 
 def test_an_earlier_key_of_the_same_picture_is_no_negative():
-    objective, samples, z = pcl(queue=BATCH), samples_of(0), unit(BATCH)
+    objective, samples, z = pcl(queue=2 * BATCH), samples_of(0), unit(2 * BATCH)
     objective(z, views(seed=1), samples)
     others = deepcopy(objective)
     others.queue_samples += N  # as if the same keys were of other pictures
     assert objective(z, views(seed=2), samples) < others(z, views(seed=2), samples)
 
 
+def test_no_view_of_a_batch_is_a_negative_in_it():
+    objective = pcl(queue=2 * BATCH)
+    samples, pictures = samples_of(0), views()
+    loss, gradient = loss_and_gradient(
+        lambda z: objective.loss(Batch(pictures, z, z, samples, samples)), unit(2 * BATCH)
+    )
+    assert float(loss) == pytest.approx(0, abs=1e-12)
+    assert gradient.abs().max() < 1e-12
+    assert (objective.queue_samples >= 0).all()
+
+
 def test_the_queue_is_no_longer_than_the_data_and_takes_batches_longer_than_itself():
     assert len(pcl(queue=1000).queue) == N
     objective = pcl(queue=4)
-    objective(unit(BATCH), views(), samples_of(0))
+    objective(unit(2 * BATCH), views(), samples_of(0))
     assert objective.queue_samples.tolist() == samples_of(0)[:4].tolist()
     torch.testing.assert_close(objective.queue.norm(dim=1), torch.ones(4))
 
@@ -272,7 +289,7 @@ def test_the_momentum_encoder_follows_the_encoder_and_its_statistics():
     with torch.no_grad():
         for name in start:
             encoder.state_dict()[name].add_(1)
-    objective(unit(BATCH, dtype=torch.float32).requires_grad_(), views(), samples_of(0)).backward()
+    objective(unit(2 * BATCH, dtype=torch.float32).requires_grad_(), views(), samples_of(0)).backward()
     for name, tensor in objective.momentum_encoder.state_dict().items():
         if name in start:
             torch.testing.assert_close(tensor, start[name])  # a batch moves neither weights nor statistics
@@ -288,29 +305,29 @@ def test_the_momentum_encoder_follows_the_encoder_and_its_statistics():
 
 def test_a_key_does_not_depend_on_the_pictures_beside_it():
     objective = pcl().train()
-    objective(unit(BATCH), views(), samples_of(0))
-    together = objective.queue[:BATCH].clone()
+    objective(unit(2 * BATCH), views(), samples_of(0))
+    together = objective.queue[[0, BATCH]].clone()
     alone = pcl().train()
-    alone(unit(1), views()[:1], samples_of(0)[:1])
-    torch.testing.assert_close(alone.queue[:1], together[:1])
+    alone(unit(2), views()[[0, BATCH]], samples_of(0)[:1])
+    torch.testing.assert_close(alone.queue[:2], together)
 
 
-def test_each_view_is_query_and_key_in_turn():
+def test_both_views_are_query_and_key_alike():
     objective, samples = pcl(queue=2 * BATCH), samples_of(0)
     objective.update(0, features(), seed=0)
-    first, second, pictures = unit(BATCH, seed=1), unit(BATCH, seed=2), torch.cat([views(seed=1), views(seed=2)])
-    by_hand = deepcopy(objective)
-    expected = (by_hand(first, pictures[BATCH:], samples) + by_hand(second, pictures[:BATCH], samples)) / 2
-    z = torch.cat([first, second])
-    assert torch.equal(objective.loss(Batch(pictures, z, z, samples, samples)), expected)
-    assert torch.equal(objective.queue, by_hand.queue)
+    objective(unit(2 * BATCH, seed=5), views(seed=5), samples_of(5))
+    swapped = deepcopy(objective)
+    z, pictures = unit(2 * BATCH, seed=1), views(seed=1)
+    expected = objective(z, pictures, samples)
+    torch.testing.assert_close(swapped(z.roll(BATCH, dims=0), pictures.roll(BATCH, dims=0), samples), expected)
+    torch.testing.assert_close(swapped.queue, objective.queue.roll(BATCH, dims=0))
 
 
 def run(objective, encoder, steps, seed):
     torch.manual_seed(seed)
     losses = []
     for step in steps:
-        loss = objective(unit(BATCH, seed=step, dtype=torch.float32), views(seed=step), samples_of(step))
+        loss = objective(unit(2 * BATCH, seed=step, dtype=torch.float32), views(seed=step), samples_of(step))
         with torch.no_grad():
             for parameter in encoder.parameters():
                 parameter.mul_(0.9)
@@ -336,13 +353,13 @@ def test_goes_on_from_its_state_exactly():
 def test_half_precision_is_computed_in_float32():
     objective = pcl()
     objective.update(0, features(), seed=0)
-    objective(unit(BATCH), views(seed=1), samples_of(1))
-    kept = list(zip(samples_of(1).tolist(), objective.queue[:BATCH].double(), strict=True))
-    z, samples = unit(BATCH).bfloat16(), samples_of(0)
+    objective(unit(2 * BATCH), views(seed=1), samples_of(1))
+    kept = list(zip(samples_of(1).tolist() * 2, objective.queue[: 2 * BATCH].double(), strict=True))
+    z, samples = unit(2 * BATCH).bfloat16(), samples_of(0)
     with torch.autocast("cpu", torch.bfloat16):
         loss = objective(z, views(), samples)
     assert loss.dtype == objective.queue.dtype == torch.float32
-    keys = objective.queue[:BATCH].double()
+    keys = objective.queue[: 2 * BATCH].double()
     expected = slow_loss(z.double(), samples, keys, kept, objective.clusterings, objective.config.temperature)
     torch.testing.assert_close(loss, expected.float(), rtol=1e-5, atol=1e-6)
 
@@ -367,7 +384,7 @@ def test_a_k_that_the_data_cannot_have_is_refused(k):
 
 def test_shapes_that_do_not_belong_together_are_refused():
     objective = pcl()
-    for z, samples in [(unit(BATCH), samples_of(0, n=5)), (unit(BATCH, dim=DIM + 1), samples_of(0))]:
+    for z, samples in [(unit(2 * BATCH), samples_of(0, n=5)), (unit(2 * BATCH, dim=DIM + 1), samples_of(0))]:
         with pytest.raises(ValueError, match=r"samples \(B,\)"):
             objective(z, views(), samples)
     with pytest.raises(ValueError, match=r"expected embeddings \(40, 8\)"):

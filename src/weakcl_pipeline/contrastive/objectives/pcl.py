@@ -48,8 +48,8 @@ class PclConfig(Config):
 class Pcl(Objective):
     r"""ProtoNCE of Li et al., "Prototypical Contrastive Learning of Unsupervised Representations" (ICLR 2021).
 
-    With the L2-normalised embedding v of one view, the key v' of the other by the momentum encoder, and of each of M
-    clusterings the prototype c of the picture's cluster with its concentration phi,
+    With the L2-normalised embedding v of a view, the key v' of the picture's other view by the momentum encoder, and
+    of each of M clusterings the prototype c of the picture's cluster with its concentration phi,
 
     .. math:: L = \operatorname{mean}_i \Bigl[ -\log \frac{e^{v_i \cdot v'_i / T}}{\sum_j e^{v_i \cdot v'_j / T}}
               - \frac1M \sum_m \log \frac{e^{v_i \cdot c^m_i / \phi^m_i}}{\sum_j e^{v_i \cdot c^m_j / \phi^m_j}} \Bigr]
@@ -66,8 +66,8 @@ class Pcl(Objective):
       batch and r that occur in none of it, so that a prototype which several pictures share is a negative of its own
       pictures, and there must be at least r + B clusters: rare and harmless there, neither with a few hundred.
     - A key of the picture's own earlier view is no negative of it; on small data each queue holds some.
-    - The queue begins empty, not with random vectors: a key counts once there is one. So the first batch has loss 0 in
-      its first direction.
+    - The queue begins empty, not with random vectors: a key counts once there is one. So the first batch has loss 0.
+      The keys of a batch are queued after its loss, as in the authors' code, and meet the batches after it alone.
     - K-means is spherical, so that the concentration is about the prototype that the loss compares with; the authors
       cluster by Euclidean distance, best of five runs, and normalise the centroids afterwards.
     - Clusters that ran empty take no part, and concentrations stay positive where pictures coincide.
@@ -75,9 +75,8 @@ class Pcl(Objective):
       Moving Average Normalization", CVPR 2021), not by those of their batch: query and key would share them, and
       negatives not, which tells a positive without looking at the picture. The authors shuffle keys between devices,
       for which there must be several.
-    - Each view is query and key in turn, since both are embedded here for every method; the authors take one direction.
-      So a picture leaves two keys, a queue holds half as many pictures as theirs of the same length, and the second
-      direction meets the keys of the first.
+    - Each view is both query and key, since both are embedded here for every method; the authors take one direction.
+      So a picture leaves two keys, and a queue holds half as many pictures as theirs of the same length.
 
     Args:
         config: Temperature, queue and clusterings.
@@ -113,10 +112,9 @@ class Pcl(Objective):
         return cls(config, setting.encoder, len(setting.clusters), setting.seed)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Compute the loss of a batch: each of its two views is the query, with the other as the key, in turn."""
-        queries, others = batch.z.chunk(FULL_VIEWS), reversed(batch.views.chunk(FULL_VIEWS))
-        losses = [self(z, views, batch.samples) for z, views in zip(queries, others, strict=True)]
-        return torch.stack(losses).mean()
+        """Compute the loss of a batch from its two views."""
+        loss: Tensor = self(batch.z, batch.views, batch.samples)
+        return loss
 
     def train(self, mode: bool = True) -> Self:
         """Change the mode, but for the momentum encoder, which stays in evaluation mode."""
@@ -125,13 +123,12 @@ class Pcl(Objective):
         return self
 
     def forward(self, z: Tensor, views: Tensor, samples: Tensor) -> Tensor:
-        """Compute the loss of a batch, and put its keys into the queue.
+        """Compute the loss of a batch in both directions, and then put its keys into the queue.
 
         Args:
-            z: L2-normalised embeddings of one view of each picture, float (B, D); half precision is computed in
-                float32.
-            views: The other view of each picture, float (B, 3, H, W) in [0, 1]; the momentum encoder runs in the
-                caller's autocast.
+            z: L2-normalised embeddings of two views of each picture, float (2 B, D): the first view of all pictures,
+                then the second; half precision is computed in float32.
+            views: The same views, float (2 B, 3, H, W) in [0, 1]; the momentum encoder runs in the caller's autocast.
             samples: The rows of the pictures in the train split, int64 (B,).
 
         Returns:
@@ -140,21 +137,24 @@ class Pcl(Objective):
         Raises:
             ValueError: If the shapes do not belong together.
         """
-        if z.shape != (len(samples), self.output_dim) or samples.ndim != 1 or len(views) != len(samples):
+        n_views = FULL_VIEWS * len(samples)
+        if z.shape != (n_views, self.output_dim) or samples.ndim != 1 or len(views) != n_views:
             msg = (
-                f"expected embeddings (B, {self.output_dim}), views (B, 3, H, W) and samples (B,), got "
+                f"expected embeddings (2 B, {self.output_dim}), views (2 B, 3, H, W) and samples (B,), got "
                 f"{tuple(z.shape)}, {tuple(views.shape)} and {tuple(samples.shape)}"
             )
             raise ValueError(msg)
+        of_views = samples.repeat(FULL_VIEWS)
         with torch.no_grad():
             keys = self.momentum_encoder.project(self.momentum_encoder(views))
         with torch.autocast(z.device.type, enabled=False):
             z = z if z.dtype == torch.float64 else z.float()
-            info_nce = self._info_nce(z, keys.to(z.dtype), samples)
-            proto_nce = [clustering(z, samples, self.config.negative_prototypes) for clustering in self.clusterings]
+            of_other_view = keys.roll(len(samples), dims=0)
+            info_nce = self._info_nce(z, of_other_view.to(z.dtype), of_views)
+            proto_nce = [clustering(z, of_views, self.config.negative_prototypes) for clustering in self.clusterings]
         # New tensors rather than writes in place: the backward pass still needs the queue as it was.
         self.queue = torch.cat([keys, self.queue])[: len(self.queue)]
-        self.queue_samples = torch.cat([samples, self.queue_samples])[: len(self.queue)]
+        self.queue_samples = torch.cat([of_views, self.queue_samples])[: len(self.queue)]
         return info_nce + torch.stack(proto_nce).mean()
 
     def begin_epoch(self, epoch: int, embed: EmbedTrainSplit) -> dict[str, float]:
