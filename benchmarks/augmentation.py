@@ -26,7 +26,7 @@ from torchvision import transforms
 
 from measured import machine, spread
 from weakcl_pipeline.images.augment import Augmentation, AugmentationConfig
-from weakcl_pipeline.images.store import PackedImages, pack_batch, pack_schema
+from weakcl_pipeline.images.stores import ImageStore, open_store, pixel_table
 
 MEAN, STD = (0.8, 0.77, 0.73), (0.28, 0.29, 0.33)
 VIEWS = 2
@@ -82,7 +82,7 @@ def peer_rate(pixels: np.ndarray, batch_size: int, seconds: float) -> Callable[[
     return lambda: measure(epoch)
 
 
-def our_rate(store: PackedImages, batch_size: int, seconds: float) -> Callable[[], float]:
+def our_rate(store: ImageStore, batch_size: int, seconds: float) -> Callable[[], float]:
     """Return a function that measures this package's views per second for about `seconds`."""
     augmentation = Augmentation(AugmentationConfig())
     generator = torch.Generator().manual_seed(0)
@@ -102,12 +102,13 @@ def our_rate(store: PackedImages, batch_size: int, seconds: float) -> Callable[[
     return measure
 
 
-def mapped_store(pixels: np.ndarray, folder: str) -> PackedImages:
+def mapped_store(pixels: np.ndarray, folder: str) -> ImageStore:
     """Write pictures to an Arrow file and open it as a memory map."""
     path = str(Path(folder) / f"{pixels.shape[1]}.arrow")
-    with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, pack_schema(pixels.shape[1])) as writer:
-        writer.write_batch(pack_batch([str(i) for i in range(len(pixels))], pixels))
-    return PackedImages(pa.ipc.open_file(pa.memory_map(path)).read_all())
+    table = pixel_table([str(i) for i in range(len(pixels))], pixels)
+    with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return open_store(pa.ipc.open_file(pa.memory_map(path)).read_all())
 
 
 def compare(size: int, seconds: float, rounds: int, folder: str) -> tuple[list[float], list[float]]:

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import yaml
 from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
@@ -21,8 +20,8 @@ from kedro.runner import AbstractRunner, SequentialRunner
 
 from measured import machine, spread
 from weakcl_pipeline.contrastive import FixedPositives, TrainingConfig, train
-from weakcl_pipeline.images import PackedImages
-from weakcl_pipeline.images.store import pack_batch
+from weakcl_pipeline.images import open_store
+from weakcl_pipeline.images.stores import pixel_table
 from weakcl_pipeline.runner import SideBySideRunner
 
 PICTURES, SIZE, TRAININGS = 5_248, 32, 2
@@ -32,7 +31,7 @@ CONFIG = Path(__file__).parents[1] / "conf/base/parameters_training.yml"
 def trainings(config: TrainingConfig) -> Pipeline:
     """Return a pipeline of trainings that do not need each other."""
     pixels = np.random.default_rng(0).integers(0, 256, (PICTURES, SIZE, SIZE, 3), dtype=np.uint8)
-    images = PackedImages.from_table(pa.Table.from_batches([pack_batch([str(i) for i in range(PICTURES)], pixels)]))
+    images = open_store(pixel_table([str(i) for i in range(PICTURES)], pixels))
     rows = np.arange(PICTURES)
 
     def node(seed: int) -> Node:

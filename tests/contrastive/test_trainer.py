@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 import pytest
 import torch
 from pydantic import ValidationError
@@ -38,8 +37,8 @@ from weakcl_pipeline.contrastive.objectives import (
 )
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.images import PackedImages
-from weakcl_pipeline.images.store import pack_batch
+from weakcl_pipeline.images import open_store
+from weakcl_pipeline.images.stores import pixel_table
 
 N, SIZE = 48, 16
 ENCODER = EncoderConfig(backbone="resnet18", backbone_kwargs={"layers": [1, 1, 1, 1], "channels": [8, 8, 16, 16]})
@@ -48,7 +47,7 @@ ENCODER = EncoderConfig(backbone="resnet18", backbone_kwargs={"layers": [1, 1, 1
 def make_images():
     pixels = np.random.default_rng(0).integers(0, 256, (N + 8, SIZE, SIZE, 3), dtype=np.uint8)
     pixels[::2, :8] //= 3  # two kinds of pictures, told apart by their upper half
-    return PackedImages.from_table(pa.Table.from_batches([pack_batch([f"s{i}" for i in range(N + 8)], pixels)]))
+    return open_store(pixel_table([f"s{i}" for i in range(N + 8)], pixels))
 
 
 @pytest.fixture(scope="module")

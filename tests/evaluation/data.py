@@ -5,8 +5,8 @@ import polars as pl
 import pyarrow as pa
 
 from weakcl_pipeline.evaluation.task import Task, make_task
-from weakcl_pipeline.images import PackedImages
-from weakcl_pipeline.images.store import pack_batch
+from weakcl_pipeline.images import ImageStore, open_store
+from weakcl_pipeline.images.stores import pixel_table
 
 
 def make_samples(train: int = 60, val: int = 30, test: int = 40, classes: int = 4, seed: int = 0) -> pl.DataFrame:
@@ -40,8 +40,8 @@ def task_of(samples: pl.DataFrame, features: np.ndarray, label: str = "kind") ->
 
 def make_image_store(samples: pl.DataFrame, size: int = 8, seed: int = 0) -> pa.Table:
     pixels = np.random.default_rng(seed).integers(0, 256, (len(samples), size, size, 3), dtype=np.uint8)
-    return pa.Table.from_batches([pack_batch(samples["sample_id"].to_list(), pixels)])
+    return pixel_table(samples["sample_id"].to_list(), pixels)
 
 
-def make_images(samples: pl.DataFrame, size: int = 8, seed: int = 0) -> PackedImages:
-    return PackedImages.from_table(make_image_store(samples, size, seed))
+def make_images(samples: pl.DataFrame, size: int = 8, seed: int = 0) -> ImageStore:
+    return open_store(make_image_store(samples, size, seed))

@@ -1,14 +1,13 @@
 import numpy as np
 import polars as pl
-import pyarrow as pa
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 
 from tests.evaluation.data import make_image_store, make_images, make_samples
 from weakcl_pipeline.evaluation.references import evaluate_majority, raw_pixel_features
-from weakcl_pipeline.images import PackedImages
-from weakcl_pipeline.images.store import pack_batch
+from weakcl_pipeline.images import open_store
+from weakcl_pipeline.images.stores import pixel_table
 
 
 def test_majority_against_scikit_learn():
@@ -39,7 +38,7 @@ def smooth_images(samples, size=8, patterns=6):
     strengths = rng.normal(size=(len(samples), patterns)) * np.geomspace(20, 3, patterns)
     pixels = 128 + strengths @ rng.normal(size=(patterns, size * size * 3)) + rng.normal(size=(len(samples), 1))
     pixels = pixels.clip(0, 255).astype(np.uint8).reshape(-1, size, size, 3)
-    return PackedImages.from_table(pa.Table.from_batches([pack_batch(samples["sample_id"].to_list(), pixels)]))
+    return open_store(pixel_table(samples["sample_id"].to_list(), pixels))
 
 
 def test_pixels_against_an_exact_decomposition():
@@ -66,7 +65,7 @@ def test_test_pictures_do_not_change_the_components():
     images = make_images(samples)
     features = raw_pixel_features(images, train, 0, components=5)
     assert (raw_pixel_features(make_images(samples), train, 0, components=5) == features).all()
-    alone = PackedImages.from_table(make_image_store(samples).slice(0, 60))
+    alone = open_store(make_image_store(samples).slice(0, 60))
     np.testing.assert_allclose(raw_pixel_features(alone, train, 0, components=5), features[:60], atol=1e-4)
 
 

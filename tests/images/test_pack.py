@@ -17,7 +17,7 @@ from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images import pack
 from weakcl_pipeline.images.decode import Box, ImagesConfig
 from weakcl_pipeline.images.pack import Part
-from weakcl_pipeline.images.store import PackedImages
+from weakcl_pipeline.images.stores import open_store, pixels
 
 LENIENT = ImagesConfig(size=8, max_bad_fraction=0.9)
 
@@ -42,7 +42,7 @@ def test_order_and_ids_survive_rejects(pack_images):
     truncated = picture(0)[:-20]
     source = [(f"id{i}", truncated if i % 7 == 3 else None if i % 11 == 5 else picture(i)) for i in range(500)]
     table, rejects = pack_images(source, LENIENT)
-    store = PackedImages(table)
+    store = open_store(table)
     assert [f"id{number_of(store, row)}" for row in range(len(store))] == store.sample_ids
     bad = [name for name, _ in source if int(name[2:]) % 7 == 3 or int(name[2:]) % 11 == 5]
     assert rejects["sample_id"].to_list() == bad
@@ -56,7 +56,7 @@ def test_order_and_ids_survive_rejects(pack_images):
 def test_several_record_batches(pack_images, monkeypatch):
     monkeypatch.setattr(pack, "_SHARD_BYTES", 10 * 3 * 64)
     table, rejects = pack_images(((f"id{i}", picture(i)) for i in range(95)), LENIENT)
-    store = PackedImages(table)
+    store = open_store(table)
     assert len(table["pixels"].chunks) >= 10
     assert [number_of(store, row) for row in range(95)] == list(range(95))
     assert rejects.is_empty()
@@ -72,7 +72,7 @@ def test_only_a_bounded_number_is_in_flight(pack_images, monkeypatch):
     monkeypatch.setattr(pack, "_SHARD_BYTES", 64 * 3 * 64)  # 64 pictures
     taken, decoded, ahead = 0, 0, []
     lock = threading.Lock()
-    original = pack.decode
+    original = pixels.decode
 
     def counting(*arguments):
         nonlocal decoded
@@ -88,7 +88,7 @@ def test_only_a_bounded_number_is_in_flight(pack_images, monkeypatch):
                 ahead.append(taken - decoded)
             yield f"id{i}", picture(i)
 
-    monkeypatch.setattr(pack, "decode", counting)
+    monkeypatch.setattr(pixels, "decode", counting)
     pack_images(source(), LENIENT)
     assert decoded == 2000
     assert max(ahead) <= 32 * (2 * 2 + 2) + 64
@@ -140,7 +140,7 @@ class TestPaths:
             ("gone", "b.png"),
         ]
         table, rejects = pack_images(source, config)
-        store = PackedImages(table)
+        store = open_store(table)
         assert store.sample_ids == ["good", "bytes"]
         assert [number_of(store, row) for row in (0, 1)] == [3, 5]
         assert rejects["sample_id"].to_list() == ["up", "link", "gone"]
@@ -152,7 +152,7 @@ class TestPaths:
         config = LENIENT.model_copy(update={"root": str(tmp_path / "a.zip")})
         source = [(f"id{number}", f"{number}.png") for number in reversed(range(301))]
         table, rejects = pack_images(source, config)
-        store = PackedImages(table)
+        store = open_store(table)
         assert [f"id{number_of(store, row)}" for row in range(len(store))] == store.sample_ids
         assert dict(rejects.iter_rows()) == {
             "id300": "reference '300.png': no such file in a.zip (which has, for example, '0.png')",
@@ -177,7 +177,7 @@ class TestPaths:
         server.trouble = slow
         config = LENIENT.model_copy(update={"root": server.url})
         table, _ = pack_images(((f"id{number}", f"{number}.png") for number in range(640)), config)
-        assert [number_of(PackedImages(table), row) for row in range(640)] == list(range(640))
+        assert [number_of(open_store(table), row) for row in range(640)] == list(range(640))
         assert 4 <= most <= 16
 
     def test_a_dead_server_stops_packing_at_once(self, pack_images, server, monkeypatch):
@@ -201,7 +201,7 @@ def test_pictures_of_the_store_have_the_configured_size(pack_images):
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in ((8, 8), (30, 11), (5, 70))]
     table, _ = pack_images([(str(i), encode(Image.fromarray(x))) for i, x in enumerate(images)], LENIENT)
-    assert PackedImages(table).read([0, 1, 2]).shape == (3, 3, 8, 8)
+    assert open_store(table).read([0, 1, 2]).shape == (3, 3, 8, 8)
 
 
 class TestInterruption:
@@ -214,14 +214,14 @@ class TestInterruption:
     @pytest.fixture
     def decoded(self, monkeypatch):
         """The numbers of the pictures that were decoded."""
-        numbers, original = [], pack.decode
+        numbers, original = [], pixels.decode
 
         def noting(encoded, config, box):
-            pixels = original(encoded, config, box)
-            numbers.append(int(pixels[0, 0, 1]) * 256 + int(pixels[0, 0, 0]))
-            return pixels
+            decoded = original(encoded, config, box)
+            numbers.append(int(decoded[0, 0, 1]) * 256 + int(decoded[0, 0, 0]))
+            return decoded
 
-        monkeypatch.setattr(pack, "decode", noting)
+        monkeypatch.setattr(pixels, "decode", noting)
         return numbers
 
     @pytest.fixture
@@ -247,7 +247,7 @@ class TestInterruption:
         decoded.clear()
         table, rejects = pack_images(self.rows(), config)
         assert sorted(decoded) == list(range(10 * shards, 95))
-        store = PackedImages(table)
+        store = open_store(table)
         assert [number_of(store, row) for row in range(95)] == list(range(95))
         assert rejects.is_empty()
 
@@ -273,7 +273,7 @@ class TestInterruption:
         assert shards > 0
         table, _ = pack_images(self.rows(), LENIENT.model_copy(update={"root": str(folder)}))
         assert sorted(decoded) == list(range(10 * shards, 95))
-        assert [number_of(PackedImages(table), row) for row in range(95)] == list(range(95))
+        assert [number_of(open_store(table), row) for row in range(95)] == list(range(95))
 
     def test_pictures_that_changed_are_decoded_again(self, pack_images, folder, decoded):
         config = LENIENT.model_copy(update={"root": str(folder)})
@@ -282,8 +282,8 @@ class TestInterruption:
         decoded.clear()
         table, _ = pack_images(self.rows(), config)
         assert sorted(decoded) == [40, 41, *range(43, 50), 500]
-        assert number_of(PackedImages(table), 42) == 500
-        assert number_of(PackedImages(before), 42) == 42  # what was mapped stays
+        assert number_of(open_store(table), 42) == 500
+        assert number_of(open_store(before), 42) == 42  # what was mapped stays
 
     def test_rejects_are_looked_at_again(self, pack_images, folder, decoded):
         config = LENIENT.model_copy(update={"root": str(folder)})
@@ -311,7 +311,7 @@ class TestInterruption:
         table, _ = pack_images(source, LENIENT)
         assert 500 in decoded
         assert len(decoded) < 20
-        assert number_of(PackedImages(table), 42) == 500
+        assert number_of(open_store(table), 42) == 500
 
     def test_a_damaged_shard_is_made_again(self, pack_images, folder, decoded):
         config = LENIENT.model_copy(update={"root": str(folder)})
@@ -327,7 +327,7 @@ class TestInterruption:
         key = table.schema.metadata[b"checkpoint"].decode()
         assert [path.name for path in (folder.parent / "shards").iterdir()] == [key]
         shutil.rmtree(folder.parent / "shards")
-        store = PackedImages(table)
+        store = open_store(table)
         assert [number_of(store, row) for row in range(95)] == list(range(95))
 
     def test_shards_take_no_file_descriptors(self, pack_images, folder):
@@ -372,7 +372,7 @@ def test_parts_of_one_picture_are_pictures_of_their_own(pack_images, tmp_path):
         ("b0", Part(encoded, right)),
     ]
     table, rejects = pack_images(source, config)
-    store = PackedImages(table)
+    store = open_store(table)
     assert dict(zip(store.sample_ids, [number_of(store, row) for row in range(3)], strict=True)) == {
         "a0": 5,
         "a1": 6,

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_device, resolve_precision
 from weakcl_pipeline.contrastive.encoder import Encoder
-from weakcl_pipeline.images import Augmentation, PackedImages
+from weakcl_pipeline.images import Augmentation, ImageStore
 
 Rows = npt.NDArray[np.int64]
 
 
 def embed(
     encoder: Encoder,
-    images: PackedImages,
+    images: ImageStore,
     device: DeviceConfig | None = None,
     *,
     rows: Rows | None = None,
@@ -52,7 +52,7 @@ def embed(
 
 def embed_views(
     encoder: Encoder,
-    images: PackedImages,
+    images: ImageStore,
     augmentation: Augmentation,
     device: DeviceConfig,
     rows: Rows,
@@ -92,7 +92,7 @@ def _frozen(encoder: Encoder, config: DeviceConfig) -> Iterator[tuple[torch.devi
     encoder.train(was_training)
 
 
-def _batches(images: PackedImages, rows: Rows, size: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:
-    for start in range(0, len(rows), batch_size):
-        pictures = images.read(rows[start : start + batch_size]).to(device).float().div_(255)
+def _batches(images: ImageStore, rows: Rows, size: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:
+    for read in images.read_ahead(rows[start : start + batch_size] for start in range(0, len(rows), batch_size)):
+        pictures = read.to(device).float().div_(255)
         yield pictures if size == images.size else F.interpolate(pictures, size=size, mode="bilinear", antialias=True)

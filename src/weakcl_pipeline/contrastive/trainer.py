@@ -37,7 +37,7 @@ from weakcl_pipeline.contrastive.progress import training_progress
 from weakcl_pipeline.contrastive.progressive import ProgressiveConfig, view_size
 from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.images import AugmentationConfig, PackedImages
+from weakcl_pipeline.images import AugmentationConfig, ImageStore
 from weakcl_pipeline.seeding import numpy_generator, seeded_torch, torch_generator
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class TrainingResult:
 
 
 def train(
-    images: PackedImages,
+    images: ImageStore,
     rows: Rows,
     positives: Positives,
     config: TrainingConfig,
@@ -134,7 +134,7 @@ class _Trainer:
 
     def __init__(
         self,
-        images: PackedImages,
+        images: ImageStore,
         rows: Rows,
         positives: Positives,
         config: TrainingConfig,
@@ -189,8 +189,8 @@ class _Trainer:
     def fingerprint(self) -> str:
         """Digest what determines the result: this package, parameters, seed, pictures, positives, side information."""
         digest = sha256(repr(self._described).encode())
-        for start in range(0, len(self._rows), 4096):
-            digest.update(self._images.read(self._rows[start : start + 4096]).permute(0, 2, 3, 1).numpy().tobytes())
+        for part in self._images.digests(self._rows):
+            digest.update(part)
         return digest.hexdigest()[:16]
 
     def run(self, store: CheckpointStore | None) -> TrainingResult:
@@ -265,9 +265,10 @@ class _Trainer:
         )
         started = refreshed = time.perf_counter()
         with seeded_torch(self._seed, "epoch", epoch) as release_generator_if_unused:
-            for step, batch in enumerate(batches):
+            pictures = self._images.read_ahead(self._rows[batch] for batch in batches)
+            for step, (batch, read) in enumerate(zip(batches, pictures, strict=True)):
                 measured[step] = self._learner.step(
-                    self._images.read(self._rows[batch]),
+                    read,
                     batch,
                     self._clusters[batch],
                     size=self._view_sizes[epoch],

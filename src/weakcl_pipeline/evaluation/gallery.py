@@ -11,7 +11,7 @@ from weakcl_pipeline.evaluation.knn import nearest
 from weakcl_pipeline.evaluation.methods import describe_method, in_order
 from weakcl_pipeline.evaluation.task import Floats, Integers
 from weakcl_pipeline.evaluation.thumbnails import thumbnail
-from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.images import ImageStore
 from weakcl_pipeline.seeding import numpy_generator
 from weakcl_pipeline.sources import LABEL_PREFIX
 
@@ -73,7 +73,7 @@ class Gallery:
         seed: Of the draws.
     """
 
-    def __init__(self, samples: pl.DataFrame, images: PackedImages, label: str, seed: int) -> None:
+    def __init__(self, samples: pl.DataFrame, images: ImageStore, label: str, seed: int) -> None:
         self._ids, self._images, self._seed = samples["sample_id"], images, seed
         self._labels = samples[LABEL_PREFIX + label].cast(pl.String).to_list()
         self._rows = {name: np.flatnonzero((samples["split"] == name).to_numpy()) for name in ("train", "test")}

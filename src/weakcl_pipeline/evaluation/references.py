@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from weakcl_pipeline.evaluation.predictions import predictions_frame
 from weakcl_pipeline.evaluation.scores import describe
 from weakcl_pipeline.evaluation.task import Floats, label_names, make_task
-from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.images import ImageStore
 from weakcl_pipeline.seeding import derive_seed
 
 MAJORITY_PROBE = "majority"
@@ -21,7 +21,7 @@ _PIXELS = 32  # side that larger pictures are shrunk to, so that the principal c
 _CHUNK = 1024  # pictures at a time
 
 
-def raw_pixel_features(images: PackedImages, train: npt.NDArray[np.int64], seed: int, components: int = 256) -> Floats:
+def raw_pixel_features(images: ImageStore, train: npt.NDArray[np.int64], seed: int, components: int = 256) -> Floats:
     """Take the pixels themselves as features, reduced to their principal components on the train split.
 
     Pictures larger than 32 px are shrunk to 32 px by area averaging first. The components keep what a linear
@@ -50,7 +50,7 @@ def raw_pixel_features(images: PackedImages, train: npt.NDArray[np.int64], seed:
     return features
 
 
-def _small_pixels(images: PackedImages, rows: npt.NDArray[np.int64]) -> Floats:
+def _small_pixels(images: ImageStore, rows: npt.NDArray[np.int64]) -> Floats:
     pixels = images.read(rows).float().div_(255)
     if images.size > _PIXELS:
         pixels = F.interpolate(pixels, size=(_PIXELS, _PIXELS), mode="area")

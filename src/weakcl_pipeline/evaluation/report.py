@@ -17,7 +17,7 @@ from weakcl_pipeline.evaluation.methods import LOWER, describe_method, in_order
 from weakcl_pipeline.evaluation.task import Floats
 from weakcl_pipeline.evaluation.thumbnails import figure_uri
 from weakcl_pipeline.evaluation.verdict import verdict
-from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.images import ImageStore
 
 _CLASSES_NAMED = 12  # of a label, in the data set card
 _NONE = "\N{EN DASH}"  # what a table shows where there is no figure
@@ -64,7 +64,7 @@ class ReportContent:
     """
 
     samples: pl.DataFrame
-    images: PackedImages
+    images: ImageStore
     ingestion_summary: Mapping[str, Any]
     cluster_report: Mapping[str, Any] | None = None
     clusters: pl.DataFrame | None = None

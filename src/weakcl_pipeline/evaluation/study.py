@@ -12,7 +12,7 @@ from weakcl_pipeline.contrastive import FixedPositives, SideInformation, Trainin
 from weakcl_pipeline.contrastive.objectives import ObjectiveConfig
 from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, evaluate_features
 from weakcl_pipeline.evaluation.few_label import FewLabelConfig
-from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.images import ImageStore
 from weakcl_pipeline.sources import LABEL_PREFIX
 
 Rows = npt.NDArray[np.int64]
@@ -50,7 +50,7 @@ class Setting:
 
 def run_setting(
     setting: Setting,
-    images: PackedImages,
+    images: ImageStore,
     samples: pl.DataFrame,
     evaluation: EvaluationConfig,
     seed: int,

@@ -9,12 +9,12 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.images import ImageStore
 
 _LARGEST = 96  # px; a thumbnail that is shown smaller need not be larger
 
 
-def thumbnail(images: PackedImages, row: int) -> str:
+def thumbnail(images: ImageStore, row: int) -> str:
     """Return a picture of the store as a data URI, PNG of 96 px at most."""
     pixels: npt.NDArray[np.uint8] = images.read(np.array([row]))[0].permute(1, 2, 0).contiguous().numpy()
     picture = Image.fromarray(pixels)

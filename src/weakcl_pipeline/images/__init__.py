@@ -3,6 +3,16 @@
 from weakcl_pipeline.images.augment import Augmentation, AugmentationConfig
 from weakcl_pipeline.images.decode import Box, ImagesConfig, decode
 from weakcl_pipeline.images.pack import Part, pack_images
-from weakcl_pipeline.images.store import PackedImages
+from weakcl_pipeline.images.stores import ImageStore, open_store
 
-__all__ = ["Augmentation", "AugmentationConfig", "Box", "ImagesConfig", "PackedImages", "Part", "decode", "pack_images"]
+__all__ = [
+    "Augmentation",
+    "AugmentationConfig",
+    "Box",
+    "ImageStore",
+    "ImagesConfig",
+    "Part",
+    "decode",
+    "open_store",
+    "pack_images",
+]

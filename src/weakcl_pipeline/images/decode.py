@@ -3,7 +3,7 @@
 import io
 import logging
 import math
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,8 @@ class ImagesConfig(Config):
 
     Attributes:
         size: Side of the packed square pictures, in pixels.
+        storage: ``pixels`` decodes every picture once, when it is packed; ``encoded`` keeps the files, which
+            threads decode ahead of the training whenever they are read, for pixels that would not fit on the disk.
         max_pixels: Largest width x height that is decoded; read from the header, before any decoding. It
             cannot exceed 89,478,485, where Pillow itself begins to suspect a decompression bomb.
         max_bad_fraction: Share of the pictures that may be rejected before packing stops with an error.
@@ -61,6 +63,7 @@ class ImagesConfig(Config):
     """
 
     size: int = Field(32, ge=8, le=1024)
+    storage: Literal["pixels", "encoded"] = "pixels"
     max_pixels: int = Field(50_000_000, ge=1, le=_PILLOW_BOMB_LIMIT)
     max_bad_fraction: float = Field(0.01, ge=0.0, le=1.0)
     background: tuple[Byte, Byte, Byte] = (255, 255, 255)

@@ -10,18 +10,16 @@ from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.images.decode import Box, DecodeError, ImagesConfig, decode
+from weakcl_pipeline.images.decode import Box, DecodeError, ImagesConfig
 from weakcl_pipeline.images.roots import PictureRoot, open_root
 from weakcl_pipeline.images.shards import Shard, Shards, digest_of
-from weakcl_pipeline.images.store import pack_schema
+from weakcl_pipeline.images.stores import STORES
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +38,7 @@ class Part(NamedTuple):
 
 Encoded = bytes | str | Part | None
 Row = tuple[str, Encoded]
-Outcome = tuple[str, NDArray[np.uint8] | DecodeError]
+Outcome = tuple[str, Any]  # what the store keeps of the picture, or a DecodeError
 
 
 def pack_images(encoded: Iterable[Row], config: ImagesConfig, folder: Path) -> tuple[pa.Table, pl.DataFrame]:
@@ -57,7 +55,7 @@ def pack_images(encoded: Iterable[Row], config: ImagesConfig, folder: Path) -> t
         folder: Where to keep the shards, ``<folder>/<key>/*.arrow``. The caller removes them once the store is saved.
 
     Returns:
-        The store (see `pack_schema`) with the accepted pictures in their order, mapped from the shards, its metadata
+        The store (see `images.stores`) with the accepted pictures in their order, mapped from the shards, its metadata
         with the key of the shards as ``checkpoint``; and the rejected ones: columns `sample_id` and `reason`, both
         strings, in their order.
 
@@ -76,7 +74,7 @@ def pack_images(encoded: Iterable[Row], config: ImagesConfig, folder: Path) -> t
     accepted = sum(len(shard.batch) for shard in packed)
     _check_share(accepted, rejects, config.max_bad_fraction)
     logger.info("Packed %s pictures at %sx%s; rejected %s.", accepted, config.size, config.size, len(rejects))
-    schema = pack_schema(config.size)
+    schema = STORES[config.storage].schema(config)
     store = pa.Table.from_batches([shard.batch for shard in packed if len(shard.batch)], schema=schema)
     rejected = pl.DataFrame(rejects, schema={"sample_id": pl.String, "reason": pl.String}, orient="row")
     return store.replace_schema_metadata({**schema.metadata, "checkpoint": shards.key}), rejected
@@ -96,6 +94,7 @@ class _Pictures:
 
     def __init__(self, config: ImagesConfig) -> None:
         self.config = config
+        self._keep = STORES[config.storage].keep
         self._root: PictureRoot | None = None
 
     def __enter__(self) -> Self:
@@ -117,7 +116,7 @@ class _Pictures:
         return digest_of(part for sample_id, picture in rows for part in (sample_id.encode(), *self._state(picture)))
 
     def decode(self, rows: list[Row]) -> list[Outcome]:
-        """Return the pixels of each row, or what is wrong with it."""
+        """Return what the store keeps of each row's picture, or what is wrong with it."""
         return [(sample_id, self._decode(picture)) for sample_id, picture in rows]
 
     def _state(self, picture: Encoded) -> tuple[bytes, ...]:
@@ -131,14 +130,14 @@ class _Pictures:
             case None:
                 return (b"missing",)
 
-    def _decode(self, picture: Encoded) -> NDArray[np.uint8] | DecodeError:
+    def _decode(self, picture: Encoded) -> Any:
         whole, box = _whole(picture)
         try:
             match whole:
                 case bytes():
-                    return decode(whole, self.config, box)
+                    return self._keep(whole, self.config, box)
                 case str():
-                    return decode(self._opened().read(whole), self.config, box)
+                    return self._keep(self._opened().read(whole), self.config, box)
                 case None:
                     raise DecodeError("missing: the image cell is empty")
         except DecodeError as error:
@@ -157,7 +156,7 @@ def _whole(picture: Encoded) -> tuple[bytes | str | None, Box | None]:
 
 def _groups(encoded: Iterable[Row], pictures: _Pictures, shards: Shards) -> Iterator[_Group]:
     """Cut the rows into those of one shard each."""
-    most_rows = max(1, _SHARD_BYTES // (3 * pictures.config.size**2))
+    most_rows = STORES[pictures.config.storage].rows_of(pictures.config, _SHARD_BYTES)
     number, rows, embedded = 0, list[Row](), 0
     for row in chain(encoded, [None]):
         if row is not None:
@@ -172,7 +171,7 @@ def _groups(encoded: Iterable[Row], pictures: _Pictures, shards: Shards) -> Iter
 
 def _decode_in_order(groups: Iterable[_Group], pictures: _Pictures) -> Iterator[tuple[_Group, list[Outcome]]]:
     """Yield the groups with their outcomes, part by part in their order, with a bounded number of parts in flight."""
-    size = max(1, min(_TASK, _TASK_BYTES // (3 * pictures.config.size**2)))
+    size = min(_TASK, STORES[pictures.config.storage].rows_of(pictures.config, _TASK_BYTES))
     running: deque[tuple[_Group, Future[list[Outcome]]]] = deque()
     with ExitStack() as stack:
         pool, workers = _pool(pictures.readers, stack), pictures.readers
@@ -200,15 +199,15 @@ def _outcomes(group: _Group, running: Future[list[Outcome]]) -> tuple[_Group, li
 
 def _save(group: _Group, outcomes: Iterable[Outcome], shards: Shards) -> Shard:
     sample_ids: list[str] = []
-    pixels: list[NDArray[np.uint8]] = []
+    kept: list[Any] = []
     rejects: list[tuple[str, str]] = []
     for sample_id, outcome in outcomes:
         if isinstance(outcome, DecodeError):
             rejects.append((sample_id, outcome.reason))
         else:
             sample_ids.append(sample_id)
-            pixels.append(outcome)
-    return shards.save(group.digest, sample_ids, pixels, rejects)
+            kept.append(outcome)
+    return shards.save(group.digest, sample_ids, kept, rejects)
 
 
 def _check_share(accepted: int, rejects: list[tuple[str, str]], max_bad_fraction: float) -> None:

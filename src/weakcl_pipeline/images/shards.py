@@ -5,19 +5,17 @@ import os
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import PIL
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from weakcl_pipeline.files import flush
 from weakcl_pipeline.images.decode import ImagesConfig
-from weakcl_pipeline.images.store import pack_batch, pack_schema
+from weakcl_pipeline.images.stores import STORES
 
 _LAYOUT = 1  # to be raised when the same pictures come out otherwise than before
-_DETERMINANTS = {"size", "max_pixels", "max_bytes", "background", "root"}
+_DETERMINANTS = {"size", "max_pixels", "max_bytes", "background", "root", "storage"}
 _REJECTS = b"rejects"
 
 
@@ -47,7 +45,7 @@ class Shards:
         described = [_LAYOUT, PIL.__version__, config.model_dump(include=_DETERMINANTS)]
         self.key = sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
         self._directory = folder / self.key
-        self._size = config.size
+        self._config, self._store = config, STORES[config.storage]
 
     def find(self, digest: str) -> Shard | None:
         """Return the finished shard of this input; one with rejects does not count, as they may have been mended."""
@@ -61,7 +59,7 @@ class Shards:
         self,
         digest: str,
         sample_ids: Sequence[str],
-        pixels: Sequence[NDArray[np.uint8]],
+        kept: Sequence[Any],
         rejects: list[tuple[str, str]],
     ) -> Shard:
         """Write a shard and return it as it is on the disk.
@@ -69,11 +67,10 @@ class Shards:
         Args:
             digest: Of its input.
             sample_ids: N identifiers of the accepted pictures.
-            pixels: N arrays, uint8 of shape (size, size, 3).
+            kept: What the store keeps of them.
             rejects: Sample id and reason of the others.
         """
-        shape = (len(pixels), self._size, self._size, 3)
-        batch = pack_batch(sample_ids, np.stack(pixels) if pixels else np.empty(shape, np.uint8))
+        batch = self._store.batch(sample_ids, kept, self._config)
         schema = batch.schema.with_metadata({**batch.schema.metadata, _REJECTS: json.dumps(rejects)})
         self._directory.mkdir(parents=True, exist_ok=True)
         staging = self._directory / f".{digest}-{os.getpid()}"
@@ -88,7 +85,7 @@ class Shards:
             reader = pa.ipc.open_file(source)
             rejects = [(sample_id, reason) for sample_id, reason in json.loads(reader.schema.metadata[_REJECTS])]
             batch = reader.get_batch(0)
-        return Shard(pa.RecordBatch.from_arrays(batch.columns, schema=pack_schema(self._size)), rejects)
+        return Shard(pa.RecordBatch.from_arrays(batch.columns, schema=self._store.schema(self._config)), rejects)
 
     def _path(self, digest: str) -> Path:
         return self._directory / f"{digest}.arrow"

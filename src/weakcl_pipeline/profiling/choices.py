@@ -74,8 +74,8 @@ def _size(sides: Sequence[int], train_rows: int) -> int:
 
 
 def _batch_size(train_rows: int) -> int:
-    """64, as for the emoji; less where that would be few batches an epoch, more where they would be very many."""
-    if train_rows >= 50_000:
-        return 128 if train_rows < 500_000 else 256
+    """128, as for the emoji; less where that would be few batches an epoch, more where they would be very many."""
+    if train_rows >= 500_000:
+        return 256
     fitting = 1 << max(1, (max(train_rows, 2) // 8).bit_length() - 1)
-    return min(64, fitting)
+    return min(128, fitting)

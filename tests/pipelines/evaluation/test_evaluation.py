@@ -16,7 +16,7 @@ from tests.evaluation.test_figures import history
 from weakcl_pipeline.contrastive import Encoder, TrainingConfig, embed
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import METHODS, EvaluationConfig, evaluate_features
-from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.images import open_store
 from weakcl_pipeline.pipelines.evaluation import create_pipeline, nodes
 
 TRAINED = ["self_supervised", "iterative", "attribute", "supervised"]
@@ -146,13 +146,13 @@ def test_embeddings_have_the_order_of_the_samples(outputs, samples, image_store,
         assert frame["sample_id"].equals(samples["sample_id"])
         assert frame.schema["embedding"] == pl.Array(pl.Float32, frame["embedding"].dtype.shape[0])
     encoder = Encoder.from_state(*data["attribute.encoder"])
-    expected = embed(encoder, PackedImages.from_table(image_store), TRAINING.device)
+    expected = embed(encoder, open_store(image_store), TRAINING.device)
     np.testing.assert_array_equal(outputs["attribute.embeddings"]["embedding"].to_numpy(), expected)
 
 
 def test_the_random_encoder_is_where_training_begins(outputs, samples, image_store):
     tensors, metadata = outputs["random_encoder.encoder"]
-    images = PackedImages.from_table(image_store)
+    images = open_store(image_store)
     start = Encoder.create(TRAINING.encoder, *images.channel_statistics(np.arange(24)), 0).state_dict()
     assert all(torch.equal(tensors[name], start[name]) for name in start)
     assert metadata["method"] == "random_encoder"

@@ -76,3 +76,15 @@ def test_one_namespace_runs_alone_and_gives_the_same_weights_again(full_run, tmp
     assert len(project.versions("attribute.encoder")) == 2
     assert len(project.versions("supervised.encoder")) == 1
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_pictures_that_stay_encoded_give_the_same_weights(full_run, tmp_path):
+    project = full_run.copy(tmp_path / "copy")
+    before = load_file(encoder_files(project, "attribute") / "encoder.safetensors")
+    encoded = {"images": {"storage": "encoded"}}
+    project.run("ingestion", "clustering", params=encoded)
+    project.run("training", namespaces=["attribute"], params=encoded)
+    assert project.artifact("image_store").load().column_names == ["sample_id", "encoded", "box"]
+    assert len(project.versions("attribute.encoder")) == 2
+    after = load_file(encoder_files(project, "attribute") / "encoder.safetensors")
+    assert all(torch.equal(before[name], after[name]) for name in before)

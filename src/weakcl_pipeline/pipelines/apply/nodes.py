@@ -14,7 +14,7 @@ from weakcl_pipeline.attributes.schema import Schema
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive import EncoderState, TrainingConfig
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.images import open_store
 from weakcl_pipeline.pipelines.evaluation.nodes import embed_pictures
 from weakcl_pipeline.sources import IngestionConfig, accept_new, read_new_samples
 
@@ -83,7 +83,7 @@ def embed_new_pictures(
     Raises:
         InputError: The pictures are not of the size that the encoder was trained on.
     """
-    stored, trained = PackedImages.from_table(image_store).size, encoder[1]["image_size"]
+    stored, trained = open_store(image_store).size, encoder[1]["image_size"]
     if stored != trained:
         raise InputError(
             f"images.size: the new pictures were packed at {stored} px, but the encoder of '{apply.method}' was trained"

@@ -25,7 +25,7 @@ from weakcl_pipeline.evaluation import (
     measure_accuracies,
     raw_pixel_features,
 )
-from weakcl_pipeline.images import Augmentation, PackedImages
+from weakcl_pipeline.images import Augmentation, ImageStore, open_store
 from weakcl_pipeline.pipelines.samples import train_rows
 
 Evaluated = tuple[dict[str, Any], pl.DataFrame]
@@ -38,20 +38,20 @@ def initialise_encoder(
     image_store: pa.Table, samples: pl.DataFrame, training: TrainingConfig, seed: int
 ) -> EncoderState:
     """Build the encoder with which every training of this seed begins, and leave it untrained."""
-    images = PackedImages.from_table(image_store)
+    images = open_store(image_store)
     encoder = Encoder.create(training.encoder, *images.channel_statistics(train_rows(samples)), seed)
     return encoder.state(method="random_encoder", seed=seed, image_size=images.size)
 
 
 def embed_pictures(encoder: EncoderState, image_store: pa.Table, training: TrainingConfig) -> pl.DataFrame:
     """Compute the features of every picture of all splits: ``sample_id`` and ``embedding``, float32 (F,)."""
-    images = PackedImages.from_table(image_store)
+    images = open_store(image_store)
     return _embeddings(images, embed(Encoder.from_state(*encoder), images, training.device))
 
 
 def embed_pixels(image_store: pa.Table, samples: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Take the principal components of the pixels as features: ``sample_id`` and ``embedding``, float32 (F,)."""
-    images = PackedImages.from_table(image_store)
+    images = open_store(image_store)
     return _embeddings(images, raw_pixel_features(images, train_rows(samples), seed))
 
 
@@ -75,7 +75,7 @@ def evaluate_encoder(
     views = partial(
         embed_views,
         Encoder.from_state(*encoder),
-        PackedImages.from_table(image_store),
+        open_store(image_store),
         Augmentation(training.augmentation),
         training.device,
     )
@@ -147,7 +147,7 @@ def write_report(
     """
     content = ReportContent(
         samples=samples,
-        images=PackedImages.from_table(image_store),
+        images=open_store(image_store),
         histories=_of_methods(artifacts, "history"),
         embeddings={name: _features(frame, samples) for name, frame in _of_methods(artifacts, "embeddings").items()},
         metrics=_of_methods(artifacts, "metrics"),
@@ -167,7 +167,7 @@ def _of_methods(artifacts: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return {name.removesuffix(suffix): artifact for name, artifact in artifacts.items() if name.endswith(suffix)}
 
 
-def _embeddings(images: PackedImages, features: Floats) -> pl.DataFrame:
+def _embeddings(images: ImageStore, features: Floats) -> pl.DataFrame:
     array = pl.Series("embedding", features, dtype=pl.Array(pl.Float32, features.shape[1]))
     return pl.DataFrame([pl.Series("sample_id", images.sample_ids, dtype=pl.String), array])
 

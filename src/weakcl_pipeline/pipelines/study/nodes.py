@@ -26,7 +26,7 @@ from weakcl_pipeline.contrastive import SideInformation, TrainingConfig
 from weakcl_pipeline.contrastive.sampler import SAMPLERS
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import EvaluationConfig, Setting, run_setting, study_figure
-from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.images import open_store
 from weakcl_pipeline.pipelines.clustering.nodes import chosen_specs, fit
 from weakcl_pipeline.pipelines.rivals.nodes import RivalsConfig
 from weakcl_pipeline.pipelines.samples import Rows, cluster_ids, label_ids, train_rows
@@ -210,7 +210,7 @@ def _run(
     image_store: pa.Table,
     checkpoints: Path,
 ) -> pl.DataFrame:
-    images = PackedImages.from_table(image_store)
+    images = open_store(image_store)
     return pl.concat(run_setting(setting, images, samples, evaluation, seed, checkpoints) for setting in settings)
 
 

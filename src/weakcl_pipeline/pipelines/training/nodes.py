@@ -19,7 +19,7 @@ from weakcl_pipeline.contrastive.objectives import ObjectiveConfig
 from weakcl_pipeline.contrastive.positives import Positives
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import NO_LABELS, history_figure
-from weakcl_pipeline.images import PackedImages
+from weakcl_pipeline.images import open_store
 from weakcl_pipeline.pipelines.samples import alone, cluster_ids, label_ids, train_rows
 
 Trained = tuple[EncoderState, pl.DataFrame, Figure]
@@ -74,7 +74,7 @@ def run(
     side: SideInformation | None = None,
 ) -> tuple[TrainingResult, dict[str, Any]]:
     """Train a method on the train split; return the result and what the encoder's metadata tells beside its form."""
-    images = PackedImages.from_table(image_store)
+    images = open_store(image_store)
     result = train(
         images,
         train_rows(samples),
