@@ -34,8 +34,9 @@ def fit(config, binary=BINARY):
 
 def test_every_granularity_has_a_column_and_the_chosen_one_is_copied():
     config = ClusteringConfig(granularities=(6, 2, 4))
-    fitted = fit(config)
-    clusters, chosen = fitted.assign(BINARY), fitted.chosen
+    fitted, clusters = fit(config)
+    chosen = fitted.chosen
+    assert clusters.equals(fitted.assign(BINARY))
     assert clusters.columns == ["top_2", "top_4", "top_6", "cluster"]
     assert set(clusters.dtypes) == {pl.Int32}
     expected = cluster(TopEntropy(), BINARY, TRAIN, [2, 4, 6])
@@ -47,14 +48,14 @@ def test_every_granularity_has_a_column_and_the_chosen_one_is_copied():
 
 def test_the_granularity_can_be_fixed():
     config = ClusteringConfig(granularities=(2, 6), granularity=6)
-    assert fit(config).chosen == 6
+    assert fit(config)[0].chosen == 6
     assert choose_granularity({2: 1.0, 6: 0.1}, config) == 6
 
 
 def test_missing_cells_give_null_clusters():
     first = pl.int_range(pl.len()) == 0
     binary = BINARY.with_columns(pl.when(~first).then(pl.all()).name.keep())
-    clusters = fit(ClusteringConfig(granularities=(8,)), binary).assign(binary)
+    _, clusters = fit(ClusteringConfig(granularities=(8,)), binary)
     assert clusters["top_8"].null_count() == 1
     assert as_assignment(clusters["top_8"])[0] == -1
     assert as_assignment(clusters["top_8"]).dtype == np.int64
@@ -67,7 +68,7 @@ def test_a_rule_is_given_by_name_or_with_parameters():
 
 
 def test_what_was_fitted_survives_files_without_pickle_and_clusters_any_table(tmp_path):
-    fitted = fit(ClusteringConfig(granularities=(2, 6)))
+    fitted, _ = fit(ClusteringConfig(granularities=(2, 6)))
     dataset = TensorsDataset(filepath=(tmp_path / "cluster_rule.safetensors").as_posix())
     dataset.save(fitted.to_state())
     again = FittedClustering.from_state(*dataset.load())
@@ -79,7 +80,7 @@ def test_what_was_fitted_survives_files_without_pickle_and_clusters_any_table(tm
 
 
 def test_a_later_table_without_a_column_of_the_rule_is_refused_by_name():
-    fitted = fit(ClusteringConfig(granularities=(2,)))
+    fitted, _ = fit(ClusteringConfig(granularities=(2,)))
     with pytest.raises(InputError, match=r"top_entropy was fitted on the attribute columns a3, .*\(a0, a1"):
         fitted.assign(BINARY.drop("a3"))
 

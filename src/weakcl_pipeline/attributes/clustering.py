@@ -13,7 +13,7 @@ from torch import Tensor
 
 from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.granularity import bits_learned, most_telling
-from weakcl_pipeline.attributes.rules import CLUSTER_RULES, AnyRule, FittedRule, FittingData, State, TopEntropy
+from weakcl_pipeline.attributes.rules import CLUSTER_RULES, AnyRule, FittedRule, FittingData, Ids, State, TopEntropy
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.errors import InputError
 
@@ -121,7 +121,11 @@ class FittedClustering:
                 f"the cluster rule {self.name} was fitted on the attribute columns {', '.join(missing)}, which are"
                 f" not in this table ({', '.join(attributes.columns)}). Add them, or fit the rule without them."
             )
-        columns = {column_of(k): _nullable(ids) for k, ids in self.rule.assign(attributes).items()}
+        return self.named(self.rule.assign(attributes))
+
+    def named(self, ids: Mapping[int, Ids]) -> pl.DataFrame:
+        """Return what the rule assigned, granularity -> (N,) ids, in the columns that `assign` returns."""
+        columns = {column_of(k): _nullable(of_rows) for k, of_rows in ids.items()}
         return pl.DataFrame(columns | {"cluster": columns[column_of(self.chosen)]})
 
     def to_state(self) -> State:
@@ -138,7 +142,7 @@ class FittedClustering:
         return cls(name, rule, tuple(metadata["columns"]), metadata["chosen"])
 
 
-def fit_clustering(data: FittingData, config: ClusteringConfig, meets: Meets) -> FittedClustering:
+def fit_clustering(data: FittingData, config: ClusteringConfig, meets: Meets) -> tuple[FittedClustering, pl.DataFrame]:
     """Fit the rule at every granularity, and choose the granularity for training.
 
     Args:
@@ -146,18 +150,26 @@ def fit_clustering(data: FittingData, config: ClusteringConfig, meets: Meets) ->
         config: The rule, the granularities and the criterion.
         meets: Which train samples have a partner, by which the granularity is chosen.
 
+    Returns:
+        What was fitted, and the clusters of the N rows that it assigns.
+
     Raises:
         InputError: The attributes or granularities cannot be used by the rule.
     """
     fitted = config.rule.fit(data, config.granularities)
-    on_train = fitted.assign(data.attributes.filter(pl.Series(data.train)))
-    bits = {k: bits_learned(ids, meets(k, ids)) for k, ids in on_train.items()}
+    ids = fitted.assign(data.attributes)
+    bits = {k: _bits_on_train(of_rows[data.train], k, meets) for k, of_rows in ids.items()}
     chosen = choose_granularity(bits, config)
     logger.info(
         "Clusters at %s; %s is used for training (an anchor learns %.2f bits of its cluster)",
         ", ".join(map(column_of, bits)), column_of(chosen), bits[chosen],
     )  # fmt: skip
-    return FittedClustering(config.rule.name, fitted, tuple(data.specs), chosen)
+    clustering = FittedClustering(config.rule.name, fitted, tuple(data.specs), chosen)
+    return clustering, clustering.named(ids)
+
+
+def _bits_on_train(ids: Ids, k: int, meets: Meets) -> float:
+    return bits_learned(ids, meets(k, ids))
 
 
 def choose_granularity(bits: Mapping[int, float], config: ClusteringConfig) -> int:

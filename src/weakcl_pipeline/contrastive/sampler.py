@@ -70,7 +70,9 @@ def cluster_aware_batches(
     visited = generator.permutation(len(clusters))[: n_batches * batch_size]
     packs = _draw_packs(clusters, visited, config, generator)
     packs = packs[: batch_size // packs.shape[1] * n_batches]
-    singles = generator.permutation(np.setdiff1d(visited, packs))
+    single = np.zeros(len(clusters), dtype=np.bool_)
+    single[visited], single[packs] = True, False
+    singles = generator.permutation(np.flatnonzero(single))
     batches, taken = [], 0
     for index in range(n_batches):
         together = packs[index::n_batches].ravel()

@@ -69,9 +69,8 @@ def form_clusters(
         `cluster`, the chosen one.
     """
     specs = chosen_specs(attribute_schema, clustering)
-    columns = rules.columns_of(attributes)
-    fitted = fit(samples, columns, specs, clustering, training, seed)
-    return fitted.to_state(), samples.select("sample_id").hstack(fitted.assign(columns))
+    fitted, clusters = fit(samples, rules.columns_of(attributes), specs, clustering, training, seed)
+    return fitted.to_state(), samples.select("sample_id").hstack(clusters)
 
 
 def fit(
@@ -81,8 +80,11 @@ def fit(
     clustering: ClusteringConfig,
     training: TrainingConfig,
     seed: int,
-) -> FittedClustering:
-    """Fit the rule on the train split; arguments are those of `form_clusters`, ``specs`` the columns that take part."""
+) -> tuple[FittedClustering, pl.DataFrame]:
+    """Fit the rule on the train split, and cluster every sample.
+
+    Arguments are those of `form_clusters`, ``specs`` the columns that take part.
+    """
 
     def meets(k: int, ids: Rows) -> npt.NDArray[np.bool_]:
         return has_partner(_simulate_epoch(ids, training, training.sampler, seed, k), ids)

@@ -111,11 +111,11 @@ def study_degraded(
     whole, known = _units_of_noise(given, binary_attributes, used, clustering)
     for share in study.noise:
         noisy = shuffle_attributes(whole, share, _draws(seed, "noise", share))
-        ids = _clusters(fit(samples, noisy, known, clustering, training, seed), noisy, samples)
+        ids = _chosen(fit(samples, noisy, known, clustering, training, seed), samples)
         settings.append(Setting("noise", share, ids, training, chosen=share == 0))
     for share in study.missing:
         table = delete_cells(given, share, _draws(seed, "missing", share))
-        ids = _clusters(fit(samples, table, used, clustering, training, seed), table, samples)
+        ids = _chosen(fit(samples, table, used, clustering, training, seed), samples)
         settings.append(Setting("missing", share, ids, training, chosen=share == 0))
         side = SideInformation(affinity=Affinity(table[train_rows(samples)], used, rivals.kernel))
         settings.append(Setting("missing", share, ids, training, "affinity", rivals.affinity, side))
@@ -244,9 +244,10 @@ def _units_of_noise(
     return binary, dict.fromkeys(binary.columns, AttributeSpec(kind=AttributeKind.BOOL))
 
 
-def _clusters(fitted: FittedClustering, attributes: pl.DataFrame, samples: pl.DataFrame) -> Rows:
+def _chosen(fitted: tuple[FittedClustering, pl.DataFrame], samples: pl.DataFrame) -> Rows:
     """Return the cluster of each sample of the train split at the chosen granularity, int64 (N,), -1 for none."""
-    return as_assignment(fitted.assign(attributes)["cluster"])[train_rows(samples)]
+    _, clusters = fitted
+    return as_assignment(clusters["cluster"])[train_rows(samples)]
 
 
 def _draws(seed: int, what: str, value: float) -> np.random.Generator:
