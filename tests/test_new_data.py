@@ -217,6 +217,29 @@ def test_how_the_table_is_written_can_be_said(invoke):
     }
 
 
+def test_further_tables_are_joined(invoke):
+    folder = invoke.path / "eigene"
+    export(folder, 100)
+    german = pl.read_csv(folder / "tabelle.csv", separator=";", encoding="latin-1", infer_schema=False)
+    tags = german.select("Kennung", Wort=pl.col("Schlagwörter").str.split(", ")).explode("Wort")
+    (folder / "mehr").mkdir()
+    tags.write_csv(folder / "mehr/worte.csv")
+    german.group_by("Herkunft", maintain_order=True).agg(Land=pl.len().cast(pl.String)).with_columns(
+        Gruppe=pl.lit("nirgends")
+    ).write_parquet(folder / "herkunft.parquet")
+    words = ("mine", "--table", "eigene/tabelle.csv", "--images", "eigene/bilder", "--label", "Gruppe")
+    result = invoke(*words, "--join", "eigene/mehr/worte.csv", "--join", "eigene/herkunft.parquet")
+    assert result.exit_code == 0, result.output
+    written = yaml.safe_load((invoke.path / "conf/mine/catalog.yml").read_text())["raw_samples"]
+    assert written["join"] == [
+        {"path": "mehr/worte.csv", "by": "Kennung", "collect": ["Wort"]},
+        {"path": "herkunft.parquet", "by": "Herkunft", "take": ["Land"]},
+    ]
+    invoke.project.run("ingestion", env="mine")
+    attributes = invoke.project.artifact("attributes").load().collect()
+    assert attributes["Wort"].list.sort().to_list() == attributes["Schlagwörter"].list.sort().to_list()
+
+
 BAD = {
     "neither": ([], "Give --table, --images, or both: the table of the pictures, and the folder that they are in."),
     "no table": (["--table", "none.csv"], "--table: there is no none.csv (looked for from "),
@@ -234,6 +257,13 @@ BAD = {
         ["--images", "P", "--separator", ";"],
         "--separator says how a table is written, but there is",
     ),
+    "nothing to join to": (["--images", "P", "--join", "T"], "--join: there is no --table that it could be joined to."),
+    "no table to join": (["--table", "T", "--join", "none.csv"], "--join: there is no none.csv (looked for from "),
+    "nothing new": (["--table", "T", "--join", "T"], "--join eigene/tabelle.csv: all its columns (Kennung, "),
+    "no key": (
+        ["--table", "T", "--join", "{base}/data/01_raw/emoji/emoji.parquet"],
+        "--join {base}/data/01_raw/emoji/emoji.parquet: no column has the name of one in the table of the pictures",
+    ),
     "a file": (["--images", "T"], "--images: eigene/tabelle.csv is no folder. Only a folder can be listed"),
     "a URL": (["--images", "http://localhost/x"], "--images: http://localhost/x is no folder. Only a folder"),
     "empty folder": (["--images", "empty"], "empty: there is no picture in this folder (.png, "),
@@ -246,6 +276,8 @@ def test_what_cannot_be_used_is_one_message(invoke, case):
     export(invoke.path / "eigene", 100)
     (invoke.path / "empty").mkdir()
     places = {"T": "eigene/tabelle.csv", "P": "eigene/bilder"}
+    base = invoke.path.as_posix()
+    words, message = [word.format(base=base) for word in words], message.format(base=base)
     result = invoke("mine", *(places.get(word, word) for word in words))
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {message}")

@@ -1,8 +1,9 @@
 """`kedro weakcl new-data`: an environment for a user's own pictures, written by looking at them."""
 
+import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from weakcl_pipeline.cli import explain
 from weakcl_pipeline.config import explained
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images.roots import is_url
-from weakcl_pipeline.profiling import Column, Profile, environment, profile
+from weakcl_pipeline.profiling import Column, Profile, environment, find_join, profile
 from weakcl_pipeline.sources import SOURCES, Source
 
 _NAME = re.compile(r"\w[\w-]*")
@@ -29,6 +30,7 @@ _NAME = re.compile(r"\w[\w-]*")
 @click.command("new-data")
 @click.argument("name")
 @click.option("--table", help="The table, a row for each picture: CSV, JSON lines, Parquet, Arrow, ...")
+@click.option("--join", multiple=True, help="A further table about the same pictures; may be given more than once.")
 @click.option("--images", help="What the paths in the table are relative to. Without a table: a folder of pictures.")
 @click.option("--label", help="Column to evaluate by; without a table, folder_1, folder_2, ...")
 @click.option("--format", help="Of the table, where its name does not tell: csv, jsonl, parquet or arrow.")
@@ -41,6 +43,7 @@ def new_data(
     /,
     name: str,
     table: str | None,
+    join: tuple[str, ...],
     images: str | None,
     label: str | None,
     **written: str | None,
@@ -51,7 +54,7 @@ def new_data(
     """
     try:
         target = _target(project.project_path / settings.CONF_SOURCE, name)
-        raw_samples = _raw_samples(table, images, written)
+        raw_samples = _with_joins(_raw_samples(table, images, written), join)
         found = profile(_source(raw_samples).scan(), images, label)
         _show(found, get_console())
         _write(target, _environment(project.project_path, target.parent, raw_samples, found))
@@ -122,6 +125,36 @@ def _raw_samples(table: str | None, images: str | None, written: Mapping[str, st
             f"--images: {images} is no folder. Only a folder can be listed; with others, give --table, too."
         )
     return {"source": "folder", "path": images}
+
+
+def _with_joins(raw_samples: dict[str, Any], join: Sequence[str]) -> dict[str, Any]:
+    """Return the catalog entry with further tables joined to it.
+
+    Raises:
+        InputError: One is not there, cannot be read, or nothing tells how it belongs to the table.
+    """
+    if join and raw_samples["source"] != "table":
+        raise InputError("--join: there is no --table that it could be joined to.")
+    for place in join:
+        if not is_url(place) and not Path(place).exists():
+            raise InputError(f"--join: there is no {place} (looked for from {Path.cwd()}).")
+        other = _source({"source": "table", "path": place}).scan()
+        found = find_join(_source(raw_samples).scan(), other, place)
+        side = {"path": _beside(place, raw_samples["path"]), **found}
+        raw_samples = {**raw_samples, "join": [*raw_samples.get("join", []), side]}
+    return raw_samples
+
+
+def _beside(place: str, table: str) -> str:
+    """Return a path relative to the folder of the table where both are files, and absolute where it is one alone."""
+    if is_url(place):
+        return place
+    absolute = Path(place).absolute()
+    return (
+        absolute.as_posix()
+        if is_url(table)
+        else Path(os.path.relpath(absolute, Path(table).absolute().parent)).as_posix()
+    )
 
 
 def _source(raw_samples: Mapping[str, Any]) -> Source:
