@@ -1,8 +1,13 @@
 """Files that are known by their content, and safe on the disk before anybody relies on them."""
 
+import errno
 import hashlib
 import os
+import shutil
+import tempfile
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 _digests: dict[tuple[int, int, int, int], str] = {}  # of files, by device, inode, time of change and size
 
@@ -21,6 +26,39 @@ def sha256_of(path: Path) -> str:
         with path.open("rb") as file:
             _digests[state] = hashlib.file_digest(file, "sha256").hexdigest()
     return _digests[state]
+
+
+class TemporaryFolder:
+    """A folder for temporary files (below `TMPDIR`), removed once this object is not there any more.
+
+    What a killed process left is removed by the next one that needs such a folder: each is locked while it is used.
+
+    Attributes:
+        path: The folder.
+    """
+
+    _PREFIX, _LOCK = "weakcl-", ".lock"
+
+    def __init__(self) -> None:
+        self._remove_abandoned()
+        self._folder = tempfile.TemporaryDirectory(prefix=self._PREFIX)
+        self.path = Path(self._folder.name)
+        self._lock = FileLock(self.path / self._LOCK)
+        self._lock.acquire()
+
+    @classmethod
+    def _remove_abandoned(cls) -> None:
+        for lock in Path(tempfile.gettempdir()).glob(f"{cls._PREFIX}*/{cls._LOCK}"):
+            try:
+                with FileLock(lock, timeout=0):
+                    shutil.rmtree(lock.parent, ignore_errors=True)
+            except (Timeout, OSError):  # in use, or another user's
+                continue
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that there is no room left on a disk; polars gives the number in its text alone."""
+    return getattr(error, "errno", None) == errno.ENOSPC or f"os error {errno.ENOSPC})" in str(error)
 
 
 def flush(path: Path) -> None:

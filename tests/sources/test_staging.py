@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.exceptions import ComputeError
 from polars.testing import assert_frame_equal
 
 from weakcl_pipeline.errors import InputError
@@ -114,3 +115,18 @@ def test_the_folder_is_private_to_the_user(temporary):
     staged.add(TABLE)
     (folder,) = temporary.iterdir()
     assert Path(folder).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("writer", [(pl.LazyFrame, "sink_parquet"), (pl.DataFrame, "write_parquet")])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ComputeError("(os error 28)")])
+def test_a_full_disk_is_no_damaged_table(temporary, monkeypatch, writer, error):
+    file = temporary / "table.csv"
+    rows = [f"{split}{label},a.png,{split},{label},u" for split in ("train", "val", "test") for label in "xy"]
+    file.write_text("\n".join(["id,image,split,label,words", *rows]), encoding="utf-8")
+
+    def full(*_, **__):
+        raise error
+
+    monkeypatch.setattr(*writer, full)
+    with pytest.raises(InputError, match=rf"no room for a temporary copy .* in {temporary}\. .*TMPDIR"):
+        read_samples(Table(path=str(file)).scan(), CONFIG)

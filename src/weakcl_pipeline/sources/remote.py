@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import fsspec
 
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.files import TemporaryFolder
 from weakcl_pipeline.images.roots.remote import describe, is_known, open_stream, shown, unknown
 
 logger = logging.getLogger(__name__)
@@ -48,14 +49,14 @@ def beside(path: str, main: str) -> str:
 
 
 @cache
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="weakcl-tables-")
+def _folder() -> TemporaryFolder:
+    return TemporaryFolder()
 
 
 @cache
 def _fetched(url: str) -> Path:
     name = PurePosixPath(urlsplit(url).path).name or "table"
-    target = Path(tempfile.mkdtemp(dir=_folder().name)) / name
+    target = Path(tempfile.mkdtemp(dir=_folder().path)) / name
     if not is_known(url):
         raise InputError(f"raw_samples: {shown(url)} cannot be read: {unknown(url)}. Correct the catalog.")
     try:

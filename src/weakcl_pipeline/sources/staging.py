@@ -2,12 +2,16 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
+from polars.exceptions import PolarsError
 
 from weakcl_pipeline.attributes.columns import LazyColumns
+from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.files import TemporaryFolder, is_full
 from weakcl_pipeline.sources.formats.base import lazy
 
 _ROWS = 1 << 17
@@ -17,12 +21,12 @@ _ROWS = 1 << 17
 class Staging:
     """A table that is written column by column, and then read row by row.
 
-    It lies in a folder of its own in the system's folder for temporary files (`TMPDIR`), which is removed once neither
-    this object nor a frame that `scan` returned is there any more.
+    It lies in a temporary folder of its own, which is removed once neither this object nor a frame that `scan` returned
+    is there any more.
     """
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="weakcl-")
+        self._folder = TemporaryFolder()
         self._files: dict[str, Path] = {}
         self._schema: dict[str, pl.DataType] = {}
 
@@ -30,15 +34,24 @@ class Staging:
         """Write a table that can be read from the front only, in one pass, and return its columns.
 
         They can be read as long as this object is there, and are no part of its table.
+
+        Raises:
+            InputError: There is no room for them.
         """
-        file = Path(self._folder.name) / "spool.parquet"
-        frame.sink_parquet(file, compression="lz4", row_group_size=_ROWS, statistics=False, engine="streaming")
+        file = self._folder.path / "spool.parquet"
+        with _room():
+            frame.sink_parquet(file, compression="lz4", row_group_size=_ROWS, statistics=False, engine="streaming")
         return LazyColumns(pl.scan_parquet(file))
 
     def add(self, columns: pl.DataFrame) -> None:
-        """Write further columns, as many rows as those before."""
-        file = Path(self._folder.name) / f"{len(self._files)}.parquet"
-        columns.write_parquet(file, compression="lz4", row_group_size=_ROWS, statistics=False)
+        """Write further columns, as many rows as those before.
+
+        Raises:
+            InputError: There is no room for them.
+        """
+        file = self._folder.path / f"{len(self._files)}.parquet"
+        with _room():
+            columns.write_parquet(file, compression="lz4", row_group_size=_ROWS, statistics=False)
         self._files |= dict.fromkeys(columns.columns, file)
         self._schema |= columns.schema
 
@@ -55,3 +68,21 @@ class Staging:
             tables = (file.read_row_group(group, names, use_threads=False) for file, names in parts.items())
             columns = [pl.DataFrame(pl.from_arrow(table)) for table in tables]
             yield pl.concat(columns, how="horizontal").select(wanted)
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Write to the disk in here.
+
+    Raises:
+        InputError: The disk is full.
+    """
+    try:
+        yield
+    except (PolarsError, OSError) as error:
+        if not is_full(error):
+            raise
+        raise InputError(
+            f"no room for a temporary copy of the table in {tempfile.gettempdir()}. Free some, or set the environment"
+            " variable TMPDIR to a folder with more room."
+        ) from error
