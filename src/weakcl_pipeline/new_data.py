@@ -111,8 +111,8 @@ def _raw_samples(table: str | None, images: str | None, written: Mapping[str, st
         InputError: Neither table nor pictures are given, or they are not there.
     """
     for option, place in (("--table", table), ("--images", images)):
-        if place is not None and not is_url(place) and not Path(place).exists():
-            raise InputError(f"{option}: there is no {place} (looked for from {Path.cwd()}).")
+        if place is not None:
+            _require(option, place)
     options = {name: value for name, value in written.items() if value is not None}
     if table is not None:
         return {"source": "table", "path": table, **options}
@@ -127,6 +127,12 @@ def _raw_samples(table: str | None, images: str | None, written: Mapping[str, st
     return {"source": "folder", "path": images}
 
 
+def _require(option: str, place: str) -> None:
+    """Refuse a file or folder that is not there."""
+    if not is_url(place) and not Path(place).exists():
+        raise InputError(f"{option}: there is no {place} (looked for from {Path.cwd()}).")
+
+
 def _with_joins(raw_samples: dict[str, Any], join: Sequence[str]) -> dict[str, Any]:
     """Return the catalog entry with further tables joined to it.
 
@@ -136,8 +142,7 @@ def _with_joins(raw_samples: dict[str, Any], join: Sequence[str]) -> dict[str, A
     if join and raw_samples["source"] != "table":
         raise InputError("--join: there is no --table that it could be joined to.")
     for place in join:
-        if not is_url(place) and not Path(place).exists():
-            raise InputError(f"--join: there is no {place} (looked for from {Path.cwd()}).")
+        _require("--join", place)
         other = _source({"source": "table", "path": place}).scan()
         found = find_join(_source(raw_samples).scan(), other, place)
         side = {"path": _beside(place, raw_samples["path"]), **found}

@@ -158,7 +158,8 @@ def fit_clustering(data: FittingData, config: ClusteringConfig, meets: Meets) ->
     """
     fitted = config.rule.fit(data, config.granularities)
     ids = fitted.assign(data.attributes)
-    bits = {k: _bits_on_train(of_rows[data.train], k, meets) for k, of_rows in ids.items()}
+    on_train = {k: of_rows[data.train] for k, of_rows in ids.items()}
+    bits = {k: bits_learned(of_rows, meets(k, of_rows)) for k, of_rows in on_train.items()}
     chosen = choose_granularity(bits, config)
     logger.info(
         "Clusters at %s; %s is used for training (an anchor learns %.2f bits of its cluster)",
@@ -166,10 +167,6 @@ def fit_clustering(data: FittingData, config: ClusteringConfig, meets: Meets) ->
     )  # fmt: skip
     clustering = FittedClustering(config.rule.name, fitted, tuple(data.specs), chosen)
     return clustering, clustering.named(ids)
-
-
-def _bits_on_train(ids: Ids, k: int, meets: Meets) -> float:
-    return bits_learned(ids, meets(k, ids))
 
 
 def choose_granularity(bits: Mapping[int, float], config: ClusteringConfig) -> int:

@@ -51,7 +51,7 @@ class EncodedStore(ImageStore):
     @classmethod
     def rows_of(cls, config: ImagesConfig, n_bytes: int) -> int:
         """Return a number that does not depend on the size at which the pictures are read."""
-        return min(_ROWS, n_bytes)
+        return _ROWS
 
     @classmethod
     def keep(cls, encoded: bytes, config: ImagesConfig, box: Box | None) -> tuple[bytes, Box | None]:
