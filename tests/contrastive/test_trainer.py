@@ -281,7 +281,7 @@ def test_an_objectives_own_encoder_computes_in_the_precision_of_the_training(ima
 
 def test_small_crops_larger_than_the_pictures_are_refused(images):
     swav = SwavConfig(prototypes=5, small_crops=3, small_size=SIZE + 1)
-    with pytest.raises(InputError, match=r"rivals\.swav\.small_size: 17 px is more than the 16 px"):
+    with pytest.raises(InputError, match=r"swav\.small_size: 17 px is more than the 16 px"):
         train(images, ROWS, KINDS, config(epochs=1), objective=swav, seed=0, name="swav")
 
 
@@ -341,7 +341,7 @@ def test_a_learning_rate_that_blows_up_is_caught_for_real(images):
     ("objective", "temperature"),
     [
         (None, "training.objective.temperature"),
-        (CmcConfig(), "rivals.cmc.temperature"),
+        (CmcConfig(), "cmc.temperature"),
         (AttributePredictionConfig(), None),
     ],
 )
@@ -380,7 +380,7 @@ HALF = ENCODER.model_copy(update={"stem": "half"})  # 16 px to one pixel in all,
     ("changes", "objective", "key"),
     [
         ({"progressive": {"scale": 0.5, "share": 0.5}}, None, r"training\.progressive\.scale: views of 8 px"),
-        ({}, SwavConfig(prototypes=5, small_crops=1, small_size=8), r"rivals\.swav\.small_size: views of 8 px"),
+        ({}, SwavConfig(prototypes=5, small_crops=1, small_size=8), r"swav\.small_size: views of 8 px"),
         ({"encoder": ENCODER.model_copy(update={"stem": "original"})}, None, r"images\.size: views of 16 px"),
     ],
 )

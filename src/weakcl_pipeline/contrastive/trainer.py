@@ -160,7 +160,7 @@ class _Trainer:
         encoder = Encoder.create(config.encoder, *images.channel_statistics(rows), seed)
         with seeded_torch(seed, "objective"):
             built = OBJECTIVES[objective.name].build(objective, Setting(encoder, self._clusters, side, seed))
-        key = "training.objective" if objective is config.objective else f"rivals.{objective.name}"
+        key = "training.objective" if objective is config.objective else objective.name
         self._temperature = f"{key}.temperature" if "temperature" in type(objective).model_fields else None
         self._view_sizes = [
             view_size(config.progressive, epoch, config.epochs, images.size) for epoch in range(config.epochs)

@@ -378,7 +378,7 @@ def test_the_defaults_are_fractions_of_the_data():
 
 @pytest.mark.parametrize("k", [41, 0.01])
 def test_a_k_that_the_data_cannot_have_is_refused(k):
-    with pytest.raises(InputError, match=r"rivals\.pcl\.ks: .* 40 samples"):
+    with pytest.raises(InputError, match=r"pcl\.ks: .* 40 samples"):
         pcl(ks=(k,))
 
 

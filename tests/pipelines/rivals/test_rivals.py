@@ -52,6 +52,17 @@ def test_rivals_that_use_no_attributes_do_not_depend_on_them(compared):
     assert "clusters" in compared.lineage("cluster_cross_entropy.encoder").ancestry
 
 
+def test_tuning_one_rival_leaves_the_trainings_of_the_others_repeats_of_their_seeds(compared):
+    names = ("pcl", "swav")
+    before = {name: compared.lineage(f"{name}.encoder") for name in names}
+    compared.run(
+        "rivals", node_names=[f"{name}.train" for name in names], params={"seed": 1, "swav": {"prototypes": 6}}
+    )
+    after = {name: compared.lineage(f"{name}.encoder") for name in names}
+    assert [before[name].hash != after[name].hash for name in names] == [True, True]
+    assert [before[name].recipe == after[name].recipe for name in names] == [True, False]
+
+
 def test_attributes_are_those_of_the_train_split_with_missing_as_nan():
     samples = pl.DataFrame({"sample_id": ["a", "b", "c"], "split": ["train", "test", "train"]})
     binary = pl.DataFrame({"sample_id": ["a", "b", "c"], "x": [True, False, None], "y": [False, True, True]})

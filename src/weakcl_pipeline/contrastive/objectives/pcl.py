@@ -97,8 +97,7 @@ class Pcl(Objective):
         self.momentum_encoder = deepcopy(encoder).requires_grad_(False).eval()
         self.n_samples, self.output_dim = n_samples, encoder.config.head.output_dim
         self.clusterings = nn.ModuleList(
-            _Clustering(number_of_clusters(k, n_samples, "rivals.pcl.ks"), n_samples, self.output_dim)
-            for k in config.ks
+            _Clustering(number_of_clusters(k, n_samples, "pcl.ks"), n_samples, self.output_dim) for k in config.ks
         )
         self.queue: Tensor
         self.queue_samples: Tensor

@@ -9,42 +9,15 @@ import torch
 
 from weakcl_pipeline.attributes import Affinity, AffinityConfig, ClusteringConfig
 from weakcl_pipeline.attributes.schema import Schema
-from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive import FixedPositives, SideInformation, TrainingConfig
 from weakcl_pipeline.contrastive.objectives import (
     AffinityInfoNCEConfig,
-    AttributePredictionConfig,
     ClusterCrossEntropyConfig,
-    CmcConfig,
     ObjectiveConfig,
-    PclConfig,
-    SwavConfig,
 )
 from weakcl_pipeline.pipelines.clustering.nodes import chosen_specs
 from weakcl_pipeline.pipelines.samples import Rows, alone, cluster_ids, train_rows
 from weakcl_pipeline.pipelines.training.nodes import Trained, describe, run
-
-
-class RivalsConfig(Config):
-    """The rivals' own parameters; all others are those of ``training``, shared with every method.
-
-    Attributes:
-        affinity: The weighted objective beyond hard clusters.
-        kernel: How alike two samples are by their attributes, for ``affinity``.
-        cluster_cross_entropy: A classifier of the clusters.
-        attribute_prediction: A classifier of the binary attributes.
-        cmc: Pictures against encoded attributes.
-        pcl: Prototypes from k-means and a momentum encoder.
-        swav: Prototypes from balanced assignment.
-    """
-
-    affinity: AffinityInfoNCEConfig = AffinityInfoNCEConfig()
-    kernel: AffinityConfig = AffinityConfig()
-    cluster_cross_entropy: ClusterCrossEntropyConfig = ClusterCrossEntropyConfig()
-    attribute_prediction: AttributePredictionConfig = AttributePredictionConfig()
-    cmc: CmcConfig = CmcConfig()
-    pcl: PclConfig = PclConfig()
-    swav: SwavConfig = SwavConfig()
 
 
 def train_affinity(
@@ -55,15 +28,16 @@ def train_affinity(
     attribute_schema: Schema,
     clustering: ClusteringConfig,
     training: TrainingConfig,
-    rivals: RivalsConfig,
+    objective: AffinityInfoNCEConfig,
+    kernel: AffinityConfig,
     seed: int,
     checkpoints: Path,
 ) -> Trained:
     """Train on how alike samples are by their attributes; the clusters only tell who shares a batch with whom."""
     chosen = chosen_specs(attribute_schema, clustering)
-    affinity = Affinity(attributes.select(list(chosen)).collect()[train_rows(samples)], chosen, rivals.kernel)
+    affinity = Affinity(attributes.select(list(chosen)).collect()[train_rows(samples)], chosen, kernel)
     side, ids = SideInformation(affinity=affinity), cluster_ids(samples, clusters)
-    return _train(rivals.affinity, ids, side, image_store, samples, training, seed, checkpoints)
+    return _train(objective, ids, side, image_store, samples, training, seed, checkpoints)
 
 
 def train_cluster_cross_entropy(
@@ -71,17 +45,16 @@ def train_cluster_cross_entropy(
     samples: pl.DataFrame,
     clusters: pl.DataFrame,
     training: TrainingConfig,
-    rivals: RivalsConfig,
+    objective: ClusterCrossEntropyConfig,
     seed: int,
     checkpoints: Path,
 ) -> Trained:
     """Train to predict the attribute cluster."""
     ids = cluster_ids(samples, clusters)
-    objective = rivals.cluster_cross_entropy
     return _train(objective, ids, SideInformation(), image_store, samples, training, seed, checkpoints)
 
 
-def training_on_attributes(name: str) -> Callable[..., Trained]:
+def training_on_attributes(config: type[ObjectiveConfig]) -> Callable[..., Trained]:
     """Return the node function of a rival that learns from the binary attributes."""
 
     def train(
@@ -89,29 +62,29 @@ def training_on_attributes(name: str) -> Callable[..., Trained]:
         samples: pl.DataFrame,
         binary_attributes: pl.DataFrame,
         training: TrainingConfig,
-        rivals: RivalsConfig,
+        objective: config,  # type: ignore[valid-type]
         seed: int,
         checkpoints: Path,
     ) -> Trained:
         side = _attributes(samples, binary_attributes)
-        return _train(getattr(rivals, name), alone(samples), side, image_store, samples, training, seed, checkpoints)
+        return _train(objective, alone(samples), side, image_store, samples, training, seed, checkpoints)
 
     return train
 
 
-def training_on_pictures(name: str) -> Callable[..., Trained]:
+def training_on_pictures(config: type[ObjectiveConfig]) -> Callable[..., Trained]:
     """Return the node function of a rival that learns from pictures alone, without attributes or labels."""
 
     def train(
         image_store: pa.Table,
         samples: pl.DataFrame,
         training: TrainingConfig,
-        rivals: RivalsConfig,
+        objective: config,  # type: ignore[valid-type]
         seed: int,
         checkpoints: Path,
     ) -> Trained:
         nothing = SideInformation()
-        return _train(getattr(rivals, name), alone(samples), nothing, image_store, samples, training, seed, checkpoints)
+        return _train(objective, alone(samples), nothing, image_store, samples, training, seed, checkpoints)
 
     return train
 

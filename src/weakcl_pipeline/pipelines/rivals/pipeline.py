@@ -5,6 +5,7 @@ from typing import Any
 
 from kedro.pipeline import Pipeline
 
+from weakcl_pipeline.contrastive.objectives import AttributePredictionConfig, CmcConfig, PclConfig, SwavConfig
 from weakcl_pipeline.pipelines.rivals.nodes import (
     train_affinity,
     train_cluster_cross_entropy,
@@ -14,16 +15,26 @@ from weakcl_pipeline.pipelines.rivals.nodes import (
 from weakcl_pipeline.pipelines.training.pipeline import training_pipeline
 
 PICTURES = ["image_store", "samples"]
-OWN = ["training", "rivals"]
+ATTRIBUTES = [*PICTURES, "clusters", "attributes", "attribute_schema"]
+BINARY = [*PICTURES, "binary_attributes"]
 
 RIVALS: dict[str, tuple[Callable[..., Any], list[str], list[str]]] = {
-    "affinity": (train_affinity, [*PICTURES, "clusters", "attributes", "attribute_schema"], ["clustering", *OWN]),
-    "cluster_cross_entropy": (train_cluster_cross_entropy, [*PICTURES, "clusters"], OWN),
-    "attribute_prediction": (training_on_attributes("attribute_prediction"), [*PICTURES, "binary_attributes"], OWN),
-    "cmc": (training_on_attributes("cmc"), [*PICTURES, "binary_attributes"], OWN),
-    "pcl": (training_on_pictures("pcl"), PICTURES, OWN),
-    "swav": (training_on_pictures("swav"), PICTURES, OWN),
+    "affinity": (train_affinity, ATTRIBUTES, ["clustering", "training", "affinity", "affinity_kernel"]),
+    "cluster_cross_entropy": (
+        train_cluster_cross_entropy,
+        [*PICTURES, "clusters"],
+        ["training", "cluster_cross_entropy"],
+    ),
+    "attribute_prediction": (
+        training_on_attributes(AttributePredictionConfig),
+        BINARY,
+        ["training", "attribute_prediction"],
+    ),
+    "cmc": (training_on_attributes(CmcConfig), BINARY, ["training", "cmc"]),
+    "pcl": (training_on_pictures(PclConfig), PICTURES, ["training", "pcl"]),
+    "swav": (training_on_pictures(SwavConfig), PICTURES, ["training", "swav"]),
 }
+"""Each rival's function, what it reads, and its parameters: tuning one leaves the others' trainings what they are."""
 
 
 def create_pipeline() -> Pipeline:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from weakcl_pipeline.attributes import (
     Affinity,
+    AffinityConfig,
     AttributeKind,
     AttributeSpec,
     ClusteringConfig,
@@ -23,12 +24,12 @@ from weakcl_pipeline.attributes.schema import Schema
 from weakcl_pipeline.attributes.synthetic import delete_cells, merge_classes, shuffle_attributes, split_classes
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive import SideInformation, TrainingConfig
+from weakcl_pipeline.contrastive.objectives import AffinityInfoNCEConfig
 from weakcl_pipeline.contrastive.sampler import SAMPLERS
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import EvaluationConfig, Setting, run_setting, study_figure
 from weakcl_pipeline.images import open_store
 from weakcl_pipeline.pipelines.clustering.nodes import chosen_specs, fit
-from weakcl_pipeline.pipelines.rivals.nodes import RivalsConfig
 from weakcl_pipeline.pipelines.samples import Rows, cluster_ids, label_ids, train_rows
 from weakcl_pipeline.seeding import numpy_generator
 
@@ -93,7 +94,8 @@ def study_degraded(
     evaluation: EvaluationConfig,
     seed: int,
     clustering: ClusteringConfig,
-    rivals: RivalsConfig,
+    affinity: AffinityInfoNCEConfig,
+    affinity_kernel: AffinityConfig,
     image_store: pa.Table,
     attributes: pl.LazyFrame,
     binary_attributes: pl.DataFrame,
@@ -117,8 +119,8 @@ def study_degraded(
         table = delete_cells(given, share, _draws(seed, "missing", share))
         ids = _chosen(fit(samples, table, used, clustering, training, seed), samples)
         settings.append(Setting("missing", share, ids, training, chosen=share == 0))
-        side = SideInformation(affinity=Affinity(table[train_rows(samples)], used, rivals.kernel))
-        settings.append(Setting("missing", share, ids, training, "affinity", rivals.affinity, side))
+        side = SideInformation(affinity=Affinity(table[train_rows(samples)], used, affinity_kernel))
+        settings.append(Setting("missing", share, ids, training, "affinity", affinity, side))
     return _run(settings, samples, evaluation, seed, image_store, checkpoints)
 
 

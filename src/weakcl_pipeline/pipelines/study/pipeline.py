@@ -16,7 +16,11 @@ from weakcl_pipeline.pipelines.study.nodes import (
 
 STUDIES: dict[str, tuple[Callable[..., Any], list[str], list[str]]] = {
     "synthetic": (study_synthetic, [], []),
-    "degraded": (study_degraded, ["attributes", "binary_attributes", "attribute_schema"], ["clustering", "rivals"]),
+    "degraded": (
+        study_degraded,
+        ["attributes", "binary_attributes", "attribute_schema"],
+        ["clustering", "affinity", "affinity_kernel"],
+    ),
     "granularities": (study_granularities, ["clusters"], ["clustering"]),
     "batches": (study_batches, ["clusters"], []),
 }
