@@ -35,6 +35,16 @@ def photos(content=None, count=24, **columns):
     return make
 
 
+def with_tags(tags):
+    """Return what makes pictures, their table and a further table."""
+
+    def make(raw):
+        photos()(raw)
+        (raw / "tags.csv").write_text(tags)
+
+    return make
+
+
 def without_pictures(raw):
     (raw / "pictures/cats").mkdir(parents=True)
     (raw / "pictures/cats/readme.txt").write_text("Ask for the pictures.\n")
@@ -76,6 +86,24 @@ CASES = [
         table(pl.DataFrame({"name": list("abcdef")})),
         new_data("mine", "--table", "{raw}/table.parquet"),
         ("name",),
+    ),
+    Case(
+        "The further table has no column in common with the table",
+        with_tags("photo,tag\n0.png,red\n"),
+        on_a_table("--join", "{raw}/tags.csv"),
+        ("--join", "tags.csv", "photo", "file"),
+    ),
+    Case(
+        "The further table has nothing that the table has not",
+        with_tags("id,file\np0,0.png\n"),
+        on_a_table("--join", "{raw}/tags.csv"),
+        ("--join", "tags.csv", "id, file"),
+    ),
+    Case(
+        "The further table is not there",
+        photos(),
+        on_a_table("--join", "{raw}/tags.csv"),
+        ("--join", "tags.csv"),
     ),
     Case("The pictures of the table lie elsewhere", elsewhere, on_a_table(), ("good.png", "--images")),
     Case("None of the pictures can be read", photos(LFS), on_a_table(), ("'file'", "git lfs pull")),
