@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pyarrow as pa
 from filelock import FileLock, Timeout
 
 _digests: dict[tuple[int, int, int, int], str] = {}  # of files, by device, inode, time of change and size
@@ -26,6 +27,29 @@ def sha256_of(path: Path) -> str:
         with path.open("rb") as file:
             _digests[state] = hashlib.file_digest(file, "sha256").hexdigest()
     return _digests[state]
+
+
+_MAPPED_FROM = b"mapped_from"
+
+
+def map_table(path: Path) -> pa.Table:
+    """Map an Arrow IPC file into memory; the table's metadata tells which, so that other processes can map it too."""
+    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), _MAPPED_FROM: str(path.absolute())})
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write an Arrow IPC file."""
+    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != _MAPPED_FROM}
+    table = table.replace_schema_metadata(metadata or None)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def file_of(table: pa.Table) -> Path | None:
+    """Return the file that a table is mapped from, if it is."""
+    path = (table.schema.metadata or {}).get(_MAPPED_FROM)
+    return Path(path.decode()) if path else None
 
 
 class TemporaryFolder:

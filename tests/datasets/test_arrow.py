@@ -2,6 +2,7 @@ import pyarrow as pa
 import pytest
 
 from weakcl_pipeline.datasets import ArrowTableDataset
+from weakcl_pipeline.files import file_of
 
 
 @pytest.fixture
@@ -17,7 +18,17 @@ def test_table_comes_back_with_its_schema_metadata(tmp_path, store):
     assert dataset.exists()
     loaded = dataset.load()
     assert loaded.equals(store)
-    assert loaded.schema.metadata == {b"image_size": b"2"}
+    assert loaded.schema.metadata[b"image_size"] == b"2"
+
+
+def test_a_loaded_table_knows_its_file_and_does_not_take_that_along(tmp_path, store):
+    first, second = (ArrowTableDataset(filepath=(tmp_path / f"{name}.arrow").as_posix()) for name in ("a", "b"))
+    assert file_of(store) is None
+    first.save(store)
+    assert file_of(first.load()) == tmp_path / "a.arrow"
+    second.save(first.load())
+    assert (tmp_path / "a.arrow").read_bytes() == (tmp_path / "b.arrow").read_bytes()
+    assert file_of(second.load()) == tmp_path / "b.arrow"
 
 
 def test_loading_maps_the_file_and_copies_nothing(tmp_path, store):

@@ -4,10 +4,11 @@ from weakcl_pipeline.attributes.kmeans import kmeans
 from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.embedding import embed, embed_views
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, EncoderState, load_encoder
+from weakcl_pipeline.contrastive.launchers import train
 from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCE, ClInfoNCEConfig, SideInformation
 from weakcl_pipeline.contrastive.positives import FixedPositives, IterativeConfig, IterativePositives
 from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share
-from weakcl_pipeline.contrastive.trainer import TrainingConfig, TrainingResult, train
+from weakcl_pipeline.contrastive.trainer import TrainingConfig, TrainingResult
 
 __all__ = [
     "OBJECTIVES",

@@ -16,6 +16,9 @@ from weakcl_pipeline.files import flush, sha256_of
 
 logger = logging.getLogger(__name__)
 
+Saved = tuple[dict[str, Tensor], dict[str, Any]]
+"""A training's tensors, and what else there is, JSON-able."""
+
 _KEPT = 2  # the newest, and the one before it in case the newest is damaged
 _TENSORS, _METADATA = "state.safetensors", "state.json"
 _STAGING = ".staging"
@@ -80,7 +83,7 @@ class CheckpointStore:
         for old in self._saved()[:-_KEPT]:
             shutil.rmtree(old)
 
-    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    def load(self) -> Saved | None:
         """Read the newest checkpoint that is whole; none where there is none."""
         for directory in reversed(self._saved()):
             try:

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_device, resolve_precision
 from weakcl_pipeline.contrastive.encoder import Encoder
+from weakcl_pipeline.contrastive.group import ALONE, Group
 from weakcl_pipeline.contrastive.metrics import alignment, uniformity
 from weakcl_pipeline.contrastive.objectives import FULL_VIEWS, Batch, Objective
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig, create_optimiser, set_learning_rate
 from weakcl_pipeline.contrastive.state import pack_optimiser, unpack_optimiser, with_prefix
+from weakcl_pipeline.contrastive.sync_batch_norm import synchronise
 from weakcl_pipeline.contrastive.views import Views
 from weakcl_pipeline.images import AugmentationConfig
 
@@ -30,6 +32,8 @@ class Learner:
         augmentation: How views are made.
         optimiser: The optimiser; its learning rate is given step by step.
         device: Where and in which precision to compute.
+        group: The workers that train it together. The encoder sees a worker's part of each batch, the objective all of
+            the batch on every worker: so whatever the objective keeps, such as a queue, is the same everywhere.
 
     Attributes:
         encoder: On the device.
@@ -44,9 +48,13 @@ class Learner:
         augmentation: AugmentationConfig,
         optimiser: OptimiserConfig,
         device: DeviceConfig,
+        group: Group = ALONE,
     ) -> None:
+        self._group = group
         self.device = resolve_device(device.name)
         self.encoder, self.objective = encoder.to(self.device), objective.to(self.device)
+        if group.size > 1:
+            synchronise(self.encoder, group)
         if device.channels_last:
             for module in self._modules().values():  # an objective may have an encoder of its own
                 module.to(memory_format=torch.channels_last)
@@ -77,7 +85,7 @@ class Learner:
         """Take one step of the optimiser.
 
         Args:
-            pictures: uint8 (B, 3, H, W).
+            pictures: uint8 (b, 3, H, W), this worker's part of the batch.
             samples: Their positions in the train split, int64 (B,).
             clusters: Their clusters, int64 (B,); negative for none.
             size: Side of the full views in pixels.
@@ -87,7 +95,9 @@ class Learner:
         Returns:
             Loss (nats), alignment and uniformity of the batch, float32 (3,), on the device: reading them waits for it.
         """
-        views = self._views(pictures.to(self.device, non_blocking=True), size, generator)
+        count = len(samples)
+        part = None if self._group.size == 1 else self._group.part(count)
+        views = self._views(pictures.to(self.device, non_blocking=True), size, generator, part, count)
         with autocast(self.device, self._dtype):
             batch = self._embed(views, samples, clusters)
             loss = self.objective.loss(batch)
@@ -116,9 +126,12 @@ class Learner:
         return {"encoder": self.encoder, "objective": self.objective}
 
     def _embed(self, views: list[Tensor], samples: Rows, clusters: Rows) -> Batch:
-        features, z = (torch.cat(parts) for parts in zip(*map(self._embed_views, views), strict=True))
+        count = len(samples)
+        embedded = ([self._group.gather(own, count) for own in self._embed_views(part)] for part in views)
+        features, z = (torch.cat(parts) for parts in zip(*embedded, strict=True))
         of_samples, of_clusters = (torch.from_numpy(ids).to(self.device) for ids in (samples, clusters))
-        return Batch(views[0], features, z, of_samples, of_clusters)
+        seen = self._group.gather(views[0], count) if self.objective.looks_at_views else views[0][:0]
+        return Batch(seen, features, z, of_samples, of_clusters)
 
     def _project(self, views: Tensor) -> tuple[Tensor, Tensor]:
         features = self.encoder(views)
@@ -128,6 +141,8 @@ class Learner:
         set_learning_rate(self._optimiser, learning_rate)
         self._optimiser.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._group.sum_gradients(self.encoder.parameters())
+        self._group.sum_gradients(self.objective.parameters(), share=1 / self._group.size)
         if self._clip_norm is not None:
             self._scaler.unscale_(self._optimiser)
             parameters = chain.from_iterable(module.parameters() for module in self._modules().values())

@@ -51,12 +51,18 @@ def training_progress() -> AbstractContextManager[Progress]:
     return _display.shared()
 
 
+@contextmanager
+def silent() -> Iterator[Progress]:
+    """Show nothing, for all workers of a training but the one that leads."""
+    yield _create(disable=True)
+
+
 def stop_display() -> None:
     """Take the bars away and give the cursor back, for a process that ends without waiting for its trainings."""
     _display.stop()
 
 
-def _create() -> Progress:
+def _create(*, disable: bool = False) -> Progress:
     console = get_console()
     return Progress(
         TextColumn("{task.description}"),
@@ -67,5 +73,5 @@ def _create() -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=disable or not console.is_terminal,
     )

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -18,10 +19,11 @@ from torch import Tensor
 
 from weakcl_pipeline import __version__
 from weakcl_pipeline.config import Config
-from weakcl_pipeline.contrastive.checkpoint import CheckpointStore
+from weakcl_pipeline.contrastive.checkpoint import CheckpointStore, Saved
 from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.embedding import embed
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig
+from weakcl_pipeline.contrastive.group import ALONE, Group, LauncherConfig
 from weakcl_pipeline.contrastive.learner import Learner
 from weakcl_pipeline.contrastive.objectives import (
     OBJECTIVES,
@@ -33,7 +35,7 @@ from weakcl_pipeline.contrastive.objectives import (
 from weakcl_pipeline.contrastive.objectives.base import SmallCrops
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig, learning_rate_at
 from weakcl_pipeline.contrastive.positives import Positives
-from weakcl_pipeline.contrastive.progress import training_progress
+from weakcl_pipeline.contrastive.progress import silent, training_progress
 from weakcl_pipeline.contrastive.progressive import ProgressiveConfig, view_size
 from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share
 from weakcl_pipeline.errors import InputError
@@ -60,6 +62,7 @@ class TrainingConfig(Config):
         sampler: How batches are drawn.
         optimiser: The optimiser and its schedule.
         device: Where and in which precision to compute.
+        launcher: In how many processes.
     """
 
     epochs: int = Field(ge=1)
@@ -71,6 +74,7 @@ class TrainingConfig(Config):
     sampler: SamplerConfig = SamplerConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     device: DeviceConfig = DeviceConfig()
+    launcher: LauncherConfig = LauncherConfig()
 
 
 @dataclass(frozen=True)
@@ -92,81 +96,72 @@ class TrainingResult:
     checkpoint: str | None
 
 
-def train(
-    images: ImageStore,
-    rows: Rows,
-    positives: Positives,
-    config: TrainingConfig,
-    *,
-    seed: int,
-    name: str,
-    objective: ObjectiveConfig | None = None,
-    side: SideInformation | None = None,
-    checkpoints: Path | None = None,
-) -> TrainingResult:
-    """Train an encoder, going on from the last checkpoint of the same training where there is one.
+@dataclass(frozen=True)
+class Job:
+    """What is to be trained, and from what; the pictures aside, which every process opens for itself.
 
-    Args:
-        images: The store.
+    Attributes:
         rows: Rows of the train split in the store, int64 (N,).
         positives: Who is a positive of whom.
         config: The shared parameters.
         seed: Of the initialisation, the batches and the augmentation.
         name: The method, for the log.
-        objective: What is minimised instead of the shared objective.
-        side: What is known of the train split beside clusters, for objectives that use it.
-        checkpoints: Directory of the method's checkpoints; none means no checkpoints.
+        objective: What is minimised.
+        side: What is known of the train split beside clusters.
+    """
+
+    rows: Rows
+    positives: Positives
+    config: TrainingConfig
+    seed: int
+    name: str
+    objective: ObjectiveConfig
+    side: SideInformation
+
+
+class Trainer:
+    """One training: what learns, from what, and the epochs done so far.
+
+    Args:
+        job: What is to be trained.
+        images: The store.
+        group: The workers that train together.
 
     Raises:
-        InputError: If the batch is larger than the train split, views are too small for the encoder, or the loss stops
-            being finite.
+        InputError: If the batch is larger than the train split, or smaller than the group, or views are too small for
+            the encoder.
     """
-    side = side or SideInformation()
-    trainer = _Trainer(images, rows, positives, config, seed, name, objective or config.objective, side)
-    if checkpoints is None:
-        return trainer.run(None)
-    with CheckpointStore(checkpoints, trainer.fingerprint()) as store:
-        return trainer.run(store)
 
-
-class _Trainer:
-    """One training: what learns, from what, and the epochs done so far."""
-
-    def __init__(
-        self,
-        images: ImageStore,
-        rows: Rows,
-        positives: Positives,
-        config: TrainingConfig,
-        seed: int,
-        name: str,
-        objective: ObjectiveConfig,
-        side: SideInformation,
-    ) -> None:
+    def __init__(self, job: Job, images: ImageStore, group: Group = ALONE) -> None:
+        config, rows, objective = job.config, job.rows, job.objective
         if config.batch_size > len(rows):
             msg = f"training.batch_size: {config.batch_size} is more than the {len(rows)} samples of the train split"
             raise InputError(msg)
-        self._images, self._rows, self._positives = images, rows, positives
-        self._config, self._seed, self._name = config, seed, name
-        self._clusters = positives.initial()
+        if config.batch_size < group.size:
+            msg = f"training.launcher.workers: {group.size} are more than the {config.batch_size} pictures of a batch"
+            raise InputError(msg)
+        self._images, self._rows, self._positives, self._group = images, rows, job.positives, group
+        self._config, self._seed, self._name = config, job.seed, job.name
+        self._clusters = job.positives.initial()
         self._described = (
             __version__,
             config.model_dump_json(),
-            seed,
-            positives.describe(),
+            job.seed,
+            job.positives.describe(),
             objective.model_dump_json(),
-            side.describe(),
+            job.side.describe(),
         )
-        encoder = Encoder.create(config.encoder, *images.channel_statistics(rows), seed)
-        with seeded_torch(seed, "objective"):
-            built = OBJECTIVES[objective.name].build(objective, Setting(encoder, self._clusters, side, seed))
+        encoder = Encoder.create(config.encoder, *images.channel_statistics(rows), job.seed)
+        with seeded_torch(job.seed, "objective"):
+            setting = Setting(encoder, self._clusters, job.side, job.seed)
+            built = OBJECTIVES[objective.name].build(objective, setting)
         key = "training.objective" if objective is config.objective else objective.name
         self._temperature = f"{key}.temperature" if "temperature" in type(objective).model_fields else None
         self._view_sizes = [
             view_size(config.progressive, epoch, config.epochs, images.size) for epoch in range(config.epochs)
         ]
         self._require_views(encoder, built.small_crops, f"{key}.small_size")
-        self._learner = Learner(encoder, built, config.augmentation, config.optimiser, config.device)
+        self._learner = Learner(encoder, built, config.augmentation, config.optimiser, config.device, group)
         self._history: list[dict[str, float]] = []
         self._steps_per_epoch = len(rows) // config.batch_size
 
@@ -186,7 +181,11 @@ class _Trainer:
                 )
                 raise InputError(msg)
 
-    def fingerprint(self) -> str:
+    def checkpoints(self, folder: Path | None) -> AbstractContextManager[CheckpointStore | None]:
+        """Return where the checkpoints of this training are, below a method's folder: of the worker that leads."""
+        return CheckpointStore(folder, self._fingerprint()) if folder and self._group.leads else nullcontext()
+
+    def _fingerprint(self) -> str:
         """Digest what determines the result: this package, parameters, seed, pictures, positives, side information."""
         digest = sha256(repr(self._described).encode())
         for part in self._images.digests(self._rows):
@@ -194,10 +193,16 @@ class _Trainer:
         return digest.hexdigest()[:16]
 
     def run(self, store: CheckpointStore | None) -> TrainingResult:
-        """Train the epochs that are not done yet."""
-        if store is not None:
-            self._resume(store)
-        with training_progress() as progress:
+        """Train the epochs that are not done yet.
+
+        Args:
+            store: What :meth:`checkpoints` returned.
+
+        Raises:
+            InputError: If the loss stops being finite.
+        """
+        self._resume(self._group.tell(store.load() if store else None))
+        with training_progress() if self._group.leads else silent() as progress:
             for epoch in range(len(self._history), self._config.epochs):
                 self._run_epoch(epoch, progress)
                 if store is not None:
@@ -209,8 +214,7 @@ class _Trainer:
             checkpoint=store.directory.name if store is not None else None,
         )
 
-    def _resume(self, store: CheckpointStore) -> None:
-        saved = store.load()
+    def _resume(self, saved: Saved | None) -> None:
         if saved is None:
             return
         tensors, metadata = saved
@@ -227,8 +231,10 @@ class _Trainer:
         started = time.perf_counter()  # clustering is a part of the training's cost
         embed_train_split = partial(self._embed_train_split, self._view_sizes[epoch])
         embed_features = partial(embed_train_split, self._learner.encoder)
-        self._clusters, figures = self._positives.update(epoch, self._clusters, embed_features)
+        found, figures = self._positives.update(epoch, self._clusters, embed_features)
+        self._clusters = self._group.tell(found)
         figures |= self._learner.objective.begin_epoch(epoch, partial(embed_train_split, features="projection"))
+        self._group.agree(self._learner.objective.buffers())
         generator = numpy_generator(self._seed, "batches", epoch)
         batches = draw_batches(self._clusters, self._config.batch_size, self._config.sampler, generator)
         measured = self._run_batches(epoch, batches, progress)
@@ -245,6 +251,8 @@ class _Trainer:
             "partner_share": partner_share(batches, self._clusters),
         }
         self._history.append(row | figures)
+        if not self._group.leads:
+            return
         logger.info(
             "%s: epoch %d of %d, loss %.3f, %.0f images/s, %s left",
             self._name,
@@ -265,7 +273,8 @@ class _Trainer:
         )
         started = refreshed = time.perf_counter()
         with seeded_torch(self._seed, "epoch", epoch) as release_generator_if_unused:
-            pictures = self._images.read_ahead(self._rows[batch] for batch in batches)
+            own = (batch[self._group.part(len(batch))] for batch in batches)
+            pictures = self._images.read_ahead(self._rows[rows] for rows in own)
             for step, (batch, read) in enumerate(zip(batches, pictures, strict=True)):
                 measured[step] = self._learner.step(
                     read,
@@ -310,7 +319,10 @@ class _Trainer:
     ) -> npt.NDArray[np.float32]:
         """Embed pictures at the size of the epoch's views: an encoder does not know other sizes yet."""
         projection = features == "projection"
-        return embed(encoder, self._images, self._config.device, rows=self._rows, projection=projection, size=size)
+        rows = self._rows[self._group.part(len(self._rows))]
+        own = embed(encoder, self._images, self._config.device, rows=rows, projection=projection, size=size)
+        device = self._learner.device
+        return self._group.gather(torch.from_numpy(own).to(device), len(self._rows)).cpu().numpy()
 
 
 def _clock(seconds: float) -> str:

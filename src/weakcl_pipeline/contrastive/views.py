@@ -21,19 +21,33 @@ class Views:
         if small_crops is not None:
             self._small = Augmentation(config.model_copy(update={"crop_scale": small_crops.scale}))
 
-    def __call__(self, pictures: Tensor, size: int, generator: torch.Generator) -> list[Tensor]:
+    def __call__(
+        self, pictures: Tensor, size: int, generator: torch.Generator, part: slice | None = None, count: int = 0
+    ) -> list[Tensor]:
         """Make the views of a batch, those of one size in one tensor, one view of all pictures after the other.
 
         Args:
             pictures: uint8 (B, 3, H, W).
             size: Side of the two full views in pixels.
             generator: CPU generator.
+            part: Where the pictures are some of a larger batch: which. They get the views that they have there.
+            count: The pictures of that batch.
 
         Returns:
             float32 (2 B, 3, size, size) in [0, 1], and where there are small crops, likewise (count B, 3, ...).
         """
-        views = [self._full(torch.cat([pictures] * FULL_VIEWS), generator, size=(size, size))]
+
+        def of(augmentation: Augmentation, views: int, side: int) -> Tensor:
+            repeated = torch.cat([pictures] * views)
+            return augmentation(repeated, generator, (side, side), None if part is None else _rows(part, count, views))
+
+        made = [of(self._full, FULL_VIEWS, size)]
         if (crops := self._crops) is not None:
-            small = self._small(torch.cat([pictures] * crops.count), generator, size=(crops.size, crops.size))
-            views.append(small)
-        return views
+            made.append(of(self._small, crops.count, crops.size))
+        return made
+
+
+def _rows(part: slice, count: int, views: int) -> tuple[Tensor, int]:
+    """Return where a part of a batch is in all of its views, one after the other, and how many pictures these have."""
+    rows = torch.arange(count)[part] + count * torch.arange(views)[:, None]
+    return rows.flatten(), count * views

@@ -5,6 +5,7 @@ from kedro_datasets._typing import TablePreview
 
 from weakcl_pipeline.datasets.file import FileDataset
 from weakcl_pipeline.datasets.preview import table_preview
+from weakcl_pipeline.files import map_table, write_table
 
 
 class ArrowTableDataset(FileDataset[pa.Table, pa.Table]):
@@ -20,12 +21,11 @@ class ArrowTableDataset(FileDataset[pa.Table, pa.Table]):
 
     def load(self) -> pa.Table:
         """Map the file and return its table."""
-        return pa.ipc.open_file(pa.memory_map(str(self._filepath))).read_all()
+        return map_table(self._filepath)
 
     def save(self, data: pa.Table) -> None:
         """Write the table."""
-        with pa.OSFile(str(self._filepath), "wb") as sink, pa.ipc.new_file(sink, data.schema) as writer:
-            writer.write_table(data)
+        write_table(data, self._filepath)
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """Return the first rows for Kedro-Viz, with the size of a binary value in its place."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import permutations
 from typing import Annotated, Self
 
@@ -100,6 +100,11 @@ class AugmentationParameters:
     order: Tensor
     grey: Tensor
 
+    def select(self, rows: Tensor) -> "AugmentationParameters":
+        """Return the parameters of the pictures at the given row numbers."""
+        chosen = {field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name != "boxes"}
+        return AugmentationParameters(boxes=self.boxes.select(rows), **chosen)
+
 
 class Augmentation:
     """Random resized crop, flip, colour jitter and greyscale, as in the Cl-InfoNCE paper, in batches.
@@ -121,19 +126,29 @@ class Augmentation:
     def __init__(self, config: AugmentationConfig) -> None:
         self.config = config
 
-    def __call__(self, images: Tensor, generator: torch.Generator, size: tuple[int, int] | None = None) -> Tensor:
+    def __call__(
+        self,
+        images: Tensor,
+        generator: torch.Generator,
+        size: tuple[int, int] | None = None,
+        part: tuple[Tensor, int] | None = None,
+    ) -> Tensor:
         """Augment a batch on the device where it is.
 
         Args:
             images: uint8 of shape (B, 3, H, W), in either memory format.
             generator: CPU generator; the result depends on its state and the pictures only.
             size: Height and width of the views, at most (H, W); those of the pictures where not given.
+            part: Where the pictures are some of a larger batch: their row numbers in it, int64 (B,), and its size. They
+                get the views that they have there.
 
         Returns:
             float32 of shape (B, 3, *size) in [0, 1], contiguous, on the same device.
         """
         count, _, height, width = images.shape
-        return apply_augmentation(images, draw_parameters(self.config, count, height, width, generator), size)
+        rows, total = part or (None, count)
+        parameters = draw_parameters(self.config, total, height, width, generator)
+        return apply_augmentation(images, parameters if rows is None else parameters.select(rows), size)
 
 
 def draw_parameters(

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import polars as pl
@@ -88,3 +89,19 @@ def test_pictures_that_stay_encoded_give_the_same_weights(full_run, tmp_path):
     assert len(project.versions("attribute.encoder")) == 2
     after = load_file(encoder_files(project, "attribute") / "encoder.safetensors")
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_one_parameter_has_workers_train_and_nothing_else_changes(full_run, tmp_path):
+    project = full_run.copy(tmp_path / "project")
+    before = project.artifact("attribute.history").load()
+    launcher = "training.launcher.kind=torchrun,training.launcher.workers=2"
+    done = project.kedro("--pipelines=training", "--nodes=attribute.train", f"--params={launcher}")
+    assert done.returncode == 0, done.stderr
+    assert "attribute: 2 workers" in done.stdout
+    assert re.search(r"attribute: epoch 2 of 2, loss \d", done.stderr)  # by the worker that leads
+    history = project.artifact("attribute.history").load()
+    assert history["loss"].to_list() == pytest.approx(before["loss"].to_list(), rel=0.05)  # Muon computes in bf16
+    encoder = load_encoder(project.path / "data/06_models/attribute/encoder")
+    assert encoder(torch.rand(2, 3, 16, 16)).shape == (2, encoder.feature_dim)
+    metadata = json.loads((encoder_files(project, "attribute") / "encoder.json").read_text())
+    assert metadata["training"]["launcher"] == {"kind": "torchrun", "workers": 2, "restarts": 1}

@@ -40,7 +40,8 @@ class Batch:
     """B samples in V views: one view of all samples after the other, the two of full size first.
 
     Attributes:
-        views: The two views of full size, float32 (2 B, 3, H, W) in [0, 1].
+        views: The two views of full size, float32 (2 B, 3, H, W) in [0, 1]; none where the objective does not look at
+            them.
         features: The backbone's, float (V B, F).
         z: L2-normalised embeddings of the projection head, float32 (V B, D).
         samples: Positions in the train split, int64 (B,).
@@ -127,6 +128,8 @@ class Objective(nn.Module, ABC):
     """What a training minimises; its parameters are trained with the encoder's, its buffers kept in checkpoints."""
 
     small_crops: SmallCrops | None = None
+    looks_at_views: bool = False
+    """Whether it computes something of the pictures themselves."""
 
     @classmethod
     @abstractmethod

@@ -91,6 +91,8 @@ class Pcl(Objective):
         InputError: If a number of clusters is not between 1 and N.
     """
 
+    looks_at_views = True
+
     def __init__(self, config: PclConfig, encoder: Encoder, n_samples: int, seed: int = 0) -> None:
         super().__init__()
         self.config, self._seed = config, seed

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.files import file_of, write_table
 from weakcl_pipeline.images.decode import Box, ImagesConfig
 
 CHANNELS = 3
@@ -85,6 +87,19 @@ class ImageStore(ABC):
         """Identifiers in row order."""
         ids: list[str] = self._table["sample_id"].to_pylist()
         return ids
+
+    def file(self, folder: Path) -> Path:
+        """Return an Arrow file of this store, from which another process can open it.
+
+        Args:
+            folder: Where to write it, if the table is not mapped from one.
+        """
+        mapped = file_of(self._table)
+        if mapped is not None:
+            return mapped
+        written = folder / "image_store.arrow"
+        write_table(self._table, written)
+        return written
 
     def read(self, indices: Indices) -> Tensor:
         """Read some pictures.

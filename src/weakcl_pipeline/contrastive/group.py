@@ -1,0 +1,149 @@
+"""The workers that train together: which part of a batch each of them computes, and what they tell each other."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+import torch
+import torch.distributed as dist
+from pydantic import Field
+from torch import Tensor, nn
+
+from weakcl_pipeline.config import Config
+
+T = TypeVar("T")
+
+
+class LauncherConfig(Config):
+    """In how many processes a training runs; batches stay as they are, and each process computes a part of them.
+
+    Attributes:
+        kind: ``inline`` trains in the process that runs the node, ``torchrun`` starts workers on this machine through
+            torch.distributed's elastic launcher.
+        workers: How many; ``auto`` is one for each GPU, or one where there is none. ``inline`` is always one.
+        restarts: How often the workers are started again, from the last checkpoint, after one has died.
+    """
+
+    kind: Literal["inline", "torchrun"] = "inline"
+    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    restarts: int = Field(default=1, ge=0)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Workers that compute a part of each batch and see the embeddings of all of it.
+
+    Every worker calls the same methods in the same order. One that is alone is told what it says.
+
+    Attributes:
+        rank: This worker's number, from 0.
+        size: How many workers there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the worker that writes checkpoints and tells the user how far things are."""
+        return self.rank == 0
+
+    def part(self, count: int) -> slice:
+        """Return which of so many things are this worker's; the parts differ in size by one at most."""
+        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+
+    def gather(self, own: Tensor, count: int) -> Tensor:
+        """Put the parts of all workers together, so that gradients flow back into each worker's own.
+
+        Args:
+            own: (V b, ...): V views of the worker's b of the samples, one view of all of them after the other.
+            count: B, the samples of all workers.
+
+        Returns:
+            (V B, ...), ordered likewise. What each worker computes from it, it has to compute from all of it: the
+            gradients that the others have for this worker's part are not asked for, as they would be its own.
+        """
+        if self.size == 1:
+            return own
+        part = self.part(count)
+        views = own.view(-1, part.stop - part.start, *own.shape[1:])
+        gathered: Tensor = _Gather.apply(views, self, count)
+        return gathered.flatten(0, 1)
+
+    def sum(self, own: Tensor) -> Tensor:
+        """Return the sum of what the workers have; its gradient goes to all of them."""
+        summed: Tensor = own if self.size == 1 else _Sum.apply(own)
+        return summed
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter], *, share: float = 1.0) -> None:
+        """Replace each gradient by the workers' sum, times a share, in one message.
+
+        Args:
+            parameters: The same on every worker.
+            share: 1 where each worker has the gradient of its part; 1 / size where each has all of it.
+        """
+        if self.size == 1:
+            return
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if not gradients:
+            return
+        message = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(message)
+        for gradient, summed in zip(gradients, torch.split(message, [g.numel() for g in gradients]), strict=True):
+            gradient.copy_(summed.view(gradient.shape)).mul_(share)
+
+    def agree(self, tensors: Iterable[Tensor]) -> None:
+        """Overwrite tensors by those of the worker that leads."""
+        if self.size == 1:
+            return
+        for tensor in tensors:
+            message = tensor.detach().contiguous()
+            dist.broadcast(message, src=0)
+            tensor.detach().copy_(message)
+
+    def tell(self, news: T) -> T:
+        """Return what the worker that leads says; what the others say is ignored."""
+        if self.size == 1:
+            return news
+        message: list[Any] = [news]
+        dist.broadcast_object_list(message, src=0)
+        told: T = message[0]
+        return told
+
+
+ALONE = Group()
+
+
+class _Gather(torch.autograd.Function):
+    """Parts along the second dimension, which may be of unequal length, to the whole."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, group: Group, count: int) -> Tensor:
+        ctx.part = group.part(count)
+        parts = [Group(rank, group.size).part(count) for rank in range(group.size)]
+        longest = max(part.stop - part.start for part in parts)
+        padded = own.new_zeros(own.shape[0], longest, *own.shape[2:])
+        padded[:, : own.shape[1]] = own
+        received = [torch.empty_like(padded) for _ in parts]
+        dist.all_gather(received, padded)
+        return torch.cat([r[:, : p.stop - p.start] for r, p in zip(received, parts, strict=True)], dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return gradient[:, ctx.part].contiguous(), None, None
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        return _all_reduced(own)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _all_reduced(gradient)
+
+
+def _all_reduced(own: Tensor) -> Tensor:
+    message = own.clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(message)
+    return message
