@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+INSTALLED_BENCH := .venv/.installed-bench
+BENCHMARKS := augmentation loss training_step kmeans linear_probe cluster_rule ingestion packing overhead side_by_side
 
-.PHONY: run test test-slow lint format viz notebooks clean
+.PHONY: run test test-slow lint format viz notebooks bench bench-smoke clean
 
 run: $(INSTALLED)  ## Run everything on the embedded emoji pictures
 	$(BIN)/kedro run --pipelines=full
@@ -34,8 +36,25 @@ notebooks: $(INSTALLED)  ## Open the notebooks
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[notebooks]'
 	$(BIN)/jupyter lab notebooks
 
+bench: $(INSTALLED_BENCH)  ## Measure everything against its peers, which takes long (docs/benchmarks.md)
+	set -e; for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py; done
+
+bench-smoke: $(INSTALLED_BENCH)  ## See that the benchmarks run, on little data
+	$(BIN)/python benchmarks/augmentation.py --sizes 32 --seconds 0.1 --rounds 1
+	$(BIN)/python benchmarks/loss.py --anchors 512 --rounds 1 --largest 9
+	$(BIN)/python benchmarks/training_step.py --sizes 32 --batch 16 --steps 2 --rounds 1
+	$(BIN)/python benchmarks/kmeans.py --points 2000 --k 20 --rounds 1
+	$(BIN)/python benchmarks/linear_probe.py --samples 1000 --dim 16 --classes 5 --costs 2
+	$(BIN)/python benchmarks/cluster_rule.py --rows 20000 --rounds 1
+	$(BIN)/python benchmarks/ingestion.py 2000
+	$(BIN)/python benchmarks/overhead.py --epochs 1 --rounds 1
+
 clean:  ## Remove the virtual environment and caches; data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(INSTALLED_BENCH): $(INSTALLED)
+	$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[bench]'
+	touch $@
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv

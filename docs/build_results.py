@@ -51,8 +51,16 @@ def collect() -> None:
     _write(pl.DataFrame(_by_seed()).sort("seed", "label", "probe", "method"), "seeds")
     studies = sorted(path.name for path in REPORTING.glob("study/*") if any(path.glob("*/*.parquet")))
     if studies:
-        tables = [pl.read_parquet(max(REPORTING.glob(f"study/{name}/*/{name}.parquet"))) for name in studies]
-        _write(pl.concat(tables).drop("checkpoint"), "study")
+        tables = pl.concat(table for name in studies for table in _of_all_seeds(name))
+        _write(tables.drop("checkpoint").sort("seed", maintain_order=True), "study")
+
+
+def _of_all_seeds(name: str) -> Iterable[pl.DataFrame]:
+    """Return a study's newest table of each seed, of those that varied what the newest of all varied."""
+    tables = [pl.read_parquet(path) for path in sorted(REPORTING.glob(f"study/{name}/*/{name}.parquet"))]
+    varied = [table.select("method", "variable", "value", "label", "probe") for table in tables]
+    alike = [table for table, values in zip(tables, varied, strict=True) if values.equals(varied[-1])]
+    return {table["seed"][0]: table for table in alike}.values()
 
 
 def _by_seed() -> Iterable[dict[str, Any]]:

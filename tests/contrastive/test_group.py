@@ -52,7 +52,15 @@ def jobs():
         device=DeviceConfig(name="cpu", precision="fp32"),
         optimiser=OptimiserConfig(learning_rate=0.05, clip_norm=5.0),  # Muon computes in bf16, and rounding shows
     )
-    return {
+    few = shared.model_copy(  # a worker of 5 pictures has no more parts than one of 4
+        update={
+            "device": DeviceConfig(name="cpu", precision="fp32", views_at_once=4),
+            "encoder": SMOOTH.model_copy(
+                update={"backbone_kwargs": {**SMOOTH.backbone_kwargs, "norm_layer": "groupnorm1"}}
+            ),
+        }
+    )
+    return {"few_views_at_once": Job(ROWS, KINDS, few, 0, "few", ClInfoNCEConfig(), SideInformation())} | {
         name: Job(ROWS, positives, shared, 0, name, objective, side)
         for name, positives, objective, side in [
             ("attribute", KINDS, ClInfoNCEConfig(), SideInformation()),

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from tests.contrastive.test_encoder import tiny
-from weakcl_pipeline.contrastive import ClInfoNCE, ClInfoNCEConfig, DeviceConfig
+from weakcl_pipeline.contrastive import ClInfoNCE, ClInfoNCEConfig, DeviceConfig, Encoder, EncoderConfig
+from weakcl_pipeline.contrastive.encoder import HeadConfig
 from weakcl_pipeline.contrastive.learner import Learner
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig
 from weakcl_pipeline.images import AugmentationConfig
@@ -15,8 +16,9 @@ CLUSTERS = SAMPLES // 2
 PICTURES = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def learner(optimiser=ADAMW, seed=0):
-    made = Learner(tiny(seed), ClInfoNCE(ClInfoNCEConfig(temperature=0.5)), AugmentationConfig(), optimiser, FP32)
+def learner(optimiser=ADAMW, seed=0, device=FP32, encoder=None):
+    objective = ClInfoNCE(ClInfoNCEConfig(temperature=0.5))
+    made = Learner(encoder or tiny(seed), objective, AugmentationConfig(), optimiser, device)
     made.train()
     return made
 
@@ -72,3 +74,52 @@ def test_gradients_are_clipped_over_encoder_and_objective():
 
     assert moved(None) > 1e-2
     assert moved(1e-3) == pytest.approx(1e-3, rel=1e-2)
+
+
+def without_batch_norm():
+    config = EncoderConfig(
+        backbone="resnet18",
+        backbone_kwargs={"layers": [1, 1, 1, 1], "channels": [8, 8, 16, 16], "norm_layer": "groupnorm1"},
+        head=HeadConfig(output_dim=8),
+    )
+    return Encoder.create(config, (0.5, 0.5, 0.5), (0.3, 0.3, 0.3), seed=0)
+
+
+@pytest.mark.parametrize("views_at_once", [2, 5, 16, 100])
+def test_embedding_few_views_at_once_changes_memory_and_nothing_else(views_at_once):
+    sgd = OptimiserConfig(name="sgd")
+    whole = learner(sgd, encoder=without_batch_norm())
+    parts = learner(sgd, encoder=without_batch_norm(), device=FP32.model_copy(update={"views_at_once": views_at_once}))
+    kept = {}
+
+    def keep(name):
+        def pack(tensor):
+            kept[name] = kept.get(name, 0) + tensor.numel()
+            return tensor
+
+        return torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+
+    for number in range(3):
+        with keep("whole"):
+            expected = step(whole, number)
+        with keep("parts"):
+            found = step(parts, number)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(weights(parts), weights(whole), rtol=1e-3, atol=1e-5)
+    assert kept["parts"] < 0.1 * kept["whole"]  # outside of the parts, which are recomputed one by one
+
+
+def test_batch_norm_follows_its_statistics_once_where_views_are_embedded_again():
+    made = learner(device=FP32.model_copy(update={"views_at_once": 8}))
+    layer = next(module for module in made.encoder.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    seen = []
+    layer.register_forward_hook(lambda _, inputs, output: seen.append(inputs[0].detach().clone()))
+    before = layer.running_mean.clone()
+    step(made, learning_rate=0.0)
+    assert len(seen) == 4  # two parts of the 16 views, twice each
+    assert all(any(torch.equal(again, first) for first in seen[:2]) for again in seen[2:])
+    for part in seen[:2]:
+        before = 0.9 * before + 0.1 * part.mean(dim=(0, 2, 3))
+    torch.testing.assert_close(layer.running_mean, before)
+    assert layer.num_batches_tracked == 2
+    assert layer.momentum == 0.1

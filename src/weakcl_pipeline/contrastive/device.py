@@ -20,12 +20,19 @@ class DeviceConfig(Config):
         precision: ``auto`` is bf16 where the hardware computes in it, fp32 elsewhere.
         channels_last: Lay pictures out as NHWC in memory, which convolutions prefer.
         compile: Let torch.compile fuse the encoder; worth its minute of start-up in long runs.
+        tf32: Let a GPU multiply float32 matrices in TF32: faster, and coarser.
+        views_at_once: How many views the encoder embeds at once on a worker; none means those of its whole batch. With
+            fewer, memory holds the activations of these alone, and they are computed anew in the backward pass, which
+            takes a third more time. The loss is still that of the whole batch (the embeddings are kept, as in Gao et
+            al. 2021), and so are its gradients, except that batch normalisation normalises what is embedded at once.
     """
 
     name: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     precision: Precision = "auto"
     channels_last: bool = True
     compile: bool = False
+    tf32: bool = False
+    views_at_once: int | None = Field(default=None, ge=2)
 
 
 def resolve_device(name: str) -> torch.device:

@@ -52,6 +52,15 @@ class Group:
         """Return which of so many things are this worker's; the parts differ in size by one at most."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
+    def count(self, count: int) -> int:
+        """Return how many of so many things are this worker's."""
+        part = self.part(count)
+        return int(part.stop - part.start)
+
+    def most(self, count: int) -> int:
+        """Return how many of so many things are at most one worker's."""
+        return -(-count // self.size)
+
     def gather(self, own: Tensor, count: int) -> Tensor:
         """Put the parts of all workers together, so that gradients flow back into each worker's own.
 
@@ -65,8 +74,7 @@ class Group:
         """
         if self.size == 1:
             return own
-        part = self.part(count)
-        views = own.view(-1, part.stop - part.start, *own.shape[1:])
+        views = own.view(-1, self.count(count), *own.shape[1:])
         gathered: Tensor = _Gather.apply(views, self, count)
         return gathered.flatten(0, 1)
 
@@ -120,13 +128,12 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, own: Tensor, group: Group, count: int) -> Tensor:
         ctx.part = group.part(count)
-        parts = [Group(rank, group.size).part(count) for rank in range(group.size)]
-        longest = max(part.stop - part.start for part in parts)
-        padded = own.new_zeros(own.shape[0], longest, *own.shape[2:])
+        padded = own.new_zeros(own.shape[0], group.most(count), *own.shape[2:])
         padded[:, : own.shape[1]] = own
-        received = [torch.empty_like(padded) for _ in parts]
+        received = [torch.empty_like(padded) for _ in range(group.size)]
         dist.all_gather(received, padded)
-        return torch.cat([r[:, : p.stop - p.start] for r, p in zip(received, parts, strict=True)], dim=1)
+        counts = (Group(rank, group.size).count(count) for rank in range(group.size))
+        return torch.cat([part[:, :own_count] for part, own_count in zip(received, counts, strict=True)], dim=1)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:

@@ -1,6 +1,7 @@
 """What learns: an encoder and its objective, with the optimiser that moves both and the precision they compute in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_device, resolve_precision
 from weakcl_pipeline.contrastive.encoder import Encoder
@@ -16,7 +18,7 @@ from weakcl_pipeline.contrastive.metrics import alignment, uniformity
 from weakcl_pipeline.contrastive.objectives import FULL_VIEWS, Batch, Objective
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig, create_optimiser, set_learning_rate
 from weakcl_pipeline.contrastive.state import pack_optimiser, unpack_optimiser, with_prefix
-from weakcl_pipeline.contrastive.sync_batch_norm import synchronise
+from weakcl_pipeline.contrastive.sync_batch_norm import frozen_statistics, synchronise
 from weakcl_pipeline.contrastive.views import Views
 from weakcl_pipeline.images import AugmentationConfig
 
@@ -62,6 +64,9 @@ class Learner:
         self._embed_views: Callable[[Tensor], tuple[Tensor, Tensor]] = (
             torch.compile(self._project) if device.compile else self._project
         )
+        self._at_once = device.views_at_once
+        if self.device.type == "cuda":
+            torch.set_float32_matmul_precision("high" if device.tf32 else "highest")
         self._views = Views(augmentation, objective.small_crops)
         self._clip_norm = optimiser.clip_norm
         self._optimiser = create_optimiser(self.encoder, self.objective, optimiser)
@@ -127,11 +132,26 @@ class Learner:
 
     def _embed(self, views: list[Tensor], samples: Rows, clusters: Rows) -> Batch:
         count = len(samples)
-        embedded = ([self._group.gather(own, count) for own in self._embed_views(part)] for part in views)
+        embedded = ([self._group.gather(own, count) for own in self._embed_in_parts(part, count)] for part in views)
         features, z = (torch.cat(parts) for parts in zip(*embedded, strict=True))
         of_samples, of_clusters = (torch.from_numpy(ids).to(self.device) for ids in (samples, clusters))
         seen = self._group.gather(views[0], count) if self.objective.looks_at_views else views[0][:0]
         return Batch(seen, features, z, of_samples, of_clusters)
+
+    def _embed_in_parts(self, views: Tensor, count: int) -> Sequence[Tensor]:
+        """Embed the worker's views of a batch of so many samples, in as many parts on every worker."""
+        if self._at_once is None:
+            return self._embed_views(views)
+        most = len(views) // self._group.count(count) * self._group.most(count)
+        parts = views.tensor_split(-(-most // self._at_once))
+        embedded = (
+            checkpoint(self._embed_views, part, use_reentrant=False, context_fn=self._first_and_again) for part in parts
+        )
+        return [torch.cat(of_parts) for of_parts in zip(*embedded, strict=True)]
+
+    def _first_and_again(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        """Return what surrounds the embedding of a part, and what does when its backward pass embeds it again."""
+        return nullcontext(), frozen_statistics(self.encoder)
 
     def _project(self, views: Tensor) -> tuple[Tensor, Tensor]:
         features = self.encoder(views)

@@ -1,5 +1,8 @@
 """Batch normalisation over the batches of all workers, on any device."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from timm.layers.norm_act import convert_sync_batchnorm
@@ -22,7 +25,7 @@ class SyncBatchNorm(nn.Module):
 
     def __init__(self, layer: _BatchNorm, group: Group) -> None:
         super().__init__()
-        self._group, self._eps, self._momentum = group, layer.eps, layer.momentum
+        self._group, self.eps, self.momentum = group, layer.eps, layer.momentum
         self.weight, self.bias = layer.weight, layer.bias
         self.running_mean: Tensor | None
         self.running_var: Tensor | None
@@ -56,7 +59,7 @@ class SyncBatchNorm(nn.Module):
             mean = self._group.sum(values.sum(others)) / count
             centred = values - along(mean)
             variance = self._group.sum(centred.square().sum(others)) / count
-            scale = (variance + self._eps).rsqrt()
+            scale = (variance + self.eps).rsqrt()
             normalised = centred * along(scale if self.weight is None else scale * self.weight)
             if self.bias is not None:
                 normalised = normalised + along(self.bias)
@@ -64,15 +67,31 @@ class SyncBatchNorm(nn.Module):
         return normalised.to(x.dtype)
 
     def _follow(self, mean: Tensor, variance: Tensor) -> None:
-        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+        if self.running_mean is None or self.running_var is None:
             return
-        self.num_batches_tracked += 1
-        weight = 1 / float(self.num_batches_tracked) if self._momentum is None else self._momentum
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
+        weight = 1 / float(self.num_batches_tracked or 1) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, weight)
         self.running_var.lerp_(variance, weight)
 
     def _as_before(self, x: Tensor) -> Tensor:
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self._eps)
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
+@contextmanager
+def frozen_statistics(module: nn.Module) -> Iterator[None]:
+    """Let batch normalisations normalise as they would, without following the statistics: they have done so already."""
+    layers = [layer for layer in module.modules() if isinstance(layer, _BatchNorm | SyncBatchNorm)]
+    before = [(layer.momentum, layer.num_batches_tracked) for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+        layer.num_batches_tracked = None
+    try:
+        yield
+    finally:
+        for layer, (momentum, tracked) in zip(layers, before, strict=True):
+            layer.momentum, layer.num_batches_tracked = momentum, tracked
 
 
 def synchronise(module: nn.Module, group: Group) -> None:
