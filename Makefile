@@ -47,7 +47,7 @@ bench-smoke: $(INSTALLED_BENCH)  ## See that the benchmarks run, on little data
 	$(BIN)/python benchmarks/linear_probe.py --samples 1000 --dim 16 --classes 5 --costs 2
 	$(BIN)/python benchmarks/cluster_rule.py --rows 20000 --rounds 1
 	$(BIN)/python benchmarks/ingestion.py 2000
-	$(BIN)/python benchmarks/overhead.py --epochs 1 --rounds 1
+	$(BIN)/python benchmarks/overhead.py --rounds 1 --every 8
 
 clean:  ## Remove the virtual environment and caches; data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,7 +9,10 @@ from kedro.framework.cli.utils import LazyGroup
 weakcl = LazyGroup(
     name="weakcl",
     help="Commands of weakcl-pipeline beside `kedro run`.",
-    lazy_subcommands={"new-data": "weakcl_pipeline.new_data.new_data"},
+    lazy_subcommands={
+        "join": "weakcl_pipeline.join.join",
+        "new-data": "weakcl_pipeline.new_data.new_data",
+    },
 )
 
 commands = click.Group(name="weakcl-pipeline", commands=[weakcl])

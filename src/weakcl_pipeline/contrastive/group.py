@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import torch
 import torch.distributed as dist
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from weakcl_pipeline.config import Config
@@ -18,15 +18,27 @@ class LauncherConfig(Config):
     """In how many processes a training runs; batches stay as they are, and each process computes a part of them.
 
     Attributes:
-        kind: ``inline`` trains in the process that runs the node, ``torchrun`` starts workers on this machine through
+        kind: ``inline`` trains in the process that runs the node, ``torchrun`` starts workers through
             torch.distributed's elastic launcher.
-        workers: How many; ``auto`` is one for each GPU, or one where there is none. ``inline`` is always one.
+        workers: How many on each machine; ``auto`` is one for each GPU, or one where there is none. ``inline`` is
+            always one.
         restarts: How often the workers are started again, from the last checkpoint, after one has died.
+        machines: How many machines train together: the one that runs the node, and those that join it
+            (`kedro weakcl join`).
+        rendezvous: Where several machines meet: a name and a port of the one that runs the node, as in ``gpu1:29400``.
     """
 
     kind: Literal["inline", "torchrun"] = "inline"
     workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     restarts: int = Field(default=1, ge=0)
+    machines: int = Field(default=1, ge=1)
+    rendezvous: str | None = Field(default=None, pattern=r"^[^:\s]+:\d+$")
+
+    @model_validator(mode="after")
+    def _machines_can_meet(self) -> Self:
+        if self.machines > 1 and (self.kind == "inline" or self.rendezvous is None):
+            raise ValueError("several machines need kind: torchrun, and a rendezvous, the HOST:PORT where they meet")
+        return self
 
 
 @dataclass(frozen=True)

@@ -52,24 +52,26 @@ def launch_torchrun(job: Job, images: ImageStore, checkpoints: Path | None) -> T
     folder = TemporaryFolder()
     workers = _workers(job)
     launch = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
+        min_nodes=config.machines,
+        max_nodes=config.machines,
         nproc_per_node=workers,
-        run_id=uuid4().hex,
+        run_id=uuid4().hex if config.machines == 1 else f"{job.name}-{job.seed}",
         rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        local_addr="localhost",
+        rdzv_endpoint=config.rendezvous or "localhost:0",
+        local_addr=None if config.machines > 1 else "localhost",
         max_restarts=config.restarts,
         start_method="spawn",  # a fork would inherit locks that threads of this process hold
     )
-    logger.info("%s: %d workers", job.name, workers)
+    logger.info(
+        "%s: %d workers%s", job.name, workers, f" on each of {config.machines} machines" * (config.machines > 1)
+    )
     try:
         results = elastic_launch(launch, _work)(job, images.file(folder.path), checkpoints, folder.path)
     except ChildFailedError as error:
         raise InputError(_refusal(folder.path) or _death(job, error)) from error
     if refusal := _refusal(folder.path):
         raise InputError(refusal)
-    result = results[0]
+    result = next(result for result in results.values() if result is not None)
     weights = {name: torch.from_numpy(array) for name, array in result.weights.items()}
     encoder = Encoder.from_state(weights, result.metadata)
     return TrainingResult(encoder, result.history, result.clusters, result.checkpoint)
@@ -89,17 +91,17 @@ def _workers(job: Job) -> int:
 
 def _work(job: Job, pictures: Path, checkpoints: Path | None, folder: Path) -> _Result | None:
     """Train as one of the workers; what cannot be trained is refused once, and not tried again."""
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    here, all_here = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     if (folder / _REFUSED).exists():
         return None
     on_cuda = resolve_device(job.config.device.name).type == "cuda"
     if on_cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(here)
     else:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // size))
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // all_here))
+    store, rank, size = next(rendezvous("env://"))
     if rank == 0:
         _show_log()
-    store, rank, size = next(rendezvous("env://"))
     attempt = os.environ["TORCHELASTIC_RESTART_COUNT"]  # the store still knows the addresses of those that died
     group = PrefixStore(f"attempt-{attempt}", store)
     dist.init_process_group("nccl" if on_cuda else "gloo", store=group, rank=rank, world_size=size)
@@ -110,7 +112,7 @@ def _work(job: Job, pictures: Path, checkpoints: Path | None, folder: Path) -> _
         return None
     finally:
         dist.destroy_process_group()
-    if rank:
+    if here:
         return None
     weights, metadata = result.encoder.state()
     arrays = {name: tensor.numpy() for name, tensor in weights.items()}
