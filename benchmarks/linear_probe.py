@@ -33,7 +33,7 @@ class Task:
         labels = np.concatenate([np.arange(classes), generator.integers(classes, size=samples - classes)])
         scales = 1 / np.sqrt(1 + np.arange(dim))  # few directions vary much, many little
         centres = generator.normal(size=(classes, dim)) * scales
-        features = 0.7 * centres[labels] + generator.normal(size=(samples, dim)) * scales
+        features = 0.12 * centres[labels] + generator.normal(size=(samples, dim)) * scales
         features = ((features - features.mean(axis=0)) / features.std(axis=0)).astype(np.float32)
         held_out = generator.random(samples) < HELD_OUT
         held_out[:classes] = False
