@@ -87,3 +87,6 @@ def test_there_are_no_more_workers_than_gpus(images, monkeypatch):
     on_gpus = torchrun(2).model_copy(update={"device": DeviceConfig(name="cuda")})
     with pytest.raises(InputError, match=r"training\.launcher\.workers: 2 are more than the 1 GPUs"):
         train(images, ROWS, KINDS, on_gpus, seed=0, name="many")
+    on_one = torchrun(1).model_copy(update={"device": DeviceConfig(name="cuda:0")})
+    with pytest.raises(InputError, match=r"training\.device\.name: workers compute .*, not on cuda:0"):
+        train(images, ROWS, KINDS, on_one, seed=0, name="one")

@@ -13,6 +13,7 @@ import polars as pl
 import torch
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from torch.distributed.rendezvous import rendezvous
@@ -60,6 +61,7 @@ def launch_torchrun(job: Job, images: ImageStore, checkpoints: Path | None) -> T
         rdzv_endpoint=config.rendezvous or "localhost:0",
         local_addr=None if config.machines > 1 else "localhost",
         max_restarts=config.restarts,
+        logs_specs=DefaultLogsSpecs(log_dir=str(folder.path)),
         start_method="spawn",  # a fork would inherit locks that threads of this process hold
     )
     logger.info(
@@ -80,8 +82,11 @@ def launch_torchrun(job: Job, images: ImageStore, checkpoints: Path | None) -> T
 def _workers(job: Job) -> int:
     workers = job.config.launcher.workers
     device = resolve_device(job.config.device.name)
-    if device.type != "cuda":
+    if device.type == "cpu":
         return 1 if workers == "auto" else workers
+    if device.type != "cuda" or device.index is not None:
+        msg = f"training.device.name: workers compute on the CPU or on a GPU each, not on {device}; use `cpu` or `cuda`"
+        raise InputError(msg)
     there = torch.cuda.device_count()
     if workers != "auto" and workers > there:
         msg = f"training.launcher.workers: {workers} are more than the {there} GPUs of this machine"
