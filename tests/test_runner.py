@@ -1,11 +1,13 @@
 """`kedro run` runs what can be run side by side, gives each node the same threads, and stops when asked to."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -161,3 +163,33 @@ def test_trainings_side_by_side_are_those_one_after_another(full_run, tmp_path, 
     for method in ("self_supervised", "attribute", "iterative", "supervised"):
         hashes = [one.lineage(f"{method}.encoder", version).hash for version in (alone, together)]
         assert hashes[0] == hashes[1]
+
+
+def children_of(pid):
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            parent = file.read_text().rsplit(")", 1)[1].split()[1]
+            found += [int(file.parent.name)] if int(parent) == pid else []
+    return found
+
+
+def test_an_interrupted_run_takes_its_workers_along(full_run, tmp_path):
+    project = full_run.copy(tmp_path / "project")
+    launcher = "training.epochs=999,training.launcher.kind=torchrun,training.launcher.workers=2"
+    process = project.start("--pipelines=training", "--nodes=attribute.train", f"--params={launcher}")
+    for line in process.stderr:
+        if "attribute: epoch 1 of 999" in line:
+            break
+    workers = children_of(process.pid)
+    assert len(workers) >= 2
+    process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    deadline = time.monotonic() + 30
+    while (left := [pid for pid in workers if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not left
