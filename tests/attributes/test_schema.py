@@ -14,7 +14,7 @@ from weakcl_pipeline.errors import InputError
 
 def typed_by(table, declared, **options):
     columns = []
-    schema = type_attributes(table, declared, lambda column, _: columns.append(column), **options)
+    schema = type_attributes(table, declared, lambda cells, _: columns.append(cells.column()), **options)
     return pl.DataFrame(columns), schema
 
 

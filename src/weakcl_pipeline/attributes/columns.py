@@ -1,10 +1,15 @@
 """Tables that are read one column at a time, whether they are in memory or on the disk."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, Self
 
 import polars as pl
+
+
+ROWS_AT_ONCE = 1 << 19
+"""Rows of a part of a column."""
 
 
 class Columns(Protocol):
@@ -59,6 +64,19 @@ class LazyColumns:
         if self.rows is None:
             return type(self)(self.frame, rows)
         return type(self)(self.frame, self.rows.clone().scatter(self.rows.arg_true(), rows))  # in place, else
+
+
+def parts_of(table: Columns, name: str) -> Iterator[pl.Series]:
+    """Return a column in parts, one after another, so that what is made of one of them fits into memory.
+
+    Of a lazy table no more than a part is read at once. There is at least one, be it empty.
+    """
+    whole = None if isinstance(table, LazyColumns) and table.rows is None else table[name]
+    for start in range(0, max(1, table.height), ROWS_AT_ONCE):
+        if whole is not None:
+            yield whole.slice(start, ROWS_AT_ONCE)
+        else:
+            yield table.frame.select(name).slice(start, ROWS_AT_ONCE).collect().to_series()
 
 
 def columns_of(table: pl.DataFrame | pl.LazyFrame) -> Columns:

@@ -7,13 +7,14 @@ samples, and an attribute that leaves (almost) nothing of H(label) is refused by
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.attributes.coded import Coded, places_of
 from weakcl_pipeline.attributes.measures import count_entropy
 from weakcl_pipeline.attributes.schema import AttributeSpec
 from weakcl_pipeline.errors import InputError
@@ -49,7 +50,7 @@ class Leak:
         )
 
 
-def find_leaks(column: pl.Series, labels: pl.DataFrame, spec: AttributeSpec, tolerance: float) -> list[Leak]:
+def find_leaks(column: pl.Series | Coded, labels: pl.DataFrame, spec: AttributeSpec, tolerance: float) -> list[Leak]:
     """The labels of which an attribute, or a tag of it, leaves at most `tolerance` x H(label) bits open.
 
     A missing cell counts as one more value, since which cells are missing can give the label away too.
@@ -59,17 +60,19 @@ def find_leaks(column: pl.Series, labels: pl.DataFrame, spec: AttributeSpec, tol
 
     Args:
         column: Typed cells of the train split, N rows.
-        labels: One String column per label, the same N rows; null = unlabelled, left out.
+        labels: One column per label, the same N rows: texts, or numbers from 0 in their place; null = unlabelled,
+            left out.
         spec: Of the column, with the kind set.
         tolerance: Share of H(label), in [0, 1].
     """
     if spec.kind == AttributeKind.VECTOR:
         return []
     search = _leaking_tags if spec.kind == AttributeKind.TAGS else _leaking_column
+    cells = column if isinstance(column, Coded) else Coded(column)
     leaks = []
     for label in labels:
         labelled = label.is_not_null()
-        known = (column, label) if labelled.all() else (column.filter(labelled), label.filter(labelled))
+        known = (cells, label) if labelled.all() else (cells.filter(labelled), label.filter(labelled))
         leaks += search(*known, spec, tolerance)
     return leaks
 
@@ -101,18 +104,17 @@ def refuse_leaks(leaks: Iterable[Leak], specs: Mapping[str, AttributeSpec], tole
         )
 
 
-def _leaking_column(column: pl.Series, label: pl.Series, spec: AttributeSpec, tolerance: float) -> list[Leak]:
+def _leaking_column(cells: Coded, label: pl.Series, spec: AttributeSpec, tolerance: float) -> list[Leak]:
     """Look at the whole column, then at the cells that are there, both from one table of how often pairs occur."""
-    table = pl.DataFrame({"value": _comparable(column, spec), "label": _codes(label)})
-    pairs = table.group_by("value", "label").len()
-    views = [pairs, pairs.drop_nulls("value")] if column.null_count() else [pairs]
+    pairs = _comparable(cells, spec).count_with(_codes(label)).group_by("value", "label").agg(pl.sum("len"))
+    views = [pairs, pairs.drop_nulls("value")] if pairs["value"].null_count() else [pairs]
     for view in views:
         values = _counts(view, "value")
         total = count_entropy(_counts(view, "label"))
         remaining = max(0.0, count_entropy(view["len"].to_numpy()) - count_entropy(values))
         if total > 0 and remaining <= tolerance * total:
             identifier = len(values) > values.sum() / 2
-            return [Leak(label.name, column.name, column.name, remaining, total, identifier)]
+            return [Leak(label.name, cells.name, cells.name, remaining, total, identifier)]
     return []
 
 
@@ -120,32 +122,30 @@ def _counts(pairs: pl.DataFrame, column: str) -> npt.NDArray[np.uint32]:
     return pairs.group_by(column).agg(pl.sum("len"))["len"].to_numpy()
 
 
-def _comparable(column: pl.Series, spec: AttributeSpec) -> pl.Series:
+def _comparable(cells: Coded, spec: AttributeSpec) -> Coded:
     """The column in a form that can be grouped by, null where missing: quantile bins for measurements, else values."""
-    if spec.kind == AttributeKind.HIERARCHY:
-        column = column.list.join("\x1f")
-    if column.dtype == pl.String:
-        return _codes(column)
-    if spec.kind == AttributeKind.CONTINUOUS and column.n_unique() > len(column) / 2:
-        ranks = column.rank("ordinal")  # null stays null
-        return (ranks - 1) * _CONTINUOUS_BINS // max(1, column.count())
-    return column
+    values = cells.values.list.join("\x1f") if spec.kind == AttributeKind.HIERARCHY else cells.values
+    if values.dtype == pl.String:
+        return replace(cells, values=_codes(values))
+    if spec.kind == AttributeKind.CONTINUOUS and cells.places is None and values.n_unique() > len(values) / 2:
+        ranks = values.rank("ordinal")  # null stays null
+        return Coded((ranks - 1) * _CONTINUOUS_BINS // max(1, values.count()))
+    return replace(cells, values=values)
 
 
 def _codes(texts: pl.Series) -> pl.Series:
-    """Numbers that are as different as the texts are, null where missing."""
-    return texts.cast(pl.Categorical(pl.Categories.random())).to_physical()
+    return places_of(texts) if texts.dtype == pl.String else texts
 
 
-def _leaking_tags(column: pl.Series, label: pl.Series, spec: AttributeSpec, tolerance: float) -> list[Leak]:
+def _leaking_tags(cells: Coded, label: pl.Series, spec: AttributeSpec, tolerance: float) -> list[Leak]:
     """Check each tag as the indicator "has it", all at once.
 
     With g(x) = x log2 x, n_t the samples with tag t, N_l those with label l and n_tl those with both,
     H(label | t) = [g(n_t) + g(N - n_t) - sum_l g(n_tl) - sum_l g(N_l - n_tl)] / N, and only pairs that
     occur differ from the last sum without the tag: no table of tags x labels is needed.
     """
-    table = pl.LazyFrame({"tag": column, "label": _codes(label)}).drop_nulls("tag")
-    per_label = table.group_by("label").len(name="in_label").collect(engine="streaming")
+    table = cells.count_with(_codes(label)).lazy().rename({"value": "tag"}).drop_nulls("tag")
+    per_label = table.group_by("label").agg(pl.sum("len").alias("in_label")).collect(engine="streaming")
     total = count_entropy(per_label["in_label"].to_numpy())
     if total == 0:
         return []
@@ -153,7 +153,7 @@ def _leaking_tags(column: pl.Series, label: pl.Series, spec: AttributeSpec, tole
         table.explode("tag")
         .filter(pl.col("tag").is_not_null() & ~pl.col("tag").is_in(list(spec.exclude)))
         .group_by("tag", "label")
-        .len(name="both")
+        .agg(pl.sum("len").alias("both"))
         .join(per_label.lazy(), on="label")
         .sort("tag", "label")  # so that sums are the same to the last bit
         .collect(engine="streaming")
@@ -169,7 +169,7 @@ def _leaking_tags(column: pl.Series, label: pl.Series, spec: AttributeSpec, tole
     untouched = float(_x_log_x(per_label["in_label"].to_numpy()).sum())
     remaining = (_x_log_x(with_tag) + _x_log_x(rows - with_tag) - tags["gain"].to_numpy() - untouched) / rows
     return [
-        Leak(label.name, column.name, f"{column.name}={tag}", max(0.0, float(left)), total, identifier=False)
+        Leak(label.name, cells.name, f"{cells.name}={tag}", max(0.0, float(left)), total, identifier=False)
         for tag, left in zip(tags["tag"], remaining, strict=True)
         if left <= tolerance * total + 1e-12
     ]

@@ -4,15 +4,19 @@ The schema is the artifact `attribute_schema`: a plain dictionary, column -> kin
 later stages read back with `specs_of`, so that what an attribute means is decided once.
 """
 
+import itertools
 import logging
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 import polars as pl
 from pydantic import Field, model_validator
 
 from weakcl_pipeline.attributes.casting import AttributeKind, cast_column, infer_kind, join_levels
-from weakcl_pipeline.attributes.columns import Columns
+from weakcl_pipeline.attributes.coded import Coded
+from weakcl_pipeline.attributes.columns import Columns, parts_of
 from weakcl_pipeline.attributes.hierarchy import ancestors
 from weakcl_pipeline.attributes.spelling import Spelling
 from weakcl_pipeline.errors import InputError
@@ -73,7 +77,7 @@ _KINDS_WITH = {
 def type_attributes(
     table: Columns,
     declared: Mapping[str, AttributeSpec],
-    keep: Callable[[pl.Series, AttributeSpec], None],
+    keep: Callable[[Coded, AttributeSpec], None],
     *,
     undeclared: Literal["ignore", "infer"] = "ignore",
     reserved: Collection[str] = (),
@@ -101,8 +105,8 @@ def type_attributes(
     for name, spec in specs.items():
         kind, typed = _typed(table, name, spec, missing)
         known = spec.model_copy(update={"kind": kind})
-        schema[name] = known.model_dump(mode="json") | {"inferred": spec.kind is None, "missing": typed.null_count()}
-        _warn_of_unused_words(typed, kind, spec)
+        schema[name] = known.model_dump(mode="json") | {"inferred": spec.kind is None, "missing": typed.missing}
+        _warn_of_unused_words(typed.values, kind, spec)
         keep(typed, known)
     logger.info("Attribute schema:\n%s", describe(schema))
     return schema
@@ -119,7 +123,7 @@ def type_alike(table: pl.DataFrame, schema: Schema, *, missing: Collection[str] 
     Raises:
         InputError: A cell or a type does not fit its kind.
     """
-    return pl.DataFrame([_typed(table, name, spec, missing)[1] for name, spec in specs_of(schema).items()])
+    return pl.DataFrame([_typed(table, name, spec, missing)[1].column() for name, spec in specs_of(schema).items()])
 
 
 def specs_of(schema: Schema) -> dict[str, AttributeSpec]:
@@ -150,11 +154,10 @@ def null_missing(column: pl.Series, missing: Collection[str]) -> pl.Series:
     return column.set(marked.fill_null(value=False), None) if marked.any() else column
 
 
-def _typed(table: Columns, name: str, spec: AttributeSpec, missing: Collection[str]) -> tuple[AttributeKind, pl.Series]:
+def _typed(table: Columns, name: str, spec: AttributeSpec, missing: Collection[str]) -> tuple[AttributeKind, Coded]:
     if spec.levels:
-        return AttributeKind.HIERARCHY, join_levels(
-            [null_missing(table[level], missing) for level in spec.levels], name
-        )
+        levels = [null_missing(table[level], missing) for level in spec.levels]
+        return AttributeKind.HIERARCHY, Coded(join_levels(levels, name))
     words = {*missing} - {*spec.true_values, *spec.false_values}
 
     def read(cells: pl.Series) -> tuple[AttributeKind, pl.Series]:
@@ -162,26 +165,21 @@ def _typed(table: Columns, name: str, spec: AttributeSpec, missing: Collection[s
         kind = spec.kind or _inferred(cells)
         return kind, cast_column(cells, kind, spec)
 
-    return _read_once(table[name], read)
+    coded = _coded(table, name)
+    if coded is not None:
+        # How a text is read depends on what other texts there are, but neither on their number nor on their order.
+        with suppress(InputError):  # raised below, for the row that the message names
+            kind, typed = read(coded.values)
+            return kind, replace(coded, values=typed)
+    kind, typed = read(table[name])
+    return kind, Coded(typed)
 
 
-def _read_once(
-    column: pl.Series, read: Callable[[pl.Series], tuple[AttributeKind, pl.Series]]
-) -> tuple[AttributeKind, pl.Series]:
-    """Read each text once, where texts repeat.
-
-    How a text is read depends on what other texts there are, but neither on their number nor on their order.
-    """
-    known = column.unique(maintain_order=True) if column.dtype == pl.String else column
-    if len(known) > len(column) / 2:
-        return read(column)
-    try:
-        kind, typed = read(known)
-    except InputError:
-        return read(column)  # for the row that the message names
-    places = pl.LazyFrame({"text": known}).with_row_index("place")
-    joined = pl.LazyFrame({"text": column}).join(places, on="text", how="left", nulls_equal=True, maintain_order="left")
-    return kind, typed.gather(joined.select("place").collect().to_series())
+def _coded(table: Columns, name: str) -> Coded | None:
+    """The column with its texts coded; None if it holds no texts, or hardly any repeat."""
+    parts = parts_of(table, name)
+    first = next(parts)
+    return Coded.of_texts(itertools.chain([first], parts), name) if first.dtype == pl.String else None
 
 
 def _inferred(column: pl.Series) -> AttributeKind:

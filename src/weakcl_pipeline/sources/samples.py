@@ -5,6 +5,7 @@ import logging
 import polars as pl
 
 from weakcl_pipeline.attributes.casting import as_words
+from weakcl_pipeline.attributes.coded import Coded, places_of
 from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.leaks import find_leaks, refuse_leaks
 from weakcl_pipeline.attributes.schema import AttributeSpec, Schema, null_missing, specs_of, type_attributes
@@ -52,19 +53,14 @@ def read_samples(raw: pl.LazyFrame, config: IngestionConfig) -> tuple[pl.LazyFra
     with undamaged(_NAME):
         table = staging.spool(raw.select(looked_at(columns, config)))
     check_rows(table, config, name=_NAME)
-    samples = _samples(table, config)
-    check_samples(samples, config.labels, _NAME)
-    staging.add(samples)
-    train = samples["split"] == "train"
-    labels = samples.filter(train).select(pl.col(LABEL_PREFIX + name).alias(name) for name in config.labels)
-    taken = samples.columns
-    del samples  # the largest columns
+    train, labels = _stage_samples(table, config, staging)
+    taken = staging.columns
     leaks = []
 
-    def keep(column: pl.Series, spec: AttributeSpec) -> None:
-        leaks.extend(find_leaks(column.filter(train), labels, spec, config.leak_tolerance))
-        if column.name not in taken:
-            staging.add(column.to_frame())
+    def keep(cells: Coded, spec: AttributeSpec) -> None:
+        leaks.extend(find_leaks(cells.filter(train), labels, spec, config.leak_tolerance))
+        if cells.name not in taken:
+            staging.add_coded(cells)
 
     try:
         schema = type_attributes(
@@ -127,7 +123,13 @@ def _reference(column: str) -> pl.Expr:
     return pl.when(pl.col(column).is_not_null()).then(place).alias(column)
 
 
-def _samples(table: Columns, config: IngestionConfig) -> pl.DataFrame:
+def _stage_samples(table: Columns, config: IngestionConfig, staging: Staging) -> tuple[pl.Series, pl.DataFrame]:
+    """Check and stage what every sample has, one column after the other, as they are the largest of the table.
+
+    Returns:
+        Which rows are train samples, and their labels as numbers.
+    """
+
     def texts(column: str) -> pl.Series:
         return null_missing(as_words(table[column]), config.missing)
 
@@ -145,17 +147,19 @@ def _samples(table: Columns, config: IngestionConfig) -> pl.DataFrame:
         raw_splits = texts(config.split_column)
         check_split_values(raw_splits, config)
         splits = raw_splits.replace_strict(config.split_values, return_dtype=pl.String)
-    samples = pl.DataFrame(
-        {
-            "sample_id": ids,
-            "split": splits,
-            "group": groups,
-            "image": null_missing(table[config.image_column], [""]),
-        }
-        | {LABEL_PREFIX + name: texts(name) for name in config.labels}
-    )
-    check_groups(samples, config.group_column or "")
-    return samples
+    check_groups(pl.DataFrame({"group": groups, "split": splits}), config.group_column or "")
+    staging.add(ids.alias("sample_id"))
+    del ids
+    staging.add(splits.alias("split"))
+    staging.add(groups.alias("group"))
+    del groups
+    staging.add(null_missing(table[config.image_column], [""]).alias("image"))
+    labelled = pl.DataFrame({"split": splits} | {LABEL_PREFIX + name: texts(name) for name in config.labels})
+    check_samples(labelled, config.labels, _NAME)
+    train = splits == "train"
+    for name in config.labels:
+        staging.add(labelled[LABEL_PREFIX + name])
+    return train, pl.DataFrame([places_of(labelled[LABEL_PREFIX + name].filter(train)).alias(name) for name in config.labels])
 
 
 def sample_ids(raw: Columns, column: str | None, *, name: str) -> pl.Series:

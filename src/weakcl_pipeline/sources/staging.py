@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from polars.exceptions import PolarsError
 
+from weakcl_pipeline.attributes.coded import Coded
 from weakcl_pipeline.attributes.columns import LazyColumns
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.files import TemporaryFolder, is_full
@@ -16,6 +17,8 @@ from weakcl_pipeline.sources.formats.base import lazy
 
 _ROWS = 1 << 17
 """Rows that are written, and read, at once."""
+_FEW = 1 << 16
+"""So many values have places that fit into 16 bits."""
 
 
 class Staging:
@@ -29,6 +32,12 @@ class Staging:
         self._folder = TemporaryFolder()
         self._files: dict[str, Path] = {}
         self._schema: dict[str, pl.DataType] = {}
+        self._values: dict[str, pl.Series] = {}
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns that were added so far."""
+        return list(self._schema)
 
     def spool(self, frame: pl.LazyFrame) -> LazyColumns:
         """Write a table that can be read from the front only, in one pass, and return its columns.
@@ -43,31 +52,46 @@ class Staging:
             frame.sink_parquet(file, compression="lz4", row_group_size=_ROWS, statistics=False, engine="streaming")
         return LazyColumns(pl.scan_parquet(file))
 
-    def add(self, columns: pl.DataFrame) -> None:
-        """Write further columns, as many rows as those before.
+    def add(self, column: pl.Series) -> None:
+        """Write a further column, as long as those before.
 
         Raises:
-            InputError: There is no room for them.
+            InputError: There is no room for it.
         """
-        file = self._folder.path / f"{len(self._files)}.parquet"
+        file = self._folder.path / f"{len(self._schema)}.parquet"
         with _room():
-            columns.write_parquet(file, compression="lz4", row_group_size=_ROWS, statistics=False)
-        self._files |= dict.fromkeys(columns.columns, file)
-        self._schema |= columns.schema
+            column.to_frame().write_parquet(file, compression="lz4", row_group_size=_ROWS, statistics=False)
+        self._files[column.name] = file
+        self._schema[column.name] = column.dtype
+
+    def add_coded(self, cells: Coded) -> None:
+        """Write a further column, of which memory keeps the values if they are few.
+
+        Raises:
+            InputError: There is no room for it.
+        """
+        if cells.places is None or len(cells.values) > _FEW:
+            self.add(cells.column())
+            return
+        self.add(cells.places.cast(pl.UInt16).alias(cells.name))
+        self._schema[cells.name] = cells.values.dtype
+        self._values[cells.name] = cells.values
 
     def scan(self) -> pl.LazyFrame:
         """Return all columns in the order in which they were added."""
         return lazy(self._batches, self._schema)
 
     def _batches(self, wanted: list[str]) -> Iterator[pl.DataFrame]:
-        by_file: dict[Path, list[str]] = {}
-        for name in wanted or list(self._files)[:1]:
-            by_file.setdefault(self._files[name], []).append(name)
-        parts = {pq.ParquetFile(file): names for file, names in by_file.items()}
-        for group in range(next(iter(parts)).num_row_groups):
-            tables = (file.read_row_group(group, names, use_threads=False) for file, names in parts.items())
-            columns = [pl.DataFrame(pl.from_arrow(table)) for table in tables]
-            yield pl.concat(columns, how="horizontal").select(wanted)
+        names = wanted or list(self._files)[:1]
+        parts = [pq.ParquetFile(self._files[name]) for name in names]
+        for group in range(parts[0].num_row_groups):
+            tables = (part.read_row_group(group, use_threads=False) for part in parts)
+            columns = (pl.DataFrame(pl.from_arrow(table)).to_series() for table in tables)
+            yield pl.DataFrame([self._decoded(column) for column in columns]).select(wanted)
+
+    def _decoded(self, column: pl.Series) -> pl.Series:
+        values = self._values.get(column.name)
+        return column if values is None else values.gather(column)
 
 
 @contextmanager
