@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from polars.testing import assert_frame_equal
@@ -67,22 +68,22 @@ def ours(rows: int, table: Path, folder: Path, lap: Callable[[str], None]) -> No
     from weakcl_pipeline.attributes.clustering import ClusteringConfig  # noqa: PLC0415 (counted as a step)
     from weakcl_pipeline.contrastive.trainer import TrainingConfig  # noqa: PLC0415
     from weakcl_pipeline.datasets import LazyTableDataset, TableDataset, TensorsDataset  # noqa: PLC0415
-    from weakcl_pipeline.pipelines.clustering.nodes import binarise_attributes, form_clusters  # noqa: PLC0415
+    from weakcl_pipeline.pipelines.clustering.nodes import form_clusters  # noqa: PLC0415
     from weakcl_pipeline.pipelines.ingestion.nodes import accept_samples, type_samples  # noqa: PLC0415
     from weakcl_pipeline.sources import SOURCES  # noqa: PLC0415
 
-    def lazy(name: str) -> LazyTableDataset:
-        return LazyTableDataset(filepath=(folder / f"{name}.parquet").as_posix())
+    def lazy(name: str, **options: Any) -> LazyTableDataset:
+        return LazyTableDataset(filepath=(folder / f"{name}.parquet").as_posix(), **options)
 
     def eager(name: str) -> TableDataset:
-        return TableDataset(filepath=(folder / f"{name}.parquet").as_posix(), file_format="parquet")
+        return TableDataset(filepath=(folder / f"{name}.parquet").as_posix())
 
     config = ingestion(rows)
     lap("import")
     raw = SOURCES["table"].model_validate({"path": str(table)}).scan()
     typed, schema = type_samples(raw, config)
     lap("type and check")
-    lazy("sample_table").save(typed)
+    lazy("sample_table", compression="lz4").save(typed)
     del typed
     lap("write sample table")
     rejects = pl.DataFrame({"sample_id": REJECTED, "reason": ["no picture"]})
@@ -90,22 +91,16 @@ def ours(rows: int, table: Path, folder: Path, lap: Callable[[str], None]) -> No
     lap("accept")
     eager("samples").save(samples)
     lazy("attributes").save(attributes)
-    del samples
     lap("write attributes")
     clustering = ClusteringConfig(granularities=GRANULARITIES)
     training = TrainingConfig(epochs=1, batch_size=256)
-    samples, attributes = eager("samples").load(), lazy("attributes").load()
-    binary = binarise_attributes(samples, attributes, schema, clustering)
-    lap("binarise")
+    attributes = lazy("attributes").load()
+    binary, rule, clusters = form_clusters(attributes, schema, clustering, training, seed=0)
+    lap("binarise, cluster")
     eager("binary").save(binary)
-    count = binary.width - 1
-    del binary
-    lap(f"write {count} of them")
-    rule, clusters = form_clusters(samples, attributes, schema, clustering, training, seed=0)
-    lap("cluster")
     TensorsDataset(filepath=(folder / "rule.safetensors").as_posix()).save(rule)
     eager("clusters").save(clusters)
-    lap("write clusters")
+    lap(f"write {binary.width - 1} binary, clusters")
 
 
 def in_pandas(rows: int, table: Path, folder: Path, lap: Callable[[str], None]) -> None:

@@ -1,11 +1,10 @@
-import sys
-
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from weakcl_pipeline.attributes import columns
 from weakcl_pipeline.attributes.binarise import Indicator, binarise, count_indicators, fit_indicators, indicate
 from weakcl_pipeline.attributes.casting import AttributeKind
 from weakcl_pipeline.attributes.columns import columns_of
@@ -186,11 +185,11 @@ LISTS = st.lists(WORD, max_size=3, unique=True)
     at_once=st.integers(1, 5),
 )
 def test_answers_and_counts_do_not_depend_on_how_many_rows_are_looked_at_at_once(rows, at_once):
-    train, *columns = (list(values) for values in zip(*rows, strict=True))
+    train, *cells = (list(values) for values in zip(*rows, strict=True))
     kinds = [kind for kind in AttributeKind if kind != AttributeKind.VECTOR]
     dtypes = [pl.Boolean, pl.String, pl.List(pl.String), pl.List(pl.String), pl.Float64]
     table = pl.DataFrame(
-        [pl.Series(kind.value, values, dtype) for kind, values, dtype in zip(kinds, columns, dtypes, strict=True)]
+        [pl.Series(kind.value, values, dtype) for kind, values, dtype in zip(kinds, cells, dtypes, strict=True)]
     )
     specs = {kind.value: AttributeSpec(kind=kind, min_count=1) for kind in kinds}
 
@@ -200,7 +199,7 @@ def test_answers_and_counts_do_not_depend_on_how_many_rows_are_looked_at_at_once
 
     counted, binary = found(table)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules[indicate.__module__], "_ROWS_AT_ONCE", at_once)
+        patch.setattr(columns, "ROWS_AT_ONCE", at_once)
         counted_in_parts, binary_in_parts = found(columns_of(table.lazy()))
     assert counted_in_parts == counted
     assert_frame_equal(binary_in_parts, binary)

@@ -13,7 +13,7 @@ from weakcl_pipeline.files import sha256_of
 
 @pytest.fixture
 def dataset(tmp_path):
-    return TableDataset(filepath=(tmp_path / "table.parquet").as_posix(), file_format="parquet")
+    return TableDataset(filepath=(tmp_path / "table.parquet").as_posix())
 
 
 TABLE = pl.DataFrame(

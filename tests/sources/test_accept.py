@@ -35,11 +35,11 @@ def test_rows_are_parted_and_none_is_lost():
     samples, attributes, quarantine, _ = accept(
         TABLE.lazy(), rejects("g", "b"), SCHEMA, CONFIG.model_copy(update={"labels": ()})
     )
+    samples, attributes = samples.collect(), attributes.collect()
     assert samples.columns == ["sample_id", "split", "group", "image", "label_class"]
     assert samples["sample_id"].to_list() == list("acdefh")
-    attributes = attributes.collect()
-    assert attributes.columns == ["sample_id", "tags", "wide"]
-    assert attributes["sample_id"].equals(samples["sample_id"])
+    assert attributes.columns == ["sample_id", "split", "tags", "wide"]
+    assert attributes["sample_id", "split"].equals(samples["sample_id", "split"])
     assert quarantine.rows() == [("g", "images", "truncated"), ("b", "images", "truncated")]
     assert set(samples["sample_id"]) | set(quarantine["sample_id"]) == set("abcdefgh")
 

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from weakcl_pipeline.attributes.casting import AttributeKind
-from weakcl_pipeline.attributes.columns import Columns
+from weakcl_pipeline.attributes.columns import Columns, parts_of
 from weakcl_pipeline.attributes.hierarchy import ancestors
 from weakcl_pipeline.attributes.schema import AttributeSpec
 
@@ -32,9 +32,6 @@ _RELATIONS = {
     AttributeKind.HIERARCHY: ">=",
     AttributeKind.CONTINUOUS: ">",
 }
-
-
-_ROWS_AT_ONCE = 1 << 19
 
 
 class Indicator(NamedTuple):
@@ -76,9 +73,8 @@ def count_indicators(attributes: Columns, specs: Mapping[str, AttributeSpec], tr
     """
     found = []
     for name, spec in specs.items():
-        seen = attributes[name].filter(train)
-        known = seen.count()
-        found += [Counted(Indicator(name, _kind(spec), value), yes, known) for value, yes in _values(seen, spec)]
+        known, counts = _counts(attributes, name, spec, train)
+        found += [Counted(Indicator(name, _kind(spec), value), yes, known) for value, yes in counts]
     return found
 
 
@@ -101,7 +97,7 @@ def indicate(attributes: Columns, indicators: Sequence[Indicator]) -> pl.DataFra
     answers: dict[str, pl.Series] = {}
     for column, group in groupby(asked, key=lambda indicator: indicator.column):
         of_column = list(group)
-        parts = [pl.DataFrame(_answers(part, of_column)) for part in _parts(attributes[column])]
+        parts = [pl.DataFrame(_answers(part, of_column)) for part in parts_of(attributes, column)]
         answers |= pl.concat(parts, rechunk=True).to_dict()
     return pl.DataFrame([answers[indicator.name] for indicator in indicators])
 
@@ -117,17 +113,23 @@ def binarise(attributes: Columns, specs: Mapping[str, AttributeSpec], train: pl.
     return indicate(attributes, fit_indicators(attributes, specs, train))
 
 
-def _values(seen: pl.Series, spec: AttributeSpec) -> Iterable[tuple[str, int]]:
-    """What is asked of one column, and of how many of its train rows it holds."""
-    if spec.kind == AttributeKind.BOOL:
-        return [("", int(seen.sum()))]
-    if spec.kind == AttributeKind.VECTOR:
-        return []
-    if spec.kind == AttributeKind.CONTINUOUS:
-        return [(repr(threshold), above) for threshold, above in _thresholds(seen, spec)]
-    parts = [_long_table(part, _kind(spec)).group_by("value").len() for part in _parts(seen)]
-    counts = pl.concat(parts).group_by("value").agg(pl.sum("len")).filter(pl.col("len") >= spec.min_count)
-    return sorted((value, count) for value, count in counts.iter_rows() if value not in spec.exclude)
+def _counts(
+    attributes: Columns, name: str, spec: AttributeSpec, train: pl.Series
+) -> tuple[int, Iterable[tuple[str, int]]]:
+    """Of how many train rows a column is known, what is asked of it, and of how many train rows that holds."""
+    if spec.kind in (AttributeKind.BOOL, AttributeKind.CONTINUOUS, AttributeKind.VECTOR):
+        column = attributes[name]
+        known = int((column.is_not_null() & train).sum())
+        if spec.kind == AttributeKind.BOOL:
+            return known, [("", int((column & train).sum()))]
+        return known, _thresholds(column.filter(train), spec) if spec.kind == AttributeKind.CONTINUOUS else []
+    known, tables = 0, []
+    for part, here in zip(parts_of(attributes, name), parts_of(train.to_frame(), train.name), strict=True):
+        seen = part.filter(here)
+        known += seen.count()
+        tables.append(_long_table(seen, _kind(spec)).group_by("value").len())
+    counts = pl.concat(tables).group_by("value").agg(pl.sum("len")).filter(pl.col("len") >= spec.min_count)
+    return known, sorted((value, count) for value, count in counts.iter_rows() if value not in spec.exclude)
 
 
 def _kind(spec: AttributeSpec) -> AttributeKind:
@@ -136,15 +138,10 @@ def _kind(spec: AttributeSpec) -> AttributeKind:
     return spec.kind
 
 
-def _thresholds(seen: pl.Series, spec: AttributeSpec) -> list[tuple[float, int]]:
+def _thresholds(seen: pl.Series, spec: AttributeSpec) -> list[tuple[str, int]]:
     found = {seen.quantile(q, interpolation="lower") for q in spec.quantiles}
     counted = sorted((value, int((seen > value).sum())) for value in found if value is not None)
-    return [(value, above) for value, above in counted if above >= spec.min_count]
-
-
-def _parts(column: pl.Series) -> Iterable[pl.Series]:
-    """The column in parts, so that what is made of one of them fits into memory; at least one."""
-    return (column.slice(start, _ROWS_AT_ONCE) for start in range(0, max(1, len(column)), _ROWS_AT_ONCE))
+    return [(repr(value), above) for value, above in counted if above >= spec.min_count]
 
 
 def _answers(column: pl.Series, indicators: Sequence[Indicator]) -> list[pl.Series]:

@@ -19,7 +19,7 @@ from weakcl_pipeline.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-Meets = Callable[[int, npt.NDArray[np.int64]], npt.NDArray[np.bool_]]
+Meets = Callable[[int, Ids], npt.NDArray[np.bool_]]
 """(granularity, (N,) clusters) -> (N,) whether a sample has a partner in an epoch of batches as training draws them."""
 
 
@@ -156,10 +156,11 @@ def fit_clustering(data: FittingData, config: ClusteringConfig, meets: Meets) ->
     Raises:
         InputError: The attributes or granularities cannot be used by the rule.
     """
-    fitted = config.rule.fit(data, config.granularities)
-    ids = fitted.assign(data.attributes)
-    on_train = {k: of_rows[data.train] for k, of_rows in ids.items()}
-    bits = {k: bits_learned(of_rows, meets(k, of_rows)) for k, of_rows in on_train.items()}
+    fitted, ids = config.rule.fit_assign(data, config.granularities)
+    bits = {}
+    for k, of_rows in ids.items():
+        on_train = of_rows[data.train]
+        bits[k] = bits_learned(on_train, meets(k, on_train))
     chosen = choose_granularity(bits, config)
     logger.info(
         "Clusters at %s; %s is used for training (an anchor learns %.2f bits of its cluster)",
@@ -181,7 +182,7 @@ def choose_granularity(bits: Mapping[int, float], config: ClusteringConfig) -> i
     return config.granularity
 
 
-def _nullable(ids: npt.NDArray[np.int64]) -> pl.Series:
+def _nullable(ids: Ids) -> pl.Series:
     series = pl.Series(ids, dtype=pl.Int32)
     return series.set(series < 0, None)
 

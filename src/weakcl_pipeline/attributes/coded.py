@@ -93,7 +93,7 @@ class Coded:
 
 
 def places_of(texts: pl.Series) -> pl.Series:
-    """Return Int32 numbers that are as different as the texts are, from 0 in the order of the texts; null stays null."""
+    """Return Int32 numbers, as different as the texts are, from 0 in the order in which they occur; null stays null."""
     return pl.Series(texts.name, _encoded(texts).indices, dtype=pl.Int32)
 
 

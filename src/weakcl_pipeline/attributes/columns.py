@@ -7,7 +7,6 @@ from typing import Protocol, Self
 
 import polars as pl
 
-
 ROWS_AT_ONCE = 1 << 19
 """Rows of a part of a column."""
 
@@ -69,14 +68,14 @@ class LazyColumns:
 def parts_of(table: Columns, name: str) -> Iterator[pl.Series]:
     """Return a column in parts, one after another, so that what is made of one of them fits into memory.
 
-    Of a lazy table no more than a part is read at once. There is at least one, be it empty.
+    Of a lazy table no more than a part is read at once. There is at least one part, be it empty.
     """
-    whole = None if isinstance(table, LazyColumns) and table.rows is None else table[name]
-    for start in range(0, max(1, table.height), ROWS_AT_ONCE):
-        if whole is not None:
-            yield whole.slice(start, ROWS_AT_ONCE)
-        else:
-            yield table.frame.select(name).slice(start, ROWS_AT_ONCE).collect().to_series()
+    starts = range(0, max(1, table.height), ROWS_AT_ONCE)
+    if isinstance(table, LazyColumns) and table.rows is None:
+        of_column = table.frame.select(name)
+        return (of_column.slice(start, ROWS_AT_ONCE).collect().to_series() for start in starts)
+    column = table[name]
+    return (column.slice(start, ROWS_AT_ONCE) for start in starts)
 
 
 def columns_of(table: pl.DataFrame | pl.LazyFrame) -> Columns:

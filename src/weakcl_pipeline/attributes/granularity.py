@@ -43,16 +43,18 @@ def expected_partner_share(clusters: npt.NDArray[np.int64], batch_size: int) -> 
     return with_partner / total
 
 
-def bits_learned(clusters: npt.NDArray[np.int64], has_partner: npt.NDArray[np.bool_]) -> float:
+def bits_learned(clusters: npt.NDArray[np.signedinteger], has_partner: npt.NDArray[np.bool_]) -> float:
     """What an anchor learns from its cluster, in bits and on average (see the module).
 
     Args:
         clusters: (N,) cluster of each train sample; -1 = no cluster, from which nothing is learned.
         has_partner: (N,) whether the sample has another one of its cluster in its batch.
     """
-    _, ids, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
-    telling = np.log2(len(clusters) / sizes[ids])
-    return float(np.where(has_partner & (clusters >= 0), telling, 0.0).mean())
+    ids = np.maximum(clusters, -1) + 1
+    sizes = np.bincount(ids).clip(min=1)
+    telling = np.log2(len(clusters) / sizes)
+    telling[0] = 0.0
+    return float(telling[ids[has_partner]].sum() / len(clusters))
 
 
 def most_telling(bits: Mapping[int, float]) -> int:

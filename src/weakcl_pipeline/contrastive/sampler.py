@@ -10,6 +10,8 @@ from pydantic import Field
 from weakcl_pipeline.config import Config
 
 Rows = npt.NDArray[np.int64]
+Clusters = npt.NDArray[np.signedinteger]
+"""(N,) cluster of each sample; negative for none."""
 
 
 class SamplerConfig(Config):
@@ -27,12 +29,12 @@ class SamplerConfig(Config):
 
 
 def uniform_batches(
-    clusters: Rows, batch_size: int, config: SamplerConfig, generator: np.random.Generator
+    clusters: Clusters, batch_size: int, config: SamplerConfig, generator: np.random.Generator
 ) -> list[Rows]:
     """Shuffle the samples and cut them into batches; what does not fill a last batch is left out of this epoch.
 
     Args:
-        clusters: The cluster of each sample, int64 (N,); only its length is used.
+        clusters: The cluster of each sample, (N,); only its length is used.
         batch_size: Samples in a batch, at most N.
         config: Not used here; every sampler takes the same arguments.
         generator: The epoch's random numbers.
@@ -45,7 +47,7 @@ def uniform_batches(
 
 
 def cluster_aware_batches(
-    clusters: Rows, batch_size: int, config: SamplerConfig, generator: np.random.Generator
+    clusters: Clusters, batch_size: int, config: SamplerConfig, generator: np.random.Generator
 ) -> list[Rows]:
     """Draw batches in which a share of the anchors has partners of their own cluster.
 
@@ -58,7 +60,7 @@ def cluster_aware_batches(
     smaller than a pack, and samples without a cluster, are dealt one by one.
 
     Args:
-        clusters: The cluster of each sample, int64 (N,); a negative id means none.
+        clusters: The cluster of each sample, (N,); a negative id means none.
         batch_size: Samples in a batch, at most N.
         config: Number of partners and share.
         generator: The epoch's random numbers.
@@ -82,19 +84,24 @@ def cluster_aware_batches(
     return batches
 
 
-def _draw_packs(clusters: Rows, visited: Rows, config: SamplerConfig, generator: np.random.Generator) -> Rows:
+def _draw_packs(clusters: Clusters, visited: Rows, config: SamplerConfig, generator: np.random.Generator) -> Rows:
     """Return random disjoint packs of visited samples of one cluster, int64 (packs, partners + 1)."""
     size = config.partners + 1
-    by_cluster = visited[np.argsort(clusters[visited], kind="stable")]
-    by_cluster = by_cluster[clusters[by_cluster] >= 0]
-    _, starts, counts = np.unique(clusters[by_cluster], return_index=True, return_counts=True)
-    position = np.arange(len(by_cluster)) - np.repeat(starts, counts)
+    ids = np.maximum(clusters[visited], -1)
+    if ids.max(initial=0) < 1 << 15:
+        ids = ids.astype(np.int16)  # which are sorted in linear time
+    order = np.argsort(ids, kind="stable")
+    by_cluster, ids = visited[order], ids[order]
+    by_cluster, ids = by_cluster[ids >= 0], ids[ids >= 0]
+    starts = np.flatnonzero(np.diff(ids, prepend=-1))
+    counts = np.diff(starts, append=len(ids))
+    position = np.arange(len(ids)) - np.repeat(starts, counts)
     whole = position < np.repeat(counts // size * size, counts)
     packs = generator.permutation(by_cluster[whole].reshape(-1, size))
     return packs[: round(config.share * len(visited) / size)]
 
 
-Sampler = Callable[[Rows, int, SamplerConfig, np.random.Generator], list[Rows]]
+Sampler = Callable[[Clusters, int, SamplerConfig, np.random.Generator], list[Rows]]
 
 SAMPLERS: dict[str, Sampler] = {
     "uniform": uniform_batches,
@@ -102,33 +109,36 @@ SAMPLERS: dict[str, Sampler] = {
 }
 
 
-def draw_batches(clusters: Rows, batch_size: int, config: SamplerConfig, generator: np.random.Generator) -> list[Rows]:
+def draw_batches(
+    clusters: Clusters, batch_size: int, config: SamplerConfig, generator: np.random.Generator
+) -> list[Rows]:
     """Draw an epoch's batches with the configured sampler; see the samplers for arguments and result."""
     return SAMPLERS[config.name](clusters, batch_size, config, generator)
 
 
-def partner_share(batches: list[Rows], clusters: Rows) -> float:
+def partner_share(batches: list[Rows], clusters: Clusters) -> float:
     """Return the share of anchors that have another sample of their cluster in their batch.
 
     Args:
-        batches: Arrays of sample positions.
-        clusters: The cluster of each sample, int64 (N,); a negative id means none, and so no partner.
+        batches: Disjoint arrays of sample positions, all as long.
+        clusters: The cluster of each sample, (N,); a negative id means none, and so no partner.
     """
     return float(has_partner(batches, clusters)[np.concatenate(batches)].mean())
 
 
-def has_partner(batches: list[Rows], clusters: Rows) -> npt.NDArray[np.bool_]:
+def has_partner(batches: list[Rows], clusters: Clusters) -> npt.NDArray[np.bool_]:
     """Return which samples have another sample of their cluster in their batch, bool (N,); false where not visited.
 
     Args:
-        batches: Disjoint arrays of sample positions.
-        clusters: The cluster of each sample, int64 (N,); a negative id means none, and so no partner.
+        batches: Disjoint arrays of sample positions, all as long.
+        clusters: The cluster of each sample, (N,); a negative id means none, and so no partner.
     """
-    visited = np.concatenate(batches)
-    batch_of = np.repeat(np.arange(len(batches)), [len(batch) for batch in batches])
-    ids = np.maximum(clusters[visited], -1)
-    key = batch_of * (ids.max() + 2) + ids + 1
-    _, meeting, counts = np.unique(key, return_inverse=True, return_counts=True)
+    visited = np.stack(batches)
+    ids = clusters[visited]
+    order = np.argsort(ids, axis=1)
+    visited, ids = (np.take_along_axis(what, order, axis=1) for what in (visited, ids))
+    alike = (ids[:, 1:] == ids[:, :-1]) & (ids[:, 1:] >= 0)
     partnered = np.zeros(len(clusters), dtype=np.bool_)
-    partnered[visited] = (counts[meeting] > 1) & (ids >= 0)
+    partnered[visited[:, 1:][alike]] = True
+    partnered[visited[:, :-1][alike]] = True
     return partnered

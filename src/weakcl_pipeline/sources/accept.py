@@ -13,10 +13,10 @@ from weakcl_pipeline.sources.splits import SPLITS
 class Accepted(NamedTuple):
     """What ingestion yields beside the pictures."""
 
-    samples: pl.DataFrame
+    samples: pl.LazyFrame
     """`sample_id`, `split`, `group`, `image`, `label_<name>` of the accepted rows, in their order."""
     attributes: pl.LazyFrame
-    """`sample_id` and the typed attribute columns of the same rows."""
+    """`sample_id`, `split` and the typed attribute columns of the same rows."""
     quarantine: pl.DataFrame
     """`sample_id`, `stage`, `reason` of every rejected row."""
     summary: dict[str, Any]
@@ -38,10 +38,12 @@ def accept(
         InputError: Without the rejected rows a split is empty, or a label cannot be evaluated.
     """
     kept, quarantine = part(sample_table, image_rejects)
-    samples = kept.drop(list(schema)).collect(engine="streaming")
-    check_samples(samples, config.labels, f"after {quarantine.height} rows went to quarantine")
-    attributes = kept.select("sample_id", *schema)
-    return Accepted(samples, attributes, quarantine, _summary(samples, attributes, quarantine, schema, config))
+    samples = kept.drop(list(schema))
+    attributes = kept.select("sample_id", "split", *schema)
+    looked_at = samples.select("split", "group", *(LABEL_PREFIX + name for name in config.labels))
+    known = looked_at.collect(engine="streaming")
+    check_samples(known, config.labels, f"after {quarantine.height} rows went to quarantine")
+    return Accepted(samples, attributes, quarantine, _summary(known, attributes, quarantine, schema, config))
 
 
 def part(sample_table: pl.LazyFrame, image_rejects: pl.DataFrame) -> tuple[pl.LazyFrame, pl.DataFrame]:

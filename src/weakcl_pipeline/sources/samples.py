@@ -157,9 +157,12 @@ def _stage_samples(table: Columns, config: IngestionConfig, staging: Staging) ->
     labelled = pl.DataFrame({"split": splits} | {LABEL_PREFIX + name: texts(name) for name in config.labels})
     check_samples(labelled, config.labels, _NAME)
     train = splits == "train"
+    places = []
     for name in config.labels:
-        staging.add(labelled[LABEL_PREFIX + name])
-    return train, pl.DataFrame([places_of(labelled[LABEL_PREFIX + name].filter(train)).alias(name) for name in config.labels])
+        label = labelled[LABEL_PREFIX + name]
+        staging.add(label)
+        places.append(places_of(label.filter(train)).alias(name))
+    return train, pl.DataFrame(places)
 
 
 def sample_ids(raw: Columns, column: str | None, *, name: str) -> pl.Series:

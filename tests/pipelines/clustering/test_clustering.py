@@ -21,15 +21,18 @@ def inputs():
     label = rng.integers(0, 3, ROWS)
     words = [[f"l{c}"] * (rng.random() < 0.8) + [f"n{i}" for i in range(4) if rng.random() < 0.3] for c in label]
     ids = [f"s{i}" for i in range(ROWS)]
+    splits = ["train"] * 80 + ["val"] * 20 + ["test"] * 20
     return {
         "samples": pl.DataFrame(
             {
                 "sample_id": ids,
-                "split": ["train"] * 80 + ["val"] * 20 + ["test"] * 20,
+                "split": splits,
                 "label_class": [None if i == 3 else f"c{c}" for i, c in enumerate(label)],
             }
         ),
-        "attributes": pl.DataFrame({"sample_id": ids, "words": words, "flag": [i % 2 == 0 for i in range(ROWS)]}),
+        "attributes": pl.DataFrame(
+            {"sample_id": ids, "split": splits, "words": words, "flag": [i % 2 == 0 for i in range(ROWS)]}
+        ),
         "attribute_schema": {
             "words": {"kind": "tags", "min_count": 2, "inferred": True, "missing": 0},
             "flag": {"kind": "bool", "inferred": True, "missing": 0},
@@ -102,7 +105,7 @@ def test_the_same_data_parameters_and_seed_give_the_same_artifacts(out):
 def test_the_fitted_rule_gives_the_clusters_whatever_rows_are_added(out):
     rule = FittedClustering.from_state(*out["cluster_rule"])
     old = out["attributes"]
-    new = pl.DataFrame({"sample_id": ["n0", "n1"], "words": [["unheard"], None], "flag": [True, None]})
+    new = pl.DataFrame({"sample_id": ["n0", "n1"], "split": "test", "words": [["unheard"], None], "flag": [True, None]})
     clusters = rule.assign(pl.concat([new, old]))
     assert clusters[2:].equals(out["clusters"].drop("sample_id"))
     assert clusters["top_7"][1] is None
@@ -112,9 +115,8 @@ def test_the_fitted_rule_gives_the_clusters_whatever_rows_are_added(out):
 def test_rows_added_outside_train_leave_the_clusters_of_the_train_split_when_fitted_anew(out):
     more = inputs()
     renamed = pl.concat_str(pl.lit("more"), "sample_id").alias("sample_id")
-    unseen = {"samples": [renamed, pl.lit("test").alias("split")], "attributes": [renamed]}
-    for name, changes in unseen.items():
-        more[name] = pl.concat([more[name], more[name].with_columns(changes)])
+    for name in ("samples", "attributes"):
+        more[name] = pl.concat([more[name], more[name].with_columns(renamed, split=pl.lit("test"))])
     assert run(more)["clusters"][:80].equals(out["clusters"][:80])
 
 
@@ -129,7 +131,7 @@ def test_no_label_is_looked_at():
 
 def test_nodes_and_artifacts_have_their_names():
     pipeline = create_pipeline()
-    assert {node.name for node in pipeline.nodes} == {"binarise_attributes", "form_clusters", "report_clusters"}
+    assert {node.name for node in pipeline.nodes} == {"form_clusters", "report_clusters"}
     assert pipeline.inputs() == {
         "samples", "attributes", "attribute_schema", "params:clustering", "params:training", "params:seed",
     }  # fmt: skip
@@ -171,6 +173,7 @@ def test_the_clusters_of_the_emoji_are_those_of_the_published_results(rule, colu
 def test_every_rule_goes_through_the_stage_and_on_to_new_rows(name):
     attributes = table()
     ids = [f"s{i}" for i in range(attributes.height)]
+    splits = ["train" if in_train else "test" for in_train in TRAIN]
     labels = np.random.default_rng(2).integers(0, 3, attributes.height)
     schema = {
         column: spec.model_dump(mode="json") | {"inferred": False, "missing": 0} for column, spec in SPECS.items()
@@ -180,11 +183,11 @@ def test_every_rule_goes_through_the_stage_and_on_to_new_rows(name):
             "samples": pl.DataFrame(
                 {
                     "sample_id": ids,
-                    "split": ["train" if in_train else "test" for in_train in TRAIN],
+                    "split": splits,
                     "label_class": [f"c{label}" for label in labels],
                 }
             ),
-            "attributes": attributes.with_columns(sample_id=pl.Series(ids)),
+            "attributes": attributes.with_columns(sample_id=pl.Series(ids), split=pl.Series(splits)),
             "attribute_schema": schema,
             "params:clustering": ClusteringConfig(rule={"name": name, **RULES[name]}, granularities=KS, shuffles=2),
             "params:training": TrainingConfig(epochs=1, batch_size=16),
@@ -207,7 +210,9 @@ def test_every_rule_goes_through_the_stage_and_on_to_new_rows(name):
 def test_a_table_of_vectors_alone_has_no_binary_attributes_and_is_clustered_all_the_same():
     given = inputs()
     vectors = np.random.default_rng(0).normal(size=(ROWS, 4))
-    given["attributes"] = given["attributes"].select("sample_id", v=pl.Series(vectors, dtype=pl.Array(pl.Float32, 4)))
+    given["attributes"] = given["attributes"].select(
+        "sample_id", "split", v=pl.Series(vectors, dtype=pl.Array(pl.Float32, 4))
+    )
     given["attribute_schema"] = {"v": {"kind": "vector", "inferred": False, "missing": 0}}
     given["params:clustering"] = ClusteringConfig(rule="vectors", granularities=(3, 6))
     found = run(given)

@@ -67,7 +67,7 @@ def artifacts_of(max_bad_fraction, folder):
 def test_the_stage_keeps_what_is_good_and_explains_what_is_not(run):
     out = run(max_bad_fraction=0.5)
     accepted = [f"n{i}" for i in range(12) if i not in (2, 5)]
-    assert out["samples"]["sample_id"].to_list() == accepted
+    assert out["samples"].collect()["sample_id"].to_list() == accepted
     assert out["image_store"]["sample_id"].to_pylist() == accepted
     assert out["attributes"].collect()["sample_id"].to_list() == accepted
     assert out["quarantine"]["sample_id"].to_list() == ["n2", "n5"]

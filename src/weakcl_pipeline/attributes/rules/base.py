@@ -3,17 +3,20 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from torch import Tensor
 
+from weakcl_pipeline.attributes.binarise import Counted, count_indicators, indicate
 from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.schema import AttributeSpec
 from weakcl_pipeline.config import Config
 
-Ids = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.signedinteger]
 """(N,) cluster of each row, -1 = none."""
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
@@ -35,6 +38,16 @@ class FittingData:
     specs: Mapping[str, AttributeSpec]
     train: npt.NDArray[np.bool_]
     seed: int = 0
+
+    @cached_property
+    def counted(self) -> list[Counted]:
+        """The indicators of the columns, with their answers on the train split."""
+        return count_indicators(self.attributes, self.specs, pl.Series(self.train))
+
+    @cached_property
+    def binary(self) -> pl.DataFrame:
+        """The answers of all N rows to these indicators, nullable Boolean columns."""
+        return indicate(self.attributes, [counted.indicator for counted in self.counted])
 
 
 class FittedRule(ABC):
@@ -89,3 +102,12 @@ class Rule(Config, ABC):
         Raises:
             InputError: The attributes or granularities cannot be used by this rule; names the key.
         """
+
+    def fit_assign(self, data: FittingData, granularities: Sequence[int]) -> tuple[FittedRule, dict[int, Ids]]:
+        """Fit the rule, and cluster the rows that it is fitted on; arguments and errors are those of `fit`.
+
+        Returns:
+            What was fitted, and what it assigns to these rows.
+        """
+        fitted = self.fit(data, granularities)
+        return fitted, fitted.assign(data.attributes)

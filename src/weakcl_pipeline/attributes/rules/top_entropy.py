@@ -15,16 +15,14 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from weakcl_pipeline.attributes.binarise import Indicator, count_indicators, indicate
+from weakcl_pipeline.attributes.binarise import Indicator, indicate
 from weakcl_pipeline.attributes.casting import AttributeKind
 from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.measures import count_entropy
 from weakcl_pipeline.attributes.rules.base import FittedRule, FittingData, Ids, Rule, State
+from weakcl_pipeline.attributes.rules.combinations import Combinations, word_names
 from weakcl_pipeline.attributes.rules.numbering import look_up, number_by_size
 from weakcl_pipeline.errors import InputError
-
-_BITS_PER_WORD = 62
-"""As many attributes make one Int64 that is not negative, so that words are ordered as combinations are."""
 
 
 def rank_by_entropy(binary: pl.DataFrame, train: npt.NDArray[np.bool_]) -> list[tuple[str, float]]:
@@ -62,7 +60,7 @@ class FittedCombinations(FittedRule):
 
     Attributes:
         indicators: From the most to the least informative.
-        combinations: k -> the combination of each cluster in the order of ids, as the words of `_packed`.
+        combinations: k -> the combination of each cluster in the order of ids, as the words of `Combinations.first`.
     """
 
     indicators: tuple[Indicator, ...]
@@ -70,8 +68,11 @@ class FittedCombinations(FittedRule):
 
     def assign(self, attributes: Columns) -> dict[int, Ids]:
         """Look up each row's combinations."""
-        binary = indicate(attributes, self.indicators)
-        return {k: look_up(_packed(binary, k), known) for k, known in self.combinations.items()}
+        return self.look_up(Combinations.of(indicate(attributes, self.indicators)))
+
+    def look_up(self, found: Combinations) -> dict[int, Ids]:
+        """Return the clusters of the rows of a table by the combinations that its indicators form."""
+        return {k: look_up(found.first(k), known)[found.codes] for k, known in self.combinations.items()}
 
     def to_state(self) -> State:
         """Return the combinations as tensors int64 (clusters, words), and the indicators."""
@@ -82,7 +83,7 @@ class FittedCombinations(FittedRule):
     def from_state(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Self:
         """Return the rule that `to_state` described."""
         indicators = tuple(Indicator(name, AttributeKind(kind), value) for name, kind, value in metadata["indicators"])
-        combinations = {int(k): pl.DataFrame(words.numpy(), schema=_word_names(int(k))) for k, words in tensors.items()}
+        combinations = {int(k): pl.DataFrame(words.numpy(), schema=word_names(int(k))) for k, words in tensors.items()}
         return cls(indicators, dict(sorted(combinations.items())))
 
 
@@ -107,9 +108,11 @@ class TopEntropy(Rule):
         Raises:
             InputError: A granularity asks for more attributes than there are.
         """
-        train = pl.Series(data.train)
-        counted = count_indicators(data.attributes, data.specs, train)
-        indicators = {indicator.name: indicator for indicator, _, _ in counted}
+        return self.fit_assign(data, granularities)[0]
+
+    def fit_assign(self, data: FittingData, granularities: Sequence[int]) -> tuple[FittedCombinations, dict[int, Ids]]:
+        """Fit, and look up the combinations that were found on the way."""
+        indicators = {indicator.name: indicator for indicator, _, _ in data.counted}
         most = max(granularities)
         if most > len(indicators):
             raise InputError(
@@ -117,26 +120,11 @@ class TopEntropy(Rule):
                 f" {len(indicators)}. Lower it, lower min_count in ingestion.attributes, or let more attributes"
                 f" take part (clustering.attributes)."
             )
-        scores = ((indicator.name, _score(yes, known, int(train.sum()))) for indicator, yes, known in counted)
+        rows = int(data.train.sum())
+        scores = ((indicator.name, _score(yes, known, rows)) for indicator, yes, known in data.counted)
         best = tuple(indicators[name] for name, _ in _ranked(scores)[:most])
-        binary = indicate(data.attributes, best)
-        combinations = {k: number_by_size(_packed(binary, k), data.train) for k in sorted(set(granularities))}
-        return FittedCombinations(best, combinations)
-
-
-def _packed(binary: pl.DataFrame, k: int) -> pl.DataFrame:
-    """The combination of the first k attributes of each row in a few Int64, ordered as the combinations are.
-
-    A word is null where one of its attributes is.
-    """
-    words = []
-    for number, word in enumerate(_word_names(k)):
-        names = binary.columns[number * _BITS_PER_WORD : min(k, (number + 1) * _BITS_PER_WORD)]
-        bits = [pl.col(name).cast(pl.Int64) * 2**place for place, name in enumerate(reversed(names))]
-        words.append(pl.sum_horizontal(bits, ignore_nulls=False).alias(word))
-    # Streaming: the bits as Int64 are 64 times as large as the attributes.
-    return binary.lazy().select(words).collect(engine="streaming")
-
-
-def _word_names(k: int) -> list[str]:
-    return [f"word_{number}" for number in range(-(-k // _BITS_PER_WORD))]
+        found = Combinations.of(data.binary.select(indicator.name for indicator in best))
+        on_train = found.count(data.train)
+        combinations = {k: number_by_size(found.first(k), on_train) for k in sorted(set(granularities))}
+        fitted = FittedCombinations(best, combinations)
+        return fitted, fitted.look_up(found)

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from weakcl_pipeline.attributes.rules.base import FittedRule, FittingData, Rule
+from weakcl_pipeline.attributes.rules.base import FittedRule, FittingData, Ids, Rule
 from weakcl_pipeline.attributes.rules.top_entropy import FittedCombinations, TopEntropy
 
 
@@ -27,6 +29,20 @@ class TopEntropyPresent(Rule):
 
     def fit(self, data: FittingData, granularities: Sequence[int]) -> FittedCombinations:
         """Fit `top_entropy`, and dissolve the one cluster of each granularity whose samples have no attribute."""
-        papers = TopEntropy().fit(data, granularities)
-        present = {k: words.filter(pl.any_horizontal(pl.all() > 0)) for k, words in papers.combinations.items()}
-        return replace(papers, combinations=present)
+        return self.fit_assign(data, granularities)[0]
+
+    def fit_assign(self, data: FittingData, granularities: Sequence[int]) -> tuple[FittedCombinations, dict[int, Ids]]:
+        """Do the same, and give the samples of that cluster none."""
+        papers, ids = TopEntropy().fit_assign(data, granularities)
+        any_of = pl.any_horizontal(pl.all() > 0)
+        kept = {k: words.select(any_of).to_series() for k, words in papers.combinations.items()}
+        present = {k: words.filter(kept[k]) for k, words in papers.combinations.items()}
+        clusters = {k: _kept(of_rows, kept[k].to_numpy()) for k, of_rows in ids.items()}
+        return replace(papers, combinations=present), clusters
+
+
+def _kept(ids: Ids, kept: npt.NDArray[np.bool_]) -> Ids:
+    """Ids of the clusters for which ``kept``, (C,), is true, dense again; -1 in place of the others."""
+    renamed = np.full(len(kept) + 1, -1, dtype=ids.dtype)  # the last is where no cluster, -1, finds none
+    renamed[:-1][kept] = np.arange(kept.sum())
+    return renamed[ids]

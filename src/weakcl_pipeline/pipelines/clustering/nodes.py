@@ -1,6 +1,5 @@
 """Nodes of the stage `clustering`: attributes -> fitted cluster rule and clusters -> report."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,76 +19,55 @@ from weakcl_pipeline.attributes.plot import plot_granularities
 from weakcl_pipeline.attributes.report import assemble_report, describe_granularity, describe_largest
 from weakcl_pipeline.attributes.rules import FittingData, State
 from weakcl_pipeline.attributes.schema import AttributeSpec, Schema, specs_of
-from weakcl_pipeline.contrastive.sampler import Rows, SamplerConfig, draw_batches, has_partner, partner_share
+from weakcl_pipeline.contrastive.sampler import Clusters, Rows, SamplerConfig, draw_batches, has_partner, partner_share
 from weakcl_pipeline.contrastive.trainer import TrainingConfig
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.seeding import numpy_generator
 from weakcl_pipeline.sources import LABEL_PREFIX
 
 
-def binarise_attributes(
-    samples: pl.DataFrame, attributes: pl.LazyFrame, attribute_schema: Schema, clustering: ClusteringConfig
-) -> pl.DataFrame:
-    """Turn the attribute columns that take part into binary attributes, chosen on the train split.
-
-    Args:
-        samples: Tells the train split.
-        attributes: Typed columns of the same rows.
-        attribute_schema: How each column is read.
-        clustering: Which columns take part.
-
-    Returns:
-        `binary_attributes`: `sample_id` and nullable Boolean columns.
-    """
-    chosen = chosen_specs(attribute_schema, clustering)
-    binary = rules.binarise(rules.columns_of(attributes), chosen, samples["split"] == "train")
-    return samples.select("sample_id").hstack(binary)
-
-
 def form_clusters(
-    samples: pl.DataFrame,
     attributes: pl.LazyFrame,
     attribute_schema: Schema,
     clustering: ClusteringConfig,
     training: TrainingConfig,
     seed: int,
-) -> tuple[State, pl.DataFrame]:
+) -> tuple[pl.DataFrame, State, pl.DataFrame]:
     """Fit the rule, cluster every sample at every granularity and choose one for training; no label is looked at.
 
     Args:
-        samples: Tells the train split, which the rule is fitted on.
-        attributes: Typed columns of the same rows.
+        attributes: Typed columns, and the splits, of which train is what the rule is fitted on.
         attribute_schema: How each column is read.
         clustering: Rule, granularities and criterion.
         training: Its batches decide at which granularity anchors have partners.
         seed: For the simulated batches, and for rules that draw.
 
     Returns:
-        `cluster_rule`, which clusters any later table, and `clusters`: `sample_id`, `top_<k>` for every k, and
-        `cluster`, the chosen one.
+        `binary_attributes`: `sample_id` and nullable Boolean columns, chosen on the train split; `cluster_rule`, which
+        clusters any later table; and `clusters`: `sample_id`, `top_<k>` for every k, and `cluster`, the chosen one.
     """
-    specs = chosen_specs(attribute_schema, clustering)
-    fitted, clusters = fit(samples, rules.columns_of(attributes), specs, clustering, training, seed)
-    return fitted.to_state(), samples.select("sample_id").hstack(clusters)
+    columns = rules.columns_of(attributes)
+    train = (columns["split"] == "train").to_numpy()
+    data = FittingData(columns, chosen_specs(attribute_schema, clustering), train, seed)
+    fitted, clusters = fit(data, clustering, training)
+    ids = columns["sample_id"].to_frame()
+    return ids.hstack(data.binary), fitted.to_state(), ids.hstack(clusters)
 
 
 def fit(
-    samples: pl.DataFrame,
-    attributes: rules.Columns,
-    specs: Mapping[str, AttributeSpec],
-    clustering: ClusteringConfig,
-    training: TrainingConfig,
-    seed: int,
+    data: FittingData, clustering: ClusteringConfig, training: TrainingConfig
 ) -> tuple[FittedClustering, pl.DataFrame]:
     """Fit the rule on the train split, and cluster every sample.
 
-    Arguments are those of `form_clusters`, ``specs`` the columns that take part.
+    Args:
+        data: The attributes that take part, and the train split.
+        clustering: Rule, granularities and criterion.
+        training: Its batches decide at which granularity anchors have partners.
     """
 
-    def meets(k: int, ids: Rows) -> npt.NDArray[np.bool_]:
-        return has_partner(_simulate_epoch(ids, training, training.sampler, seed, k), ids)
+    def meets(k: int, ids: Clusters) -> npt.NDArray[np.bool_]:
+        return has_partner(_simulate_epoch(ids, training, training.sampler, data.seed, k), ids)
 
-    data = FittingData(attributes, specs, _train_mask(samples), seed)
     return rules.fit_clustering(data, clustering, meets)
 
 
@@ -156,7 +134,7 @@ def report_clusters(
     return report, plot_granularities(report)
 
 
-def _simulate_epoch(ids: Rows, training: TrainingConfig, sampler: SamplerConfig, seed: int, k: int) -> list[Rows]:
+def _simulate_epoch(ids: Clusters, training: TrainingConfig, sampler: SamplerConfig, seed: int, k: int) -> list[Rows]:
     """Draw an epoch of batches, the same whenever the same is asked for.
 
     Raises:
@@ -166,7 +144,3 @@ def _simulate_epoch(ids: Rows, training: TrainingConfig, sampler: SamplerConfig,
         msg = f"training.batch_size: {training.batch_size} is more than the {len(ids)} samples of the train split"
         raise InputError(msg)
     return draw_batches(ids, training.batch_size, sampler, numpy_generator(seed, "simulated epoch", k))
-
-
-def _train_mask(samples: pl.DataFrame) -> npt.NDArray[np.bool_]:
-    return (samples["split"] == "train").to_numpy()

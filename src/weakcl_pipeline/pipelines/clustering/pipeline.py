@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from weakcl_pipeline.pipelines.clustering.nodes import binarise_attributes, form_clusters, report_clusters
+from weakcl_pipeline.pipelines.clustering.nodes import form_clusters, report_clusters
 
 
 def create_pipeline() -> Pipeline:
@@ -10,22 +10,9 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                func=binarise_attributes,
-                inputs=["samples", "attributes", "attribute_schema", "params:clustering"],
-                outputs="binary_attributes",
-                name="binarise_attributes",
-            ),
-            Node(
                 func=form_clusters,
-                inputs=[
-                    "samples",
-                    "attributes",
-                    "attribute_schema",
-                    "params:clustering",
-                    "params:training",
-                    "params:seed",
-                ],
-                outputs=["cluster_rule", "clusters"],
+                inputs=["attributes", "attribute_schema", "params:clustering", "params:training", "params:seed"],
+                outputs=["binary_attributes", "cluster_rule", "clusters"],
                 name="form_clusters",
             ),
             Node(

@@ -54,7 +54,7 @@ def accept_samples(
     image_rejects: pl.DataFrame,
     attribute_schema: Schema,
     ingestion: IngestionConfig,
-) -> tuple[pl.DataFrame, pl.LazyFrame, pl.DataFrame, dict[str, Any]]:
+) -> tuple[pl.LazyFrame, pl.LazyFrame, pl.DataFrame, dict[str, Any]]:
     """Send the rows without a usable picture to quarantine.
 
     Args:

@@ -17,6 +17,7 @@ from weakcl_pipeline.attributes import (
     AttributeSpec,
     ClusteringConfig,
     FittedClustering,
+    FittingData,
     as_assignment,
     column_of,
 )
@@ -107,17 +108,18 @@ def study_degraded(
     Missing cells are studied with ``affinity`` too, which is made to bear them.
     """
     training = _shortened(training, study)
+    train = (samples["split"] == "train").to_numpy()
     settings = []
     used = chosen_specs(attribute_schema, clustering)
     given = attributes.select(list(used)).collect()
     whole, known = _units_of_noise(given, binary_attributes, used, clustering)
     for share in study.noise:
         noisy = shuffle_attributes(whole, share, _draws(seed, "noise", share))
-        ids = _chosen(fit(samples, noisy, known, clustering, training, seed), samples)
+        ids = _chosen(fit(FittingData(noisy, known, train, seed), clustering, training), samples)
         settings.append(Setting("noise", share, ids, training, chosen=share == 0))
     for share in study.missing:
         table = delete_cells(given, share, _draws(seed, "missing", share))
-        ids = _chosen(fit(samples, table, used, clustering, training, seed), samples)
+        ids = _chosen(fit(FittingData(table, used, train, seed), clustering, training), samples)
         settings.append(Setting("missing", share, ids, training, chosen=share == 0))
         side = SideInformation(affinity=Affinity(table[train_rows(samples)], used, affinity_kernel))
         settings.append(Setting("missing", share, ids, training, "affinity", affinity, side))

@@ -1,0 +1,124 @@
+"""The combinations that the binary attributes of many rows form; each is looked at once, not once a row."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+BITS_PER_WORD = 62
+"""As many attributes make one Int64 that is not negative, so that words are ordered as combinations are."""
+
+_ROWS_AT_ONCE = 1 << 16
+"""Rows that are packed at once, which the cache holds."""
+_BITS_PER_BYTE = 8
+_FEW = 1 << 16
+"""Words are numbered by a table of all that there can be, if that is no longer than this or than the rows."""
+
+Words = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Combinations:
+    """The distinct combinations among N rows of K binary attributes, the most important attribute first.
+
+    Attributes:
+        attributes: K.
+        words: Those of the D combinations, int64 (D, ceil(K / 62)): the attributes as bits, false where missing.
+        known: How many attributes are known before the first that is missing, int64 (D,).
+        codes: The combination of each row, int32 (N,).
+    """
+
+    attributes: int
+    words: Words
+    known: Words
+    codes: Codes
+
+    @classmethod
+    def of(cls, binary: pl.DataFrame) -> Self:
+        """Find the combinations of a table.
+
+        Args:
+            binary: N rows of K nullable Boolean columns, the most important first.
+        """
+        codes = np.zeros(binary.height, dtype=np.int32)
+        parts: list[Words] = []  # a combination's words so far, and what is known of it
+        for start in range(0, binary.width, BITS_PER_WORD):
+            columns = binary[:, start : start + BITS_PER_WORD]
+            codes, parts = _with(_packed(columns), columns.width, codes, parts)
+        if any(column.null_count() for column in binary):
+            known = _known(binary)
+            codes, parts = _with(known, binary.width.bit_length(), codes, parts)
+            *parts, known = parts
+        else:
+            known = np.full(len(parts[0]) if parts else 1, binary.width)
+        return cls(binary.width, np.stack(parts, axis=1) if parts else np.zeros((1, 0), np.int64), known, codes)
+
+    def first(self, k: int) -> pl.DataFrame:
+        """Return the words of the first k attributes of each combination, (D,); null where one of them is missing.
+
+        A word of fewer than 62 attributes holds them in its lowest bits.
+        """
+        cut = self.words[:, : len(word_names(k))].copy()
+        if k % BITS_PER_WORD:
+            held = min(BITS_PER_WORD, self.attributes - k // BITS_PER_WORD * BITS_PER_WORD)
+            cut[:, -1] >>= held - k % BITS_PER_WORD
+        frame = pl.DataFrame(cut, schema=dict.fromkeys(word_names(k), pl.Int64))
+        return frame.with_columns(pl.when(pl.Series(self.known >= k)).then(pl.all()))
+
+    def count(self, rows: npt.NDArray[np.bool_]) -> Words:
+        """Return how many of some rows, (N,), have each combination, int64 (D,)."""
+        return np.bincount(self.codes[rows], minlength=len(self.words))
+
+
+def word_names(k: int) -> list[str]:
+    """Return the names of the columns that hold the words of k attributes."""
+    return [f"word_{number}" for number in range(-(-k // BITS_PER_WORD))]
+
+
+def _packed(binary: pl.DataFrame) -> Words:
+    """At most 62 Boolean columns as the bits of a word, the first as the highest; false where missing."""
+    words = np.zeros(binary.height, dtype=np.int64)
+    for start in range(0, binary.height, _ROWS_AT_ONCE):
+        part = binary[start : start + _ROWS_AT_ONCE].fill_null(value=False)
+        word = words[start : start + _ROWS_AT_ONCE]
+        for place in range(0, part.width, _BITS_PER_BYTE):
+            columns = part.get_columns()[place : place + _BITS_PER_BYTE]
+            byte = np.zeros(part.height, dtype=np.uint8)
+            for column in columns:
+                byte <<= 1
+                byte |= column.to_numpy().view(np.uint8)
+            word <<= len(columns)
+            word |= byte
+    return words
+
+
+def _known(binary: pl.DataFrame) -> Words:
+    """How many columns are known before the first that is missing, (N,)."""
+    known = np.full(binary.height, binary.width)
+    for place, column in reversed(list(enumerate(binary))):
+        if column.null_count():
+            known[column.is_null().to_numpy()] = place
+    return known
+
+
+def _with(words: Words, bits: int, codes: Codes, parts: list[Words]) -> tuple[Codes, list[Words]]:
+    """Tell combinations apart by a further word of each row, of so many bits."""
+    keys, distinct = _numbered(words, bits)
+    if not parts:
+        return keys, [distinct]
+    both, pairs = _numbered(codes.astype(np.int64) << 32 | keys, 64)
+    return both, [*(part[pairs >> 32] for part in parts), distinct[pairs & (1 << 32) - 1]]
+
+
+def _numbered(words: Words, bits: int) -> tuple[Codes, Words]:
+    """Number the distinct words: each one's number, (N,), and the words in the order of numbers."""
+    if 1 << bits <= max(len(words), _FEW):
+        there = np.bincount(words, minlength=1 << bits) > 0
+        numbers = np.cumsum(there, dtype=np.int32) - np.int32(1)
+        return numbers[words], np.flatnonzero(there)
+    encoded = pa.array(words).dictionary_encode()
+    return encoded.indices.to_numpy(), encoded.dictionary.to_numpy()
