@@ -45,8 +45,8 @@ def ours(columns: Table, train: np.ndarray) -> Callable[[], np.ndarray]:
     specs = dict.fromkeys(frame.columns, AttributeSpec(kind=AttributeKind.BOOL))
 
     def run() -> np.ndarray:
-        fitted = TopEntropy().fit(FittingData(frame, specs, train), GRANULARITIES)
-        return fitted.assign(frame)[max(GRANULARITIES)]
+        _, clusters = TopEntropy().fit_assign(FittingData(frame, specs, train), GRANULARITIES)
+        return clusters[max(GRANULARITIES)]
 
     return run
 

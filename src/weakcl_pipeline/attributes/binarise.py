@@ -97,6 +97,9 @@ def indicate(attributes: Columns, indicators: Sequence[Indicator]) -> pl.DataFra
     answers: dict[str, pl.Series] = {}
     for column, group in groupby(asked, key=lambda indicator: indicator.column):
         of_column = list(group)
+        if of_column[0].kind == AttributeKind.BOOL:
+            answers[column] = attributes[column]
+            continue
         parts = [pl.DataFrame(_answers(part, of_column)) for part in parts_of(attributes, column)]
         answers |= pl.concat(parts, rechunk=True).to_dict()
     return pl.DataFrame([answers[indicator.name] for indicator in indicators])
@@ -147,8 +150,6 @@ def _thresholds(seen: pl.Series, spec: AttributeSpec) -> list[tuple[str, int]]:
 def _answers(column: pl.Series, indicators: Sequence[Indicator]) -> list[pl.Series]:
     """One Boolean column per indicator of one attribute."""
     kind = indicators[0].kind
-    if kind == AttributeKind.BOOL:
-        return [column]
     if kind == AttributeKind.CONTINUOUS:
         return [(column > float(indicator.value)).alias(indicator.name) for indicator in indicators]
     wanted = pl.DataFrame({"value": [indicator.value for indicator in indicators]}, schema={"value": pl.String})

@@ -82,16 +82,16 @@ def word_names(k: int) -> list[str]:
 def _packed(binary: pl.DataFrame) -> Words:
     """At most 62 Boolean columns as the bits of a word, the first as the highest; false where missing."""
     words = np.zeros(binary.height, dtype=np.int64)
-    for start in range(0, binary.height, _ROWS_AT_ONCE):
-        part = binary[start : start + _ROWS_AT_ONCE].fill_null(value=False)
+    columns = [column.fill_null(value=False) if column.null_count() else column for column in binary]
+    for start in range(0, len(words), _ROWS_AT_ONCE):
         word = words[start : start + _ROWS_AT_ONCE]
-        for place in range(0, part.width, _BITS_PER_BYTE):
-            columns = part.get_columns()[place : place + _BITS_PER_BYTE]
-            byte = np.zeros(part.height, dtype=np.uint8)
-            for column in columns:
+        for place in range(0, len(columns), _BITS_PER_BYTE):
+            of_byte = columns[place : place + _BITS_PER_BYTE]
+            byte = np.zeros(len(word), dtype=np.uint8)
+            for column in of_byte:
                 byte <<= 1
-                byte |= column.to_numpy().view(np.uint8)
-            word <<= len(columns)
+                byte |= column.slice(start, _ROWS_AT_ONCE).to_numpy().view(np.uint8)
+            word <<= len(of_byte)
             word |= byte
     return words
 
