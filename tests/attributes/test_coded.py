@@ -18,7 +18,7 @@ def cut(column, size):
 def test_texts_come_back_whatever_parts_they_come_in(texts, size):
     column = pl.Series("x", texts, dtype=pl.String)
     parts = cut(column, size)
-    found = Coded.of_texts(iter(parts), "x")
+    found = Coded.of(iter(parts), "x")
     if any(part.drop_nulls().n_unique() > len(part) / 2 for part in parts):
         assert found is None
         return
@@ -46,6 +46,19 @@ def test_rows_are_picked_and_counted_as_in_the_column_itself(texts, data):
             pairs = counted.group_by("value", "label").agg(pl.sum("len"))
             expected = pl.DataFrame({"value": column, "label": labels}).filter(rows).group_by("value", "label").len()
             assert set(pairs.rows()) == set(expected.rows())
+
+
+@given(st.lists(st.sampled_from([["a"], ["a", "b"], [], [None], ["b", None], None]), max_size=40), st.integers(1, 9))
+def test_lists_come_back_whatever_parts_they_come_in(lists, size):
+    column = pl.Series("x", lists, dtype=pl.List(pl.String))
+    found = Coded.of(iter(cut(column, size)), "x")
+    if found is not None:
+        assert_series_equal(found.column(), column)
+        assert found.values.n_unique() == len(found.values)
+
+
+def test_numbers_are_not_coded():
+    assert Coded.of(iter([pl.Series([1, 1, 1, 1])]), "x") is None
 
 
 def test_a_value_that_means_nothing_is_missing_wherever_it_occurs():

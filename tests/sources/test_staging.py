@@ -2,12 +2,15 @@ import gc
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.exceptions import ComputeError
 from polars.testing import assert_frame_equal
 
+from weakcl_pipeline.attributes import columns
+from weakcl_pipeline.attributes.coded import Coded
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources import IngestionConfig, Table, read_samples, staging
 from weakcl_pipeline.sources.staging import Staging
@@ -42,18 +45,33 @@ def test_columns_come_back_in_their_order_whatever_is_read_at_once(rows, monkeyp
     monkeypatch.setattr(staging, "_ROWS", rows)
     staged = Staging()
     for column in TABLE.select("text", "flag"):
-        staged.add(column)
-    staged.add(TABLE["words"])
-    staged.add(TABLE["vector"])
+        staged.add(column.name, [column])
+    staged.add("words", [TABLE["words"]])
+    staged.add("vector", [TABLE["vector"]])
     assert_frame_equal(staged.scan().collect(), TABLE)
     assert_frame_equal(staged.scan().select("vector", "text").collect(engine="streaming"), TABLE["vector", "text"])
     assert staged.scan().select(pl.len()).collect().item() == TABLE.height
     assert_frame_equal(staged.scan().filter(pl.col("flag")).head(1).collect(), TABLE.head(1))
 
 
+def test_columns_of_few_values_come_back_as_they_were(monkeypatch):
+    values = pl.Series("words", [["x", "y"], [], ["x"]])
+    places = pl.Series([2, None, 0, 0, 1], dtype=pl.Int32)
+    monkeypatch.setattr(columns, "ROWS_AT_ONCE", 2)
+    for few in (1 << 16, 2):
+        monkeypatch.setattr(staging, "_FEW", few)
+        staged = Staging()
+        staged.add("text", columns.in_parts(TABLE["text"]))
+        staged.add_coded(Coded(values, places))
+        staged.add_coded(Coded(TABLE["flag"]))
+        assert staged.columns == ["text", "words", "flag"]
+        expected = TABLE.select("text", pl.Series("words", [["x"], None, ["x", "y"], ["x", "y"], []]), "flag")
+        assert_frame_equal(staged.scan().collect(), expected)
+
+
 def test_the_files_go_with_the_last_frame_that_needs_them(temporary):
     staged = Staging()
-    staged.add(TABLE["text"])
+    staged.add("text", [TABLE["text"]])
     frame = staged.scan()
     del staged
     gc.collect()
@@ -103,6 +121,7 @@ def test_samples_do_not_depend_on_what_is_read_and_written_at_once(cells, rows):
     with pytest.MonkeyPatch.context() as patch:
         whole = found()
         patch.setattr(staging, "_ROWS", rows)
+        patch.setattr(columns, "ROWS_AT_ONCE", 2 * rows)
         parts = found()
     if isinstance(whole, str):
         assert parts == whole
@@ -113,12 +132,12 @@ def test_samples_do_not_depend_on_what_is_read_and_written_at_once(cells, rows):
 
 def test_the_folder_is_private_to_the_user(temporary):
     staged = Staging()
-    staged.add(TABLE["text"])
+    staged.add("text", [TABLE["text"]])
     (folder,) = temporary.iterdir()
     assert Path(folder).stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("writer", [(pl.LazyFrame, "sink_parquet"), (pl.DataFrame, "write_parquet")])
+@pytest.mark.parametrize("writer", [(pl.LazyFrame, "sink_parquet"), (pq.ParquetWriter, "write_table")])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ComputeError("(os error 28)")])
 def test_a_full_disk_is_no_damaged_table(temporary, monkeypatch, writer, error):
     file = temporary / "table.csv"

@@ -197,7 +197,11 @@ def test_the_environment_runs_through_all_stages(project_factory):
     written = official.make(project.path / "data/01_raw/wider_attribute")
     project.run("full", env="wider_attribute", params=SMALL)
     assert project.artifact("samples").load().height == sum(len(content["images"]) for content in written.values())
-    assert project.artifact("attributes").load().collect_schema().names() == ["sample_id", *official.ATTRIBUTES]
+    assert project.artifact("attributes").load().collect_schema().names() == [
+        "sample_id",
+        "split",
+        *official.ATTRIBUTES,
+    ]
     assert project.artifact("clusters").load()["top_7"].drop_nulls().len() == project.artifact("samples").load().height
     assert set(project.artifact("comparison").load()["label"]) == {"event"}
 

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from weakcl_pipeline.attributes.casting import AttributeKind
-from weakcl_pipeline.attributes.columns import Columns, parts_of
+from weakcl_pipeline.attributes.columns import Columns, in_parts, parts_of
 from weakcl_pipeline.attributes.hierarchy import ancestors
 from weakcl_pipeline.attributes.schema import AttributeSpec
 
@@ -127,7 +127,7 @@ def _counts(
             return known, [("", int((column & train).sum()))]
         return known, _thresholds(column.filter(train), spec) if spec.kind == AttributeKind.CONTINUOUS else []
     known, tables = 0, []
-    for part, here in zip(parts_of(attributes, name), parts_of(train.to_frame(), train.name), strict=True):
+    for part, here in zip(parts_of(attributes, name), in_parts(train), strict=True):
         seen = part.filter(here)
         known += seen.count()
         tables.append(_long_table(seen, _kind(spec)).group_by("value").len())

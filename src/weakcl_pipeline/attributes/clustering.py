@@ -16,8 +16,12 @@ from weakcl_pipeline.attributes.granularity import bits_learned, most_telling
 from weakcl_pipeline.attributes.rules import CLUSTER_RULES, AnyRule, FittedRule, FittingData, Ids, State, TopEntropy
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.seeding import numpy_generator
 
 logger = logging.getLogger(__name__)
+
+_COMPARED = 1 << 22
+"""Granularities are compared by about so many train samples at most."""
 
 Meets = Callable[[int, Ids], npt.NDArray[np.bool_]]
 """(granularity, (N,) clusters) -> (N,) whether a sample has a partner in an epoch of batches as training draws them."""
@@ -32,7 +36,7 @@ class ClusteringConfig(Config):
         granularities: Clusters are formed for each k; what it counts is the rule's, for the paper's rule the binary
             attributes that are combined. All are reported.
         granularity: The k that training uses; "auto" takes the one from which anchors learn the most in a batch
-            (see `attributes.granularity`). No label is looked at.
+            (see `attributes.granularity`), as 4 million train samples say, if there are more. No label is looked at.
         shuffles: How many random pairings the shuffled mutual information is averaged over.
     """
 
@@ -157,9 +161,10 @@ def fit_clustering(data: FittingData, config: ClusteringConfig, meets: Meets) ->
         InputError: The attributes or granularities cannot be used by the rule.
     """
     fitted, ids = config.rule.fit_assign(data, config.granularities)
+    looked_at = _sampled(data)
     bits = {}
     for k, of_rows in ids.items():
-        on_train = of_rows[data.train]
+        on_train = of_rows[looked_at]
         bits[k] = bits_learned(on_train, meets(k, on_train))
     chosen = choose_granularity(bits, config)
     logger.info(
@@ -180,6 +185,16 @@ def choose_granularity(bits: Mapping[int, float], config: ClusteringConfig) -> i
     if config.granularity == "auto":
         return most_telling(bits)
     return config.granularity
+
+
+def _sampled(data: FittingData) -> npt.NDArray[np.bool_]:
+    """The train rows by which granularities are compared: all, or so many that more would tell nothing new."""
+    share = _COMPARED / max(1, data.train.sum())
+    if share >= 1:
+        return data.train
+    generator = numpy_generator(data.seed, "granularity")
+    drawn: npt.NDArray[np.bool_] = generator.random(len(data.train), dtype=np.float32) < share
+    return data.train & drawn
 
 
 def _nullable(ids: Ids) -> pl.Series:

@@ -1,8 +1,8 @@
 """Columns whose values repeat, as places in a list of distinct values: work is done once a value, not once a cell."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -26,22 +26,21 @@ class Coded:
     places: pl.Series | None = None
 
     @classmethod
-    def of_texts(cls, parts: Iterable[pl.Series], name: str) -> Self | None:
-        """Code a column of texts that comes in parts, which memory never holds together.
+    def of(cls, parts: Iterable[pl.Series], name: str) -> Self | None:
+        """Code a column of texts, or of lists, that comes in parts, which memory never holds together.
 
         Returns:
-            The texts in the order in which they first occur; None if hardly any repeat.
+            The values in the order in which they first occur; None if hardly any repeat, or for columns of other types.
         """
-        coded: list[pa.DictionaryArray] = []
+        coded = []
         for part in parts:
-            coded.append(_encoded(part))
-            if len(coded[-1].dictionary) > len(part) / 2:
+            if part.dtype not in (pl.String, pl.List):
                 return None
-        whole = pa.chunked_array(coded, type=pa.dictionary(pa.int32(), pa.large_string())).unify_dictionaries()
-        chunks = whole.chunks
-        values = chunks[-1].dictionary if chunks else pa.array([], pa.large_string())
-        places = pa.chunked_array([chunk.indices for chunk in chunks], type=pa.int32())
-        return cls(pl.Series(name, values, dtype=pl.String), pl.Series(name, places, dtype=pl.Int32).rechunk())
+            coded.append(_encode(part))
+            if len(coded[-1].values) > len(part) / 2:
+                return None
+        values, places = (_merge_texts if part.dtype == pl.String else _merge_lists)(coded)
+        return cls(values.alias(name), places)
 
     @property
     def name(self) -> str:
@@ -94,8 +93,47 @@ class Coded:
 
 def places_of(texts: pl.Series) -> pl.Series:
     """Return Int32 numbers, as different as the texts are, from 0 in the order in which they occur; null stays null."""
-    return pl.Series(texts.name, _encoded(texts).indices, dtype=pl.Int32)
+    return pl.Series(texts.name, _encode_texts(texts).indices, dtype=pl.Int32)
 
 
-def _encoded(texts: pl.Series) -> pa.DictionaryArray:
+class _Part(NamedTuple):
+    """A part of a column: its values in the order in which they occur, and the place of each cell among them, Int32."""
+
+    values: pl.Series
+    places: pl.Series
+
+
+def _encode(column: pl.Series) -> _Part:
+    if column.dtype == pl.String:
+        encoded = _encode_texts(column)
+        return _Part(pl.Series(encoded.dictionary, dtype=pl.String), pl.Series(encoded.indices, dtype=pl.Int32))
+    rows = pl.DataFrame({"value": column, "row": pl.int_range(len(column), eager=True)}).drop_nulls("value")
+    groups = rows.group_by("value", maintain_order=True).agg("row").with_row_index("place")
+    held = groups.select(pl.col("place").cast(pl.Int32), "row").explode("row")
+    places = pl.repeat(None, len(column), dtype=pl.Int32, eager=True)
+    return _Part(groups["value"], places.scatter(held["row"], held["place"]))
+
+
+def _encode_texts(texts: pl.Series) -> pa.DictionaryArray:
     return texts.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
+
+
+def _merge_texts(parts: Sequence[_Part]) -> _Part:
+    """Put parts together in Arrow, which also bears many values."""
+    old = pl.CompatLevel.oldest()
+    arrays = [
+        pa.DictionaryArray.from_arrays(places.to_arrow(), values.to_arrow(compat_level=old)) for values, places in parts
+    ]
+    chunks = pa.chunked_array(arrays).unify_dictionaries().chunks
+    places = pa.chunked_array([chunk.indices for chunk in chunks])
+    return _Part(pl.Series(chunks[0].dictionary, dtype=pl.String), pl.Series(places, dtype=pl.Int32).rechunk())
+
+
+def _merge_lists(parts: Sequence[_Part]) -> _Part:
+    """Put parts together in Python, as Arrow has no dictionaries of lists."""
+    numbers: dict[tuple[object, ...], int] = {}
+    merged = []
+    for values, places in parts:
+        known = [numbers.setdefault(tuple(value), len(numbers)) for value in values.to_list()]
+        merged.append(pl.Series(known, dtype=pl.Int32).gather(places))
+    return _Part(pl.Series(map(list, numbers), dtype=parts[0].values.dtype), pl.concat(merged))

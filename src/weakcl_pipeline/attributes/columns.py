@@ -70,12 +70,16 @@ def parts_of(table: Columns, name: str) -> Iterator[pl.Series]:
 
     Of a lazy table no more than a part is read at once. There is at least one part, be it empty.
     """
-    starts = range(0, max(1, table.height), ROWS_AT_ONCE)
     if isinstance(table, LazyColumns) and table.rows is None:
         of_column = table.frame.select(name)
+        starts = range(0, max(1, table.height), ROWS_AT_ONCE)
         return (of_column.slice(start, ROWS_AT_ONCE).collect().to_series() for start in starts)
-    column = table[name]
-    return (column.slice(start, ROWS_AT_ONCE) for start in starts)
+    return in_parts(table[name])
+
+
+def in_parts(column: pl.Series) -> Iterator[pl.Series]:
+    """Return a column in the parts in which `parts_of` returns those of a table."""
+    return (column.slice(start, ROWS_AT_ONCE) for start in range(0, max(1, len(column)), ROWS_AT_ONCE))
 
 
 def columns_of(table: pl.DataFrame | pl.LazyFrame) -> Columns:

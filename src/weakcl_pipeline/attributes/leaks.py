@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 _CONTINUOUS_BINS = 32
 """Quantile bins for a continuous column whose values hardly repeat: so few that each holds many samples."""
+_LOOKED_AT = 1 << 20
+"""Cells by which it is told whether values repeat."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,16 @@ def _comparable(cells: Coded, spec: AttributeSpec) -> Coded:
     values = cells.values.list.join("\x1f") if spec.kind == AttributeKind.HIERARCHY else cells.values
     if values.dtype == pl.String:
         return replace(cells, values=_codes(values))
-    if spec.kind == AttributeKind.CONTINUOUS and cells.places is None and values.n_unique() > len(values) / 2:
-        ranks = values.rank("ordinal")  # null stays null
-        return Coded((ranks - 1) * _CONTINUOUS_BINS // max(1, values.count()))
+    if spec.kind == AttributeKind.CONTINUOUS and cells.places is None and _hardly_repeats(values):
+        bounds = values.drop_nulls().sort().gather_every(max(1, values.count() // _CONTINUOUS_BINS))
+        bins = bounds.search_sorted(values, side="right")
+        return Coded(bins.set(values.is_null(), None))
     return replace(cells, values=values)
+
+
+def _hardly_repeats(values: pl.Series) -> bool:
+    first = values.head(_LOOKED_AT)
+    return first.n_unique() > len(first) / 2
 
 
 def _codes(texts: pl.Series) -> pl.Series:

@@ -4,7 +4,6 @@ The schema is the artifact `attribute_schema`: a plain dictionary, column -> kin
 later stages read back with `specs_of`, so that what an attribute means is decided once.
 """
 
-import itertools
 import logging
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -165,21 +164,14 @@ def _typed(table: Columns, name: str, spec: AttributeSpec, missing: Collection[s
         kind = spec.kind or _inferred(cells)
         return kind, cast_column(cells, kind, spec)
 
-    coded = _coded(table, name)
+    coded = Coded.of(parts_of(table, name), name)
     if coded is not None:
-        # How a text is read depends on what other texts there are, but neither on their number nor on their order.
+        # How a cell is read depends on what other cells there are, but neither on their number nor on their order.
         with suppress(InputError):  # raised below, for the row that the message names
             kind, typed = read(coded.values)
             return kind, replace(coded, values=typed)
     kind, typed = read(table[name])
     return kind, Coded(typed)
-
-
-def _coded(table: Columns, name: str) -> Coded | None:
-    """The column with its texts coded; None if it holds no texts, or hardly any repeat."""
-    parts = parts_of(table, name)
-    first = next(parts)
-    return Coded.of_texts(itertools.chain([first], parts), name) if first.dtype == pl.String else None
 
 
 def _inferred(column: pl.Series) -> AttributeKind:

@@ -40,39 +40,33 @@ def accept(
     kept, quarantine = part(sample_table, image_rejects)
     samples = kept.drop(list(schema))
     attributes = kept.select("sample_id", "split", *schema)
-    looked_at = samples.select("split", "group", *(LABEL_PREFIX + name for name in config.labels))
-    known = looked_at.collect(engine="streaming")
-    check_samples(known, config.labels, f"after {quarantine.height} rows went to quarantine")
-    return Accepted(samples, attributes, quarantine, _summary(known, attributes, quarantine, schema, config))
+    sizes = dict(_counted(samples, "split").iter_rows())
+    labels = {name: _counted(samples, LABEL_PREFIX + name, "split") for name in config.labels}
+    named = {name: counts.rename({LABEL_PREFIX + name: "value"}) for name, counts in labels.items()}
+    check_samples(sizes, named, f"after {quarantine.height} rows went to quarantine")
+    summary = {
+        "rows": sum(sizes.values()) + quarantine.height,
+        "accepted": sum(sizes.values()),
+        "quarantined": quarantine.height,
+        "quarantine_reasons": _ordered(_counted(quarantine.lazy(), "reason")),
+        "splits": {split: sizes.get(split, 0) for split in SPLITS},
+        "groups": samples.select(pl.col("group").drop_nulls().n_unique()).collect(engine="streaming").item(),
+        "labels": {name: _ordered(counts.drop_nulls("value")) for name, counts in named.items()},
+        "unlabelled": {
+            name: int(counts.filter(pl.col("value").is_null())["len"].sum()) for name, counts in named.items()
+        },
+        "attributes": {
+            name: {"kind": entry["kind"], "inferred": entry["inferred"]} | _content(attributes.select(name))
+            for name, entry in schema.items()
+        },
+    }
+    return Accepted(samples, attributes, quarantine, summary)
 
 
 def part(sample_table: pl.LazyFrame, image_rejects: pl.DataFrame) -> tuple[pl.LazyFrame, pl.DataFrame]:
     """Return the rows whose picture can be used, and `sample_id`, `stage` and `reason` of the others."""
     quarantine = image_rejects.select("sample_id", pl.lit("images").alias("stage"), "reason")
     return sample_table.filter(~pl.col("sample_id").is_in(quarantine["sample_id"].implode())), quarantine
-
-
-def _summary(
-    samples: pl.DataFrame,
-    attributes: pl.LazyFrame,
-    quarantine: pl.DataFrame,
-    schema: Schema,
-    config: IngestionConfig,
-) -> dict[str, Any]:
-    return {
-        "rows": samples.height + quarantine.height,
-        "accepted": samples.height,
-        "quarantined": quarantine.height,
-        "quarantine_reasons": _counts(quarantine["reason"]),
-        "splits": {split: samples.filter(pl.col("split") == split).height for split in SPLITS},
-        "groups": samples["group"].drop_nulls().n_unique(),
-        "labels": {name: _counts(samples[LABEL_PREFIX + name].drop_nulls()) for name in config.labels},
-        "unlabelled": {name: samples[LABEL_PREFIX + name].null_count() for name in config.labels},
-        "attributes": {
-            name: {"kind": entry["kind"], "inferred": entry["inferred"]} | _content(attributes.select(name))
-            for name, entry in schema.items()
-        },
-    }
 
 
 def _content(column: pl.LazyFrame) -> dict[str, int]:
@@ -85,7 +79,12 @@ def _content(column: pl.LazyFrame) -> dict[str, int]:
     return {"missing": missing.item(), "distinct": distinct.item()}
 
 
-def _counts(column: pl.Series) -> dict[str, int]:
-    """Value -> count, the most frequent first, equal counts by value."""
-    counted = column.value_counts().sort("count", column.name, descending=[True, False])
-    return dict(counted.iter_rows())
+def _counted(table: pl.LazyFrame, *columns: str) -> pl.DataFrame:
+    return table.group_by(columns).len().collect(engine="streaming")
+
+
+def _ordered(counted: pl.DataFrame) -> dict[str, int]:
+    """Value, the first column, -> count; the most frequent first, equal counts by value."""
+    value = counted.columns[0]
+    summed = counted.group_by(value).agg(pl.sum("len")).sort("len", value, descending=[True, False])
+    return dict(summed.iter_rows())

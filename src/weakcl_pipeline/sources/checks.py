@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.schema import null_missing
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
+from weakcl_pipeline.sources.roles import IngestionConfig
 from weakcl_pipeline.sources.splits import SPLITS
 
 logger = logging.getLogger(__name__)
@@ -99,9 +98,6 @@ def check_ids(ids: pl.Series, column: str, *, name: str) -> None:
             f"{name}: column '{column}' (ingestion.id_column) is null in {_rows(ids.is_null())}."
             " Every sample needs an id; fill it in or remove the row."
         )
-    hashes = np.sort(ids.hash().to_numpy())  # sorting numbers takes a fraction of the memory of comparing texts
-    if not (hashes[1:] == hashes[:-1]).any():
-        return
     repeated = ids.is_duplicated()
     if repeated.any():
         rows = (
@@ -134,38 +130,37 @@ def check_split_values(raw_splits: pl.Series, config: IngestionConfig) -> None:
         )
 
 
-def check_samples(samples: pl.DataFrame, labels: tuple[str, ...], when: str) -> None:
+def check_samples(sizes: Mapping[str, int], labels: Mapping[str, pl.DataFrame], when: str) -> None:
     """Check that the splits can be trained on and compared, with the samples at hand.
 
     Args:
-        samples: Columns `split` and `label_<name>` for every label.
-        labels: Names of the labels.
+        sizes: Split -> how many samples it has.
+        labels: Label -> ``value``, ``split`` and ``len``, how many samples of a split have a value; null = unlabelled.
         when: For the message: which samples these are, e.g. "raw_samples".
 
     Raises:
         InputError: Train is empty; or there are labels and val or test is empty; or a label has a single
             value in train, or none in val or test.
     """
-    sizes: dict[str, int] = {split: samples.filter(pl.col("split") == split).height for split in SPLITS}
-    counts = ", ".join(f"{split} {size}" for split, size in sizes.items())
-    if sizes["train"] == 0:
+    counts = ", ".join(f"{split} {sizes.get(split, 0)}" for split in SPLITS)
+    if not sizes.get("train"):
         raise InputError(f"{when}: the train split has no samples ({counts}). Clusters and encoders learn from it.")
     for split, purpose in (("val", "settings are chosen on it"), ("test", "figures are measured on it")):
-        if labels and sizes[split] == 0:
+        if labels and not sizes.get(split):
             raise InputError(
                 f"{when}: the {split} split has no samples ({counts}), but there are labels to evaluate with:"
                 f" {purpose}. Assign samples to it in the split column, change the shares in ingestion.split, or remove"
                 " ingestion.labels."
             )
-    for label in labels:
-        _check_label(samples, label, when)
+    for label, counted in labels.items():
+        _check_label(label, counted.drop_nulls("value"), when)
 
 
 def check_groups(samples: pl.DataFrame, column: str) -> None:
     """Check that no group of samples is spread over several splits.
 
     Args:
-        samples: Columns `group` and `split`.
+        samples: Columns `group` and `split`; each pair need be there only once.
         column: The raw column that the groups come from, for the message.
 
     Raises:
@@ -212,25 +207,23 @@ def _check_boxes(boxes: pl.DataFrame, name: str) -> None:
         )
 
 
-def _check_label(samples: pl.DataFrame, label: str, when: str) -> None:
-    column = LABEL_PREFIX + label
-    train = samples.filter(pl.col("split") == "train")[column].drop_nulls()
-    values = train.unique().sort()
+def _check_label(label: str, counted: pl.DataFrame, when: str) -> None:
+    on_train = pl.col("split") == "train"
+    train = counted.filter(on_train)
+    values = train["value"].unique().sort()
     if len(values) < 2:
         held = f"only the value {_cell(values[0])}" if len(values) else "no value at all"
         raise InputError(
-            f"{when}: label column '{label}' (ingestion.labels) holds {held} in the {len(train)} labelled"
+            f"{when}: label column '{label}' (ingestion.labels) holds {held} in the {train['len'].sum()} labelled"
             " train samples; at least two are needed. Remove it from ingestion.labels, or correct the column."
         )
-    labelled = samples.drop_nulls(column)
     for split in ("val", "test"):
-        if split not in labelled["split"]:
+        if split not in counted["split"]:
             raise InputError(
                 f"{when}: label column '{label}' (ingestion.labels) holds no value at all in the {split} samples;"
                 f" representations are evaluated on them. Label some, or remove it from ingestion.labels."
             )
-    elsewhere = labelled.filter(pl.col("split") != "train")[column]
-    unseen = sorted(set(elsewhere.unique()) - set(values))
+    unseen = sorted(set(counted.filter(~on_train)["value"]) - set(values))
     if unseen:
         logger.warning("label '%s': no train sample has %s; a probe cannot predict it", label, _shortened(unseen))
 

@@ -1,12 +1,14 @@
 """A raw table, whatever source it is from, to the sample table: every column in its role, typed and checked."""
 
 import logging
+from collections.abc import Iterator
 
+import numpy as np
 import polars as pl
 
 from weakcl_pipeline.attributes.casting import as_words
 from weakcl_pipeline.attributes.coded import Coded, places_of
-from weakcl_pipeline.attributes.columns import Columns
+from weakcl_pipeline.attributes.columns import Columns, in_parts, parts_of
 from weakcl_pipeline.attributes.leaks import find_leaks, refuse_leaks
 from weakcl_pipeline.attributes.schema import AttributeSpec, Schema, null_missing, specs_of, type_attributes
 from weakcl_pipeline.errors import InputError
@@ -20,7 +22,7 @@ from weakcl_pipeline.sources.checks import (
 )
 from weakcl_pipeline.sources.collected import undamaged
 from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
-from weakcl_pipeline.sources.splits import SplitConfig, make_splits
+from weakcl_pipeline.sources.splits import SPLITS, SplitConfig, make_splits
 from weakcl_pipeline.sources.staging import Staging
 
 logger = logging.getLogger(__name__)
@@ -124,45 +126,99 @@ def _reference(column: str) -> pl.Expr:
 
 
 def _stage_samples(table: Columns, config: IngestionConfig, staging: Staging) -> tuple[pl.Series, pl.DataFrame]:
-    """Check and stage what every sample has, one column after the other, as they are the largest of the table.
+    """Check and stage what every sample has, column after column in parts, as they are the largest of the table.
 
     Returns:
         Which rows are train samples, and their labels as numbers.
     """
 
+    def texts(column: str) -> Iterator[pl.Series]:
+        return (null_missing(as_words(part), config.missing) for part in parts_of(table, column))
+
+    def groups() -> Iterator[pl.Series]:
+        if config.group_column is not None:
+            return texts(config.group_column)
+        return (pl.repeat(None, len(part), dtype=pl.String, eager=True) for part in in_parts(splits))
+
+    _stage_ids(table, config.id_column, staging)
+    splits = _splits(table, config)
+    staging.add("split", (part.cast(pl.String) for part in in_parts(splits)))
+    staging.add("group", groups())
+    if config.group_column is not None:
+        pairs = zip(groups(), in_parts(splits), strict=True)
+        check_groups(pl.concat([_pairs(group, split) for group, split in pairs]), config.group_column)
+    staging.add("image", (null_missing(part, [""]) for part in parts_of(table, config.image_column)))
+    coded = {}
+    for name in config.labels:
+        staging.add(LABEL_PREFIX + name, texts(name))
+        label = Coded.of(texts(name), name)
+        coded[name] = label or Coded(pl.concat(texts(name)).alias(name))
+    sizes = dict(splits.value_counts(name="count").iter_rows())
+    counted = {name: label.count_with(splits.to_physical().cast(pl.Int32)) for name, label in coded.items()}
+    check_samples(sizes, {name: _with_splits(counts) for name, counts in counted.items()}, _NAME)
+    train = splits == "train"
+    return train, pl.DataFrame([_numbered(label.filter(train)) for label in coded.values()])
+
+
+def _stage_ids(table: Columns, column: str | None, staging: Staging) -> None:
+    """Stage the name of each row, and check that it is one; numbers that stand for the texts take less to compare."""
+    if column is None:
+        staging.add("sample_id", in_parts(sample_ids(table, None, name=_NAME)))
+        return
+    hashes = np.empty(table.height, dtype=np.uint64)
+    missing = False
+
+    def ids() -> Iterator[pl.Series]:
+        nonlocal missing
+        done = 0
+        for part in parts_of(table, column):
+            named = null_missing(as_words(part), [""])
+            missing = missing or named.null_count() > 0
+            hashes[done : done + len(named)] = named.hash().to_numpy()
+            done += len(named)
+            yield named
+
+    staging.add("sample_id", ids())
+    hashes.sort()
+    if missing or (hashes[1:] == hashes[:-1]).any():
+        sample_ids(table, column, name=_NAME)  # which says what is wrong, if the ids are as alike as their numbers
+
+
+def _splits(table: Columns, config: IngestionConfig) -> pl.Series:
+    """Return the split of each row, an Enum of `SPLITS`."""
+    kind = pl.Enum(SPLITS)
+    if config.split_column is not None:
+        parts = []
+        for part in parts_of(table, config.split_column):
+            raw = null_missing(as_words(part), config.missing)
+            parts.append(raw.replace_strict(config.split_values, default=None, return_dtype=kind))
+        splits = pl.concat(parts)
+        if splits.null_count():
+            check_split_values(null_missing(as_words(table[config.split_column]), config.missing), config)
+        return splits
+
     def texts(column: str) -> pl.Series:
         return null_missing(as_words(table[column]), config.missing)
 
+    made = config.split or SplitConfig()
     ids = sample_ids(table, config.id_column, name=_NAME)
-    groups = (
-        pl.repeat(None, len(ids), dtype=pl.String, eager=True)
-        if config.group_column is None
-        else texts(config.group_column)
-    )
-    if config.split_column is None:
-        made = config.split or SplitConfig()
-        splits = make_splits(ids, groups, None if made.stratify is None else texts(made.stratify), made)
-        logger.info("Splits are made: %s", made)
-    else:
-        raw_splits = texts(config.split_column)
-        check_split_values(raw_splits, config)
-        splits = raw_splits.replace_strict(config.split_values, return_dtype=pl.String)
-    check_groups(pl.DataFrame({"group": groups, "split": splits}), config.group_column or "")
-    staging.add(ids.alias("sample_id"))
-    del ids
-    staging.add(splits.alias("split"))
-    staging.add(groups.alias("group"))
-    del groups
-    staging.add(null_missing(table[config.image_column], [""]).alias("image"))
-    labelled = pl.DataFrame({"split": splits} | {LABEL_PREFIX + name: texts(name) for name in config.labels})
-    check_samples(labelled, config.labels, _NAME)
-    train = splits == "train"
-    places = []
-    for name in config.labels:
-        label = labelled[LABEL_PREFIX + name]
-        staging.add(label)
-        places.append(places_of(label.filter(train)).alias(name))
-    return train, pl.DataFrame(places)
+    groups = ids.clear(len(ids)) if config.group_column is None else texts(config.group_column)
+    splits = make_splits(ids, groups, None if made.stratify is None else texts(made.stratify), made)
+    logger.info("Splits are made: %s", made)
+    return splits.cast(kind)
+
+
+def _pairs(group: pl.Series, split: pl.Series) -> pl.DataFrame:
+    return pl.DataFrame({"group": group, "split": split.cast(pl.String)}).unique(maintain_order=True)
+
+
+def _with_splits(counts: pl.DataFrame) -> pl.DataFrame:
+    splits = pl.col("label").replace_strict(dict(enumerate(SPLITS)), return_dtype=pl.String)
+    return counts.with_columns(splits.alias("split")).group_by("value", "split").agg(pl.sum("len"))
+
+
+def _numbered(label: Coded) -> pl.Series:
+    return (places_of(label.values) if label.places is None else label.places).alias(label.name)
 
 
 def sample_ids(raw: Columns, column: str | None, *, name: str) -> pl.Series:

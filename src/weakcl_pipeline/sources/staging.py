@@ -1,8 +1,8 @@
 """Tables on their way from one form to another, on the disk, so that memory holds a few columns at a time."""
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from polars.exceptions import PolarsError
 
 from weakcl_pipeline.attributes.coded import Coded
-from weakcl_pipeline.attributes.columns import LazyColumns
+from weakcl_pipeline.attributes.columns import LazyColumns, in_parts
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.files import TemporaryFolder, is_full
 from weakcl_pipeline.sources.formats.base import lazy
@@ -52,17 +52,23 @@ class Staging:
             frame.sink_parquet(file, compression="lz4", row_group_size=_ROWS, statistics=False, engine="streaming")
         return LazyColumns(pl.scan_parquet(file))
 
-    def add(self, column: pl.Series) -> None:
-        """Write a further column, as long as those before.
+    def add(self, name: str, parts: Iterable[pl.Series]) -> None:
+        """Write a further column in the parts that `in_parts` makes of it, or of other columns of this table.
 
         Raises:
             InputError: There is no room for it.
         """
         file = self._folder.path / f"{len(self._schema)}.parquet"
-        with _room():
-            column.to_frame().write_parquet(file, compression="lz4", row_group_size=_ROWS, statistics=False)
-        self._files[column.name] = file
-        self._schema[column.name] = column.dtype
+        dtype: pl.DataType = pl.Null()
+        with _room(), ExitStack() as stack:
+            writer: pq.ParquetWriter | None = None
+            for part in parts:
+                table = part.alias(name).to_frame().to_arrow(compat_level=pl.CompatLevel.oldest())
+                dtype = part.dtype
+                writer = writer or stack.enter_context(pq.ParquetWriter(file, table.schema, compression="lz4"))
+                writer.write_table(table, row_group_size=_ROWS)
+        self._files[name] = file
+        self._schema[name] = dtype
 
     def add_coded(self, cells: Coded) -> None:
         """Write a further column, of which memory keeps the values if they are few.
@@ -71,9 +77,9 @@ class Staging:
             InputError: There is no room for it.
         """
         if cells.places is None or len(cells.values) > _FEW:
-            self.add(cells.column())
+            self.add(cells.name, in_parts(cells.column()))
             return
-        self.add(cells.places.cast(pl.UInt16).alias(cells.name))
+        self.add(cells.name, (part.cast(pl.UInt16) for part in in_parts(cells.places)))
         self._schema[cells.name] = cells.values.dtype
         self._values[cells.name] = cells.values
 

@@ -47,7 +47,10 @@ def run(given):
     """Every artifact of the stage, its nodes run in order."""
     artifacts = dict(given)
     for node in create_pipeline().nodes:
-        artifacts |= node.run({name: artifacts[name] for name in node.inputs})
+        made = node.run({name: artifacts[name] for name in node.inputs})
+        artifacts |= {
+            name: value.collect() if isinstance(value, pl.LazyFrame) else value for name, value in made.items()
+        }
     return artifacts
 
 

@@ -32,7 +32,7 @@ def form_clusters(
     clustering: ClusteringConfig,
     training: TrainingConfig,
     seed: int,
-) -> tuple[pl.DataFrame, State, pl.DataFrame]:
+) -> tuple[pl.LazyFrame, State, pl.LazyFrame]:
     """Fit the rule, cluster every sample at every granularity and choose one for training; no label is looked at.
 
     Args:
@@ -50,8 +50,13 @@ def form_clusters(
     train = (columns["split"] == "train").to_numpy()
     data = FittingData(columns, chosen_specs(attribute_schema, clustering), train, seed)
     fitted, clusters = fit(data, clustering, training)
-    ids = columns["sample_id"].to_frame()
-    return ids.hstack(data.binary), fitted.to_state(), ids.hstack(clusters)
+    ids = attributes.lazy().select("sample_id")
+    return _beside(ids, data.binary), fitted.to_state(), _beside(ids, clusters)
+
+
+def _beside(ids: pl.LazyFrame, columns: pl.DataFrame) -> pl.LazyFrame:
+    """Columns with the ids of their rows before them, which are read no sooner than they are written."""
+    return pl.concat([ids, columns.lazy()], how="horizontal")
 
 
 def fit(
