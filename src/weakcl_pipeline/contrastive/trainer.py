@@ -23,7 +23,7 @@ from weakcl_pipeline.contrastive.checkpoint import CheckpointStore, Saved
 from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.embedding import embed
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, EncoderState
-from weakcl_pipeline.contrastive.group import ALONE, Group, LauncherConfig
+from weakcl_pipeline.contrastive.group import ALONE, Group, LauncherConfig, Shard
 from weakcl_pipeline.contrastive.learner import Learner
 from weakcl_pipeline.contrastive.objectives import (
     OBJECTIVES,
@@ -338,15 +338,18 @@ class Trainer:
         )
         raise InputError(msg)
 
-    def _embed_train_split(
-        self, size: int, encoder: Encoder, features: Literal["backbone", "projection"]
-    ) -> npt.NDArray[np.float32]:
+    def _embed_train_split(self, size: int, encoder: Encoder, features: Literal["backbone", "projection"]) -> Shard:
         """Embed pictures at the size of the epoch's views: an encoder does not know other sizes yet."""
-        projection = features == "projection"
         rows = self._rows[self._group.part(len(self._rows))]
-        own = embed(encoder, self._images, self._config.device, rows=rows, projection=projection, size=size)
-        device = self._learner.device
-        return self._group.gather(torch.from_numpy(own).to(device), len(self._rows)).cpu().numpy()
+        own = embed(
+            encoder,
+            self._images,
+            self._config.device,
+            rows=rows,
+            projection=features == "projection",
+            size=size,
+        )
+        return Shard(own, len(self._rows), self._group)
 
 
 def _clock(seconds: float) -> str:

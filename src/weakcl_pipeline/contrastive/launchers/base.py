@@ -4,6 +4,7 @@ import logging
 import os
 from typing import Protocol, TypeVar
 
+import faiss
 import torch
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import Store
@@ -80,7 +81,7 @@ def work(job: Job[Result], device: DeviceConfig, store: Store, group: Group, *, 
 
     Args:
         job: The same for all workers.
-        device: On a GPU, each worker of a machine has one of its own; on the CPU, an equal share of the threads.
+        device: Each worker of a machine has an equal share of its cores, and, on GPUs, one of them.
         store: Where the workers find each other; a new one, or a new prefix, for each attempt.
         group: This worker among all.
         here: This worker's number among those of its machine, from 0.
@@ -92,8 +93,9 @@ def work(job: Job[Result], device: DeviceConfig, store: Store, group: Group, *, 
     on_cuda = resolve_device(device.name).type == "cuda"
     if on_cuda:
         torch.cuda.set_device(here)
-    else:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // all_here))
+    threads = max(1, (os.cpu_count() or 1) // all_here)
+    torch.set_num_threads(threads)
+    faiss.omp_set_num_threads(threads)
     if group.leads:
         _show_log()
     backends = "cpu:gloo,cuda:nccl" if on_cuda else "gloo"  # what is in main memory stays there

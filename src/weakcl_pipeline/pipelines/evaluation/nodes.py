@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from weakcl_pipeline.contrastive import Encoder, EncoderState, TrainingConfig, embed, embed_views
+from weakcl_pipeline.contrastive import EmbeddingJob, Encoder, EncoderState, TrainingConfig, embed_views, launch
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import (
     EvaluationConfig,
@@ -46,7 +46,8 @@ def initialise_encoder(
 def embed_pictures(encoder: EncoderState, image_store: pa.Table, training: TrainingConfig) -> pl.DataFrame:
     """Compute the features of every picture of all splits: ``sample_id`` and ``embedding``, float32 (F,)."""
     images = open_store(image_store)
-    return _embeddings(images, embed(Encoder.from_state(*encoder), images, training.device))
+    job = EmbeddingJob(encoder, images, training.device)
+    return _embeddings(images, launch(job, training.launcher.here, training.device))
 
 
 def embed_pixels(image_store: pa.Table, samples: pl.DataFrame, seed: int) -> pl.DataFrame:
