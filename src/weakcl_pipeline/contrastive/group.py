@@ -1,7 +1,8 @@
-"""The workers that train together: which part of a batch each of them computes, and what they tell each other."""
+"""The workers that compute together: which part of the work is whose, and what they tell each other."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from weakcl_pipeline.config import Config
 
 T = TypeVar("T")
+
+_PATIENCE = timedelta(days=7)
 
 
 class LauncherConfig(Config):
@@ -51,7 +54,7 @@ class LauncherConfig(Config):
 
 @dataclass(frozen=True)
 class Group:
-    """Workers that compute a part of each batch and see the embeddings of all of it.
+    """Workers that compute a part each: of a batch, whose embeddings all of them see, of points, or of calls.
 
     Every worker calls the same methods in the same order. One that is alone is told what it says.
 
@@ -150,11 +153,12 @@ class Group:
 
     def each(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """Have each call made by one of the workers, in turns; return what all of them returned, in their order."""
-        own = [call() for call in calls[self.rank :: self.size]]
         if self.size == 1:
-            return own
+            return [call() for call in calls]
+        patient = dist.new_group(backend="gloo", timeout=_PATIENCE)  # one worker's calls may take far longer
+        own = [call() for call in calls[self.rank :: self.size]]
         returned: list[list[T]] = [[] for _ in range(self.size)]
-        dist.all_gather_object(returned, own)
+        dist.all_gather_object(returned, own, group=patient)  # type: ignore[arg-type]
         return [returned[number % self.size][number // self.size] for number in range(len(calls))]
 
     def agree(self, tensors: Iterable[Tensor]) -> None:

@@ -14,6 +14,7 @@ from weakcl_pipeline.contrastive import EmbeddingJob, Encoder, EncoderState, Tra
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import (
     EvaluationConfig,
+    EvaluationJob,
     Outcome,
     ReportContent,
     build_report,
@@ -73,14 +74,17 @@ def evaluate_encoder(
     training: TrainingConfig,
 ) -> Evaluated:
     """Measure an encoder's features, and where that is asked for, those of augmented views too."""
-    views = partial(
-        embed_views,
-        Encoder.from_state(*encoder),
-        open_store(image_store),
-        Augmentation(training.augmentation),
-        training.device,
-    )
-    return evaluate_features(_features(embeddings, samples), samples, evaluation, seed, views)
+    views = None
+    if evaluation.augmented_probe is not None:
+        views = partial(
+            embed_views,
+            Encoder.from_state(*encoder),
+            open_store(image_store),
+            Augmentation(training.augmentation),
+            training.device,
+        )
+    job = EvaluationJob(_features(embeddings, samples), samples, evaluation, seed, views)
+    return launch(job, training.launcher.here, training.device)
 
 
 def evaluate_guess(samples: pl.DataFrame, evaluation: EvaluationConfig, seed: int) -> Evaluated:
