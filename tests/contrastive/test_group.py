@@ -152,5 +152,7 @@ def test_who_is_alone_is_told_what_it_says():
     assert ALONE.gather(tensor, 2) is tensor
     assert ALONE.sum(tensor) is tensor
     assert ALONE.tell("news") == "news"
+    assert ALONE.collect(tensor, [4]) is tensor
+    assert ALONE.each([lambda: 1, lambda: 2]) == [1, 2]
     ALONE.agree([tensor])
     ALONE.sum_gradients([nn.Parameter(tensor)])
