@@ -20,16 +20,16 @@ def points(case):
     generator = np.random.default_rng(0)
     if case == "coinciding":  # 12 distinct points, so most of 20 clusters run empty
         return generator.normal(size=(12, DIM)).astype(np.float32)[np.arange(N) % 12]
-    if case == "crowded":  # far outliers leave many first centroids without points after an iteration
-        heavy = generator.normal(size=(N, DIM)) ** 5
-        return heavy.astype(np.float32)
-    return generator.normal(size=(N, DIM)).astype(np.float32)
+    noise = generator.normal(size=(N, DIM))
+    if case == "dense":  # but for a few
+        noise *= np.where(np.arange(N) % 8, 0.01, 1)[:, None]
+    return noise.astype(np.float32)
 
 
 CASES = [
     ("noise", False, 20),
     ("noise", True, 20),
-    ("crowded", False, 80),
+    ("dense", False, 100),  # a cluster runs empty in the second iteration
     ("coinciding", True, 20),
     ("coinciding", False, 20),
     ("noise", False, 1),

@@ -68,9 +68,9 @@ def evaluate_features(
         config: The probes.
         seed: Of the few-label draws, and of the probe on augmented views.
         views: Features of augmented views, for the probe on them; without, it is left out.
-        group: The workers. Each looks for the nearest neighbours of its part of the samples, and the linear probes,
-            those of a label with few labels and with all, are shared out; the probe on augmented views is computed by
-            the one that leads.
+        group: The workers. Each looks for the nearest neighbours of its part of the samples; linear probes are shared
+            out, those of each label on the train split and on each share of it; the probe on augmented views is left
+            to the worker that leads, which alone returns it.
 
     Returns:
         JSON-able metrics, ``{"seed", "features": D, "labels": {label: {"classes", "samples": {split: count},
@@ -135,7 +135,7 @@ def _describe(
     fitted: Sequence[tuple[dict[str, Any], Any]],
     config: EvaluationConfig,
 ) -> tuple[dict[str, Any], pl.DataFrame]:
-    """Put together what the probes found: k-NN, and fitted ones, first on all labels and then on each share."""
+    """Put together what the probes found: k-NN, and linear ones on the train split and on each share of it."""
     (linear, by_linear), *few = fitted
     near, by_near = knn
     names = [share_name(share) for share in config.few_label.shares]
