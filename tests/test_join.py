@@ -26,7 +26,7 @@ def test_a_machine_that_joins_trains_and_writes_nothing(full_run, tmp_path):
     out, err = running.communicate(timeout=120)
     assert running.returncode == 0, err
     assert joined.returncode == 0, joined.stderr
-    assert "attribute: 1 workers on each of 2 machines" in out
+    assert "attribute, seed 0: 1 workers on each of 2 machines" in out
     assert "attribute: epoch 2 of 2" in err + joined.stderr
     assert "attribute.train is trained; the machine that runs it saves it." in joined.stdout
     assert len(project.artifact("attribute.encoder").list_versions()) == len(before) + 1

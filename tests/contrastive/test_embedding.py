@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 from tests.contrastive.test_encoder import tiny
 from tests.evaluation.data import make_images, make_samples
-from weakcl_pipeline.contrastive import DeviceConfig, embed, embed_views
+from weakcl_pipeline.contrastive import DeviceConfig, EmbeddingJob, embed, embed_views
+from weakcl_pipeline.contrastive.group import ALONE, Group
 from weakcl_pipeline.images import Augmentation, AugmentationConfig
 
 DEVICE = DeviceConfig(name="cpu", precision="fp32")
@@ -48,3 +50,29 @@ def test_an_encoder_is_frozen_meanwhile_and_left_in_its_mode(images, training):
     assert not features.requires_grad
     assert encoder.training == training
     assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.state_dict().items())
+
+
+def job(batch_size):
+    images = make_images(make_samples(train=8, val=4, test=4), size=16)
+    return EmbeddingJob(tiny().state(), images, DEVICE, batch_size)
+
+
+def work(rank, folder):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=3)
+    for batch_size in BATCH_SIZES:
+        found = job(batch_size).run(Group(rank, 3))
+        if rank == 0:
+            np.save(folder / f"{batch_size}.npy", found)
+    dist.destroy_process_group()
+
+
+BATCH_SIZES = [3, 4, 12]  # 6 batches, of which one is short; 4, so two for one worker; 2, so none for one worker
+
+
+def test_workers_embed_as_one_does_to_the_bit(images, tmp_path):
+    torch.multiprocessing.spawn(work, (tmp_path,), nprocs=3)
+    for batch_size in BATCH_SIZES:
+        alone = job(batch_size).run(ALONE)
+        np.testing.assert_array_equal(alone, embed(tiny(), images, DEVICE, batch_size=batch_size))
+        np.testing.assert_array_equal(np.load(tmp_path / f"{batch_size}.npy"), alone)

@@ -15,7 +15,6 @@ from weakcl_pipeline.contrastive import FixedPositives, IterativeConfig, Iterati
 from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.encoder import HeadConfig
 from weakcl_pipeline.contrastive.group import ALONE, Group
-from weakcl_pipeline.contrastive.launchers.inline import launch_inline
 from weakcl_pipeline.contrastive.objectives import (
     AffinityInfoNCEConfig,
     AttributePredictionConfig,
@@ -27,7 +26,7 @@ from weakcl_pipeline.contrastive.objectives import (
 )
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig
 from weakcl_pipeline.contrastive.sync_batch_norm import SyncBatchNorm, synchronise
-from weakcl_pipeline.contrastive.trainer import Job
+from weakcl_pipeline.contrastive.trainer import TrainingJob
 
 WORKERS = 3
 BATCH = 13  # parts of 4, 4 and 5 pictures
@@ -38,6 +37,7 @@ SMOOTH = ENCODER.model_copy(  # rounding that turns a ReLU on or off shows
 
 def jobs():
     """Return one job per objective, by name."""
+    images = make_images()
     alone = FixedPositives(np.full(N, -1))
     iterative = IterativePositives(IterativeConfig(k=2, warmup_epochs=1), N, {}, seed=0)
     attributes = torch.from_numpy(np.random.default_rng(0).integers(0, 2, (N, 5)).astype(np.float32))
@@ -60,8 +60,10 @@ def jobs():
             ),
         }
     )
-    return {"few_views_at_once": Job(ROWS, KINDS, few, 0, "few", ClInfoNCEConfig(), SideInformation())} | {
-        name: Job(ROWS, positives, shared, 0, name, objective, side)
+    return {
+        "few_views_at_once": TrainingJob(images, ROWS, KINDS, few, 0, "few", ClInfoNCEConfig(), SideInformation())
+    } | {
+        name: TrainingJob(images, ROWS, positives, shared, 0, name, objective, side)
         for name, positives, objective, side in [
             ("attribute", KINDS, ClInfoNCEConfig(), SideInformation()),
             ("iterative", iterative, ClInfoNCEConfig(), SideInformation()),
@@ -76,7 +78,7 @@ def jobs():
 
 
 def trained(job, group):
-    result = launch_inline(job, make_images(), None, group)
+    result = job.run(group)
     measured = torch.tensor(result.history.select("loss", "alignment", "uniformity").to_numpy())
     return {**result.encoder.state_dict(), "history": measured, "clusters": torch.from_numpy(result.clusters)}
 
@@ -150,5 +152,7 @@ def test_who_is_alone_is_told_what_it_says():
     assert ALONE.gather(tensor, 2) is tensor
     assert ALONE.sum(tensor) is tensor
     assert ALONE.tell("news") == "news"
+    assert ALONE.collect(tensor, [4]) is tensor
+    assert ALONE.each([lambda: 1, lambda: 2]) == [1, 2]
     ALONE.agree([tensor])
     ALONE.sum_gradients([nn.Parameter(tensor)])

@@ -3,6 +3,7 @@ import pytest
 from sklearn.metrics import normalized_mutual_info_score
 
 from weakcl_pipeline.contrastive import FixedPositives, IterativeConfig, IterativePositives
+from weakcl_pipeline.contrastive.group import Shard
 from weakcl_pipeline.contrastive.positives import NO_CLUSTER
 from weakcl_pipeline.errors import InputError
 
@@ -15,7 +16,7 @@ class Embedder:
 
     def __call__(self, features):
         self.calls.append(features)
-        return np.random.default_rng(len(self.calls)).normal(size=(self.n, 5)).astype(np.float32)
+        return Shard.whole(np.random.default_rng(len(self.calls)).normal(size=(self.n, 5)).astype(np.float32))
 
 
 def test_fixed_positives_never_change():

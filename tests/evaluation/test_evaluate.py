@@ -3,10 +3,14 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+import torch
+import torch.distributed as dist
 
 from tests.evaluation.data import make_features, make_samples
+from tests.evaluation.test_augmented_probe import NoisyViews
+from weakcl_pipeline.contrastive.group import ALONE, Group
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.evaluation import EvaluationConfig, evaluate_features
+from weakcl_pipeline.evaluation import EvaluationConfig, EvaluationJob, evaluate_features
 
 CONFIG = EvaluationConfig.model_validate(
     {"linear_probe": {"costs": [0.1, 1.0]}, "knn": {"ks": [1, 5]}, "few_label": {"shares": [0.1, 0.5], "repeats": 2}}
@@ -97,3 +101,31 @@ def test_features_of_other_samples_are_refused():
 def test_misspelt_parameters_are_refused():
     with pytest.raises(ValueError, match="cost"):
         EvaluationConfig.model_validate({"linear_probe": {"cost": [1]}})
+
+
+def job():
+    samples = make_samples(train=61, val=29, test=41)
+    features = make_features(samples)
+    config = EvaluationConfig.model_validate(CONFIG.model_dump() | {"augmented_probe": {"epochs": 1}})
+    return EvaluationJob(features, samples, config, 7, NoisyViews(features))
+
+
+def work(rank, folder):
+    torch.set_num_threads(1)
+    for size in (2, 3):
+        if rank < size:
+            meeting = f"file://{folder}/meeting-{size}"
+            dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size)
+            metrics, predictions = job().run(Group(rank, size))
+            if rank == 0:
+                (folder / f"{size}.json").write_text(json.dumps(metrics))
+                predictions.write_parquet(folder / f"{size}.parquet")
+            dist.destroy_process_group()
+
+
+def test_workers_measure_what_one_process_measures(tmp_path):
+    torch.multiprocessing.spawn(work, (tmp_path,), nprocs=3)
+    metrics, predictions = job().run(ALONE)
+    for size in (2, 3):
+        assert json.loads((tmp_path / f"{size}.json").read_text()) == metrics
+        assert pl.read_parquet(tmp_path / f"{size}.parquet").equals(predictions)

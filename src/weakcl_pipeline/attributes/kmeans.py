@@ -10,6 +10,9 @@ from weakcl_pipeline.errors import InputError
 
 Rows = npt.NDArray[np.int64]
 
+FAISS_SEEDS = 2**31
+"""Seeds of faiss are below this number."""
+
 _BLOCK = 1024
 """Rows at a time in `nearest`."""
 
@@ -69,21 +72,28 @@ def kmeans(
         niter=iterations,
         nredo=starts,
         spherical=spherical,
-        seed=seed % 2**31,
+        seed=seed % FAISS_SEEDS,
         min_points_per_centroid=1,
         max_points_per_centroid=len(points),
     )
     engine.train(points)
     distances, closest = engine.assign(points)
+    inertia = float((2 - 2 * distances if spherical else distances).clip(min=0).mean())
+    return name_by_size(closest, inertia, np.asarray(engine.centroids, dtype=np.float32))
+
+
+def name_by_size(closest: Rows, inertia: float, centroids: npt.NDArray[np.float32]) -> KMeans:
+    """Number clusters by size, and leave out those without samples.
+
+    Args:
+        closest: The centroid of each sample, int64 (N,).
+        inertia: See :class:`KMeans`.
+        centroids: float32 (k, D).
+    """
     used, ids, counts = np.unique(closest, return_inverse=True, return_counts=True)
     by_size = np.argsort(-counts, kind="stable")
-    inertia = 2 - 2 * distances if spherical else distances
-    return KMeans(
-        np.argsort(by_size, kind="stable")[ids].astype(np.int64),
-        float(inertia.clip(min=0).mean()),
-        len(counts),
-        np.asarray(engine.centroids, dtype=np.float32)[used[by_size]],
-    )
+    names = np.argsort(by_size, kind="stable")
+    return KMeans(names[ids].astype(np.int64), inertia, len(counts), centroids[used[by_size]])
 
 
 def normalise(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

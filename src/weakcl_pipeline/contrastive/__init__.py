@@ -2,9 +2,9 @@
 
 from weakcl_pipeline.attributes.kmeans import kmeans
 from weakcl_pipeline.contrastive.device import DeviceConfig
-from weakcl_pipeline.contrastive.embedding import embed, embed_views
+from weakcl_pipeline.contrastive.embedding import EmbeddingJob, embed, embed_views
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, EncoderState, load_encoder
-from weakcl_pipeline.contrastive.launchers import train
+from weakcl_pipeline.contrastive.launchers import launch, train
 from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCE, ClInfoNCEConfig, SideInformation
 from weakcl_pipeline.contrastive.positives import FixedPositives, IterativeConfig, IterativePositives
 from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share
@@ -15,6 +15,7 @@ __all__ = [
     "ClInfoNCE",
     "ClInfoNCEConfig",
     "DeviceConfig",
+    "EmbeddingJob",
     "Encoder",
     "EncoderConfig",
     "EncoderState",
@@ -29,6 +30,7 @@ __all__ = [
     "embed",
     "embed_views",
     "kmeans",
+    "launch",
     "load_encoder",
     "partner_share",
     "train",

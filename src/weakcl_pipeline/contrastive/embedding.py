@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_device, resolve_precision
-from weakcl_pipeline.contrastive.encoder import Encoder
+from weakcl_pipeline.contrastive.encoder import Encoder, EncoderState
+from weakcl_pipeline.contrastive.group import Group
 from weakcl_pipeline.images import Augmentation, ImageStore
 
 Rows = npt.NDArray[np.int64]
@@ -41,13 +43,43 @@ def embed(
         float32 (N, feature_dim), or (N, output_dim) for the projection.
     """
     rows = np.arange(len(images)) if rows is None else rows
-    parts = []
+    width = encoder.config.head.output_dim if projection else encoder.feature_dim
+    embedded = torch.empty(len(rows), width)
     with _frozen(encoder, device or DeviceConfig()) as (target, dtype):
-        for pictures in _batches(images, rows, size or images.size, batch_size, target):
+        batches = _batches(images, rows, size or images.size, batch_size, target)
+        for pictures, part in zip(batches, torch.split(embedded, batch_size), strict=False):
             with autocast(target, dtype):
                 features = encoder(pictures)
-                parts.append((encoder.project(features) if projection else features).float().cpu().numpy())
-    return np.concatenate(parts)
+                part.copy_(encoder.project(features) if projection else features)
+    return embedded.numpy()
+
+
+@dataclass(frozen=True)
+class EmbeddingJob:
+    """All pictures of a store, to be embedded by an encoder.
+
+    Attributes:
+        encoder: The encoder.
+        images: The store.
+        device: Where and in which precision to compute.
+        batch_size: Pictures at a time.
+    """
+
+    encoder: EncoderState
+    images: ImageStore
+    device: DeviceConfig
+    batch_size: int = 512
+
+    name = "embedding"
+
+    def run(self, group: Group) -> npt.NDArray[np.float32]:
+        """Embed whole batches on each worker, so that how many workers there are changes no batch, and so no bit."""
+        rows = np.arange(len(self.images))
+        batches = -(-len(rows) // self.batch_size)
+        parts = [rows[self.batch_size * part.start : self.batch_size * part.stop] for part in group.parts(batches)]
+        encoder = Encoder.from_state(*self.encoder)
+        own = embed(encoder, self.images, self.device, rows=parts[group.rank], batch_size=self.batch_size)
+        return group.collect(torch.from_numpy(own), [len(part) for part in parts]).numpy()
 
 
 def embed_views(

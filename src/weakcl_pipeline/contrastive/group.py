@@ -1,9 +1,13 @@
-"""The workers that train together: which part of a batch each of them computes, and what they tell each other."""
+"""The workers that compute together: which part of the work is whose, and what they tell each other."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from pydantic import Field, model_validator
@@ -13,12 +17,14 @@ from weakcl_pipeline.config import Config
 
 T = TypeVar("T")
 
+_PATIENCE = timedelta(days=7)
+
 
 class LauncherConfig(Config):
-    """In how many processes a training runs; batches stay as they are, and each process computes a part of them.
+    """In how many processes encoders are trained, embed and are evaluated; each process computes a part.
 
     Attributes:
-        kind: ``inline`` trains in the process that runs the node, ``torchrun`` starts workers through
+        kind: ``inline`` computes in the process that runs the node, ``torchrun`` starts workers through
             torch.distributed's elastic launcher.
         workers: How many on each machine; ``auto`` is one for each GPU, or one where there is none. ``inline`` is
             always one.
@@ -34,6 +40,11 @@ class LauncherConfig(Config):
     machines: int = Field(default=1, ge=1)
     rendezvous: str | None = Field(default=None, pattern=r"^[^:\s]+:\d+$")
 
+    @property
+    def here(self) -> Self:
+        """The same workers, those of this machine alone."""
+        return self.model_copy(update={"machines": 1, "rendezvous": None})
+
     @model_validator(mode="after")
     def _machines_can_meet(self) -> Self:
         if self.machines > 1 and (self.kind == "inline" or self.rendezvous is None):
@@ -43,7 +54,7 @@ class LauncherConfig(Config):
 
 @dataclass(frozen=True)
 class Group:
-    """Workers that compute a part of each batch and see the embeddings of all of it.
+    """Workers that compute a part each: of a batch, whose embeddings all of them see, of points, or of calls.
 
     Every worker calls the same methods in the same order. One that is alone is told what it says.
 
@@ -62,7 +73,12 @@ class Group:
 
     def part(self, count: int) -> slice:
         """Return which of so many things are this worker's; the parts differ in size by one at most."""
-        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+        return self.parts(count)[self.rank]
+
+    def parts(self, count: int) -> list[slice]:
+        """Return :meth:`part` of each worker."""
+        bounds = [count * rank // self.size for rank in range(self.size + 1)]
+        return [slice(start, stop) for start, stop in pairwise(bounds)]
 
     def count(self, count: int) -> int:
         """Return how many of so many things are this worker's."""
@@ -90,6 +106,29 @@ class Group:
         gathered: Tensor = _Gather.apply(views, self, count)
         return gathered.flatten(0, 1)
 
+    def collect(self, own: Tensor, counts: Sequence[int]) -> Tensor:
+        """Put the rows of all workers together on the one that leads; the others keep their own.
+
+        Args:
+            own: (b, ...): on the CPU.
+            counts: b of each worker, which may differ at will.
+
+        Returns:
+            (B, ...): those of the first worker, then those of the second, and so on.
+        """
+        if not self.leads:
+            dist.send(own, dst=0)
+            return own
+        if self.size == 1:
+            return own
+        whole = own.new_empty(sum(counts), *own.shape[1:])
+        for rank, rows in enumerate(torch.split(whole, list(counts))):
+            if rank:
+                dist.recv(rows, src=rank)
+            else:
+                rows.copy_(own)
+        return whole
+
     def sum(self, own: Tensor) -> Tensor:
         """Return the sum of what the workers have; its gradient goes to all of them."""
         summed: Tensor = own if self.size == 1 else _Sum.apply(own)
@@ -111,6 +150,16 @@ class Group:
         dist.all_reduce(message)
         for gradient, summed in zip(gradients, torch.split(message, [g.numel() for g in gradients]), strict=True):
             gradient.copy_(summed.view(gradient.shape)).mul_(share)
+
+    def each(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Have each call made by one of the workers, in turns; return what all of them returned, in their order."""
+        if self.size == 1:
+            return [call() for call in calls]
+        patient = dist.new_group(backend="gloo", timeout=_PATIENCE)  # one worker's calls may take far longer
+        own = [call() for call in calls[self.rank :: self.size]]
+        returned: list[list[T]] = [[] for _ in range(self.size)]
+        dist.all_gather_object(returned, own, group=patient)  # type: ignore[arg-type]
+        return [returned[number % self.size][number // self.size] for number in range(len(calls))]
 
     def agree(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite tensors by those of the worker that leads."""
@@ -134,6 +183,26 @@ class Group:
 ALONE = Group()
 
 
+@dataclass(frozen=True)
+class Shard:
+    """Points of which each worker of a group has a part.
+
+    Attributes:
+        own: Those of this worker, float32 (b, D): the rows :meth:`Group.part` of all.
+        count: N, the points of all workers.
+        group: The workers.
+    """
+
+    own: npt.NDArray[np.float32]
+    count: int
+    group: Group
+
+    @classmethod
+    def whole(cls, points: npt.NDArray[np.float32]) -> Self:
+        """Return points (N, D) that are all here."""
+        return cls(points, len(points), ALONE)
+
+
 class _Gather(torch.autograd.Function):
     """Parts along the second dimension, which may be of unequal length, to the whole."""
 
@@ -144,7 +213,7 @@ class _Gather(torch.autograd.Function):
         padded[:, : own.shape[1]] = own
         received = [torch.empty_like(padded) for _ in range(group.size)]
         dist.all_gather(received, padded)
-        counts = (Group(rank, group.size).count(count) for rank in range(group.size))
+        counts = (part.stop - part.start for part in group.parts(count))
         return torch.cat([part[:, :own_count] for part, own_count in zip(received, counts, strict=True)], dim=1)
 
     @staticmethod

@@ -9,12 +9,14 @@ import numpy.typing as npt
 from pydantic import Field
 from sklearn.metrics import normalized_mutual_info_score
 
-from weakcl_pipeline.attributes.kmeans import kmeans, number_of_clusters
+from weakcl_pipeline.attributes.kmeans import number_of_clusters
 from weakcl_pipeline.config import Config
+from weakcl_pipeline.contrastive.group import Shard
+from weakcl_pipeline.contrastive.sharded_kmeans import sharded_kmeans
 from weakcl_pipeline.seeding import derive_seed
 
 Rows = npt.NDArray[np.int64]
-Embed = Callable[[Literal["backbone", "projection"]], npt.NDArray[np.float32]]
+Embed = Callable[[Literal["backbone", "projection"]], Shard]
 
 NO_CLUSTER = -1
 
@@ -36,7 +38,7 @@ class Positives(Protocol):
         Args:
             epoch: The epoch that is about to begin.
             clusters: The clusters of the epoch before.
-            embed: Computes the embeddings of the train split with the encoder as it stands.
+            embed: Computes the embeddings of the train split with the encoder as it stands, each worker its part.
         """
         ...
 
@@ -127,7 +129,7 @@ class IterativePositives:
         since_warmup = epoch - self._config.warmup_epochs
         if since_warmup < 0 or since_warmup % self._config.recluster_every:
             return clusters, {}
-        found = kmeans(
+        found = sharded_kmeans(
             embed(self._config.features),
             self._k,
             spherical=self._config.spherical,

@@ -22,8 +22,8 @@ from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.checkpoint import CheckpointStore, Saved
 from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.embedding import embed
-from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig
-from weakcl_pipeline.contrastive.group import ALONE, Group, LauncherConfig
+from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, EncoderState
+from weakcl_pipeline.contrastive.group import ALONE, Group, LauncherConfig, Shard
 from weakcl_pipeline.contrastive.learner import Learner
 from weakcl_pipeline.contrastive.objectives import (
     OBJECTIVES,
@@ -95,28 +95,51 @@ class TrainingResult:
     clusters: Rows
     checkpoint: str | None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be pickled with the encoder's weights alone: its layers may know a group of workers that is gone by then."""
+        return _restore, (self.encoder.state(), self.history, self.clusters, self.checkpoint)
+
+
+def _restore(state: EncoderState, *others: Any) -> TrainingResult:
+    return TrainingResult(Encoder.from_state(*state), *others)
+
 
 @dataclass(frozen=True)
-class Job:
-    """What is to be trained, and from what; the pictures aside, which every process opens for itself.
+class TrainingJob:
+    """What is to be trained, and from what.
 
     Attributes:
+        images: The store.
         rows: Rows of the train split in the store, int64 (N,).
         positives: Who is a positive of whom.
         config: The shared parameters.
         seed: Of the initialisation, the batches and the augmentation.
-        name: The method, for the log.
+        method: What is trained, for the log.
         objective: What is minimised.
         side: What is known of the train split beside clusters.
+        checkpoints: Directory of the method's checkpoints; none means no checkpoints.
     """
 
+    images: ImageStore
     rows: Rows
     positives: Positives
     config: TrainingConfig
     seed: int
-    name: str
+    method: str
     objective: ObjectiveConfig
     side: SideInformation
+    checkpoints: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The method and the seed."""
+        return f"{self.method}, seed {self.seed}"
+
+    def run(self, group: Group) -> TrainingResult:
+        """Train, going on from the last checkpoint of the same training where there is one."""
+        trainer = Trainer(self, group)
+        with trainer.checkpoints() as store:
+            return trainer.run(store)
 
 
 class Trainer:
@@ -124,7 +147,6 @@ class Trainer:
 
     Args:
         job: What is to be trained.
-        images: The store.
         group: The workers that train together.
 
     Raises:
@@ -132,8 +154,8 @@ class Trainer:
             the encoder.
     """
 
-    def __init__(self, job: Job, images: ImageStore, group: Group = ALONE) -> None:
-        config, rows, objective = job.config, job.rows, job.objective
+    def __init__(self, job: TrainingJob, group: Group = ALONE) -> None:
+        images, config, rows, objective = job.images, job.config, job.rows, job.objective
         if config.batch_size > len(rows):
             msg = f"training.batch_size: {config.batch_size} is more than the {len(rows)} samples of the train split"
             raise InputError(msg)
@@ -141,7 +163,8 @@ class Trainer:
             msg = f"training.launcher.workers: {group.size} are more than the {config.batch_size} pictures of a batch"
             raise InputError(msg)
         self._images, self._rows, self._positives, self._group = images, rows, job.positives, group
-        self._config, self._seed, self._name = config, job.seed, job.name
+        self._config, self._seed, self._name = config, job.seed, job.method
+        self._folder = job.checkpoints
         self._clusters = job.positives.initial()
         self._described = (
             __version__,
@@ -181,9 +204,10 @@ class Trainer:
                 )
                 raise InputError(msg)
 
-    def checkpoints(self, folder: Path | None) -> AbstractContextManager[CheckpointStore | None]:
-        """Return where the checkpoints of this training are, below a method's folder: of the worker that leads."""
-        return CheckpointStore(folder, self._fingerprint()) if folder and self._group.leads else nullcontext()
+    def checkpoints(self) -> AbstractContextManager[CheckpointStore | None]:
+        """Return where the checkpoints of this training are, below the method's folder: of the worker that leads."""
+        folder = self._folder if self._group.leads else None
+        return CheckpointStore(folder, self._fingerprint()) if folder else nullcontext()
 
     def _fingerprint(self) -> str:
         """Digest what determines the result: this package, parameters, seed, pictures, positives, side information."""
@@ -314,15 +338,18 @@ class Trainer:
         )
         raise InputError(msg)
 
-    def _embed_train_split(
-        self, size: int, encoder: Encoder, features: Literal["backbone", "projection"]
-    ) -> npt.NDArray[np.float32]:
+    def _embed_train_split(self, size: int, encoder: Encoder, features: Literal["backbone", "projection"]) -> Shard:
         """Embed pictures at the size of the epoch's views: an encoder does not know other sizes yet."""
-        projection = features == "projection"
         rows = self._rows[self._group.part(len(self._rows))]
-        own = embed(encoder, self._images, self._config.device, rows=rows, projection=projection, size=size)
-        device = self._learner.device
-        return self._group.gather(torch.from_numpy(own).to(device), len(self._rows)).cpu().numpy()
+        own = embed(
+            encoder,
+            self._images,
+            self._config.device,
+            rows=rows,
+            projection=features == "projection",
+            size=size,
+        )
+        return Shard(own, len(self._rows), self._group)
 
 
 def _clock(seconds: float) -> str:

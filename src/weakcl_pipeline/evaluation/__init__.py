@@ -4,7 +4,7 @@ from weakcl_pipeline.evaluation.accuracies import Outcome, measure_accuracies
 from weakcl_pipeline.evaluation.bootstrap import BootstrapConfig
 from weakcl_pipeline.evaluation.claims import check_claims
 from weakcl_pipeline.evaluation.comparison import compare
-from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, evaluate_features
+from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, EvaluationJob, evaluate_features
 from weakcl_pipeline.evaluation.few_label import FewLabelConfig
 from weakcl_pipeline.evaluation.figures import comparison_figure, histories_figure, history_figure
 from weakcl_pipeline.evaluation.knn import KnnConfig
@@ -22,6 +22,7 @@ __all__ = [
     "NO_LABELS",
     "BootstrapConfig",
     "EvaluationConfig",
+    "EvaluationJob",
     "FewLabelConfig",
     "KnnConfig",
     "LinearProbeConfig",

@@ -1,11 +1,15 @@
 """All that is measured of one set of features."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from weakcl_pipeline.config import Config
+from weakcl_pipeline.contrastive.group import ALONE, Group
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation.augmented_probe import (
     AUGMENTED_PROBE,
@@ -19,7 +23,7 @@ from weakcl_pipeline.evaluation.knn import KnnConfig, knn_probe
 from weakcl_pipeline.evaluation.linear_probe import LinearProbeConfig, linear_probe
 from weakcl_pipeline.evaluation.predictions import predictions_frame
 from weakcl_pipeline.evaluation.report import ReportConfig
-from weakcl_pipeline.evaluation.task import Floats, Task, label_names, make_task
+from weakcl_pipeline.evaluation.task import Floats, Integers, Task, label_names, make_task
 
 
 class EvaluationConfig(Config):
@@ -51,6 +55,7 @@ def evaluate_features(
     config: EvaluationConfig,
     seed: int,
     views: ViewFeatures | None = None,
+    group: Group = ALONE,
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """Evaluate frozen features by linear probe, k-NN and few-label probes on every label.
 
@@ -63,6 +68,9 @@ def evaluate_features(
         config: The probes.
         seed: Of the few-label draws, and of the probe on augmented views.
         views: Features of augmented views, for the probe on them; without, it is left out.
+        group: The workers. Each looks for the nearest neighbours of its part of the samples; linear probes are shared
+            out, those of each label on the train split and on each share of it; the probe on augmented views is left
+            to the worker that leads, which alone returns it.
 
     Returns:
         JSON-able metrics, ``{"seed", "features": D, "labels": {label: {"classes", "samples": {split: count},
@@ -78,8 +86,18 @@ def evaluate_features(
         raise InputError(msg)
     _require_finite(features, samples)
     tasks = [make_task(label, features, samples) for label in label_names(samples, config.labels)]
-    measured = [_evaluate_task(task, samples["sample_id"], config, seed) for task in tasks]
-    if config.augmented_probe is not None and views is not None:
+    # The longest first, so that no worker is left with two of them.
+    fits: list[Callable[[Task], Any]] = [partial(linear_probe, config=config.linear_probe)]
+    fits += [
+        partial(few_label_probe, share=share, config=config.few_label, probe=config.linear_probe, seed=seed)
+        for share in config.few_label.shares
+    ]
+    fitted = group.each([partial(fit, task) for fit in fits for task in tasks])
+    measured = [
+        _describe(task, samples["sample_id"], knn_probe(task, config.knn, group), fitted[number :: len(tasks)], config)
+        for number, task in enumerate(tasks)
+    ]
+    if config.augmented_probe is not None and views is not None and group.leads:
         augmented = augmented_probe(tasks, views, config.augmented_probe, seed)
         measured = [
             (
@@ -93,20 +111,47 @@ def evaluate_features(
     return metrics, pl.concat(frame for _, frame in measured)
 
 
-def _evaluate_task(
-    task: Task, ids: pl.Series, config: EvaluationConfig, seed: int
+@dataclass(frozen=True)
+class EvaluationJob:
+    """Features to be evaluated; see :func:`evaluate_features`."""
+
+    features: Floats
+    samples: pl.DataFrame
+    config: EvaluationConfig
+    seed: int
+    views: ViewFeatures | None = None
+
+    name = "evaluation"
+
+    def run(self, group: Group) -> tuple[dict[str, Any], pl.DataFrame]:
+        """Evaluate them."""
+        return evaluate_features(self.features, self.samples, self.config, self.seed, self.views, group)
+
+
+def _describe(
+    task: Task,
+    ids: pl.Series,
+    knn: tuple[dict[str, Any], Integers],
+    fitted: Sequence[tuple[dict[str, Any], Any]],
+    config: EvaluationConfig,
 ) -> tuple[dict[str, Any], pl.DataFrame]:
-    linear, by_linear = linear_probe(task, config.linear_probe)
-    near, by_near = knn_probe(task, config.knn)
+    """Put together what the probes found: k-NN, and linear ones on the train split and on each share of it."""
+    (linear, by_linear), *few = fitted
+    near, by_near = knn
+    names = [share_name(share) for share in config.few_label.shares]
     frames = [predictions_frame(ids, task, "linear", [by_linear]), predictions_frame(ids, task, "knn", [by_near])]
-    few: dict[str, Any] = {}
-    for share in config.few_label.shares:
-        name = share_name(share)
-        few[name], predictions = few_label_probe(task, share, config.few_label, config.linear_probe, seed)
-        frames.append(predictions_frame(ids, task, f"linear_{name}", predictions))
+    frames += [
+        predictions_frame(ids, task, f"linear_{name}", by_few) for name, (_, by_few) in zip(names, few, strict=True)
+    ]
     sizes = {"train": len(task.train.rows), "val": len(task.val.rows), "test": len(task.test.rows)}
-    head = {"classes": len(task.names), "samples": sizes}
-    return head | {"linear_probe": linear, "knn": near, "few_label": few}, pl.concat(frames)
+    metrics = {
+        "classes": len(task.names),
+        "samples": sizes,
+        "linear_probe": linear,
+        "knn": near,
+        "few_label": {name: found for name, (found, _) in zip(names, few, strict=True)},
+    }
+    return metrics, pl.concat(frames)
 
 
 def _require_finite(features: Floats, samples: pl.DataFrame) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from weakcl_pipeline.config import Config
+from weakcl_pipeline.contrastive.group import ALONE, Group
 from weakcl_pipeline.evaluation.scores import accuracy, describe
 from weakcl_pipeline.evaluation.task import Floats, Integers, Task
 
@@ -85,10 +86,15 @@ def _winner(votes: Tensor) -> Integers:
     return winner
 
 
-def knn_probe(task: Task, config: KnnConfig) -> tuple[dict[str, Any], Integers]:
+def knn_probe(task: Task, config: KnnConfig, group: Group = ALONE) -> tuple[dict[str, Any], Integers]:
     """Evaluate features by the classes of the nearest samples of the train split.
 
     k is chosen on the validation split, the smallest of equals; one search for the largest k serves all.
+
+    Args:
+        task: The label.
+        config: The probe.
+        group: The workers; each looks for the neighbours of its part of the samples.
 
     Returns:
         Metrics on the test split (``accuracy``, ``balanced_accuracy``, ``per_class``) with ``k`` and the
@@ -97,9 +103,11 @@ def knn_probe(task: Task, config: KnnConfig) -> tuple[dict[str, Any], Integers]:
     ks = sorted({min(k, len(task.train.rows)) for k in config.ks})
     by_split = []
     for split in (task.val, task.test):
-        similarities, rows = nearest(split.features, task.train.features, ks[-1])
-        voters = task.train.classes[rows]
-        by_split.append(predict(similarities, voters, task.known, ks, config.temperature))
+        own = split.features[group.part(len(split.rows))]
+        similarities, rows = nearest(own, task.train.features, ks[-1])
+        votes = predict(similarities, task.train.classes[rows], task.known, ks, config.temperature)
+        of_all = group.gather(torch.from_numpy(np.concatenate([votes[k] for k in ks])), len(split.rows))
+        by_split.append(dict(zip(ks, of_all.view(len(ks), -1).numpy(), strict=True)))
     validated = [accuracy(by_split[0][k], task.val.classes) for k in ks]
     best = int(np.argmax(validated))
     predicted = by_split[1][ks[best]]

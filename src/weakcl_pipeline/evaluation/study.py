@@ -8,9 +8,9 @@ import numpy.typing as npt
 import polars as pl
 
 from weakcl_pipeline.attributes import conditional_entropy, entropy, mutual_information
-from weakcl_pipeline.contrastive import FixedPositives, SideInformation, TrainingConfig, embed, train
+from weakcl_pipeline.contrastive import EmbeddingJob, FixedPositives, SideInformation, TrainingConfig, launch, train
 from weakcl_pipeline.contrastive.objectives import ObjectiveConfig
-from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, evaluate_features
+from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, EvaluationJob
 from weakcl_pipeline.evaluation.few_label import FewLabelConfig
 from weakcl_pipeline.images import ImageStore
 from weakcl_pipeline.sources import LABEL_PREFIX
@@ -86,9 +86,10 @@ def run_setting(
         side=setting.side,
         checkpoints=checkpoints,
     )
-    features = embed(result.encoder, images, setting.training.device)
+    device, launcher = setting.training.device, setting.training.launcher.here
+    features = launch(EmbeddingJob(result.encoder.state(), images, device), launcher, device)
     probes = evaluation.model_copy(update={"few_label": FewLabelConfig(shares=())})
-    metrics, _ = evaluate_features(features, samples, probes, seed)
+    metrics, _ = launch(EvaluationJob(features, samples, probes, seed), launcher, device)
     about = {
         "method": setting.method,
         "variable": setting.variable,

@@ -53,7 +53,7 @@ def test_a_worker_that_dies_has_all_go_on_from_the_last_checkpoint(images, tmp_p
     positives = Deadly(ROWS % 2, marks, times=1)
     found = train(images, ROWS, positives, torchrun(2), seed=0, name="twice", checkpoints=tmp_path / "checkpoints")
     assert len(list(marks.iterdir())) == 1
-    assert "twice: 2 workers" in caplog.text
+    assert "twice, seed 0: 2 workers" in caplog.text
     assert "twice: going on after epoch 1 of 3" in capfd.readouterr().err
     alone = train(images, ROWS, KINDS, config(**ON_CPU), seed=0, name="alone")
     assert found.history["epoch"].to_list() == [1, 2, 3]
@@ -67,7 +67,7 @@ def test_a_worker_that_dies_has_all_go_on_from_the_last_checkpoint(images, tmp_p
 def test_workers_that_die_too_often_are_given_up(images, tmp_path):
     marks = tmp_path / "marks"
     marks.mkdir()
-    with pytest.raises(InputError, match=r"once: worker 1 died .* after 0 restarts.* the last checkpoint"):
+    with pytest.raises(InputError, match=r"once, seed 0: worker 1 died .* after 0 restarts.* the last checkpoint"):
         train(images, ROWS, Deadly(ROWS % 2, marks, times=9), torchrun(2, restarts=0), seed=0, name="once")
     assert len(list(marks.iterdir())) == 1
 

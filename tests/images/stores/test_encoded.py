@@ -1,5 +1,6 @@
 """The encoded store gives the pixels that the pixel store gives, and decodes them when they are read."""
 
+import pickle
 import threading
 import time
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from tests.images.test_decode import encode
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.files import map_table, write_table
 from weakcl_pipeline.images.decode import Box, ImagesConfig
 from weakcl_pipeline.images.pack import Part, pack_images
 from weakcl_pipeline.images.stores import EncodedStore, PixelStore, encoded, open_store
@@ -136,3 +138,18 @@ def test_takes_the_room_of_the_files(tmp_path):
     }
     assert sizes["encoded"] < sizes["pixels"] / 5
     assert sizes["encoded"] == pytest.approx(sum(len(picture) for _, picture in source), rel=0.02)
+
+
+@pytest.mark.parametrize("storage", ["pixels", "encoded"])
+def test_another_process_maps_the_file_that_a_store_is_mapped_from(stores, tmp_path, storage):
+    def unpickled_pictures(pickled):
+        return pickle.loads(pickled).read([3, 0, PICTURES - 1])  # noqa: S301
+
+    expected = stores[storage].read([3, 0, PICTURES - 1])
+    table = stores[storage]._table
+    metadata = {key: value for key, value in table.schema.metadata.items() if key != b"mapped_from"}
+    assert torch.equal(unpickled_pictures(pickle.dumps(open_store(table.replace_schema_metadata(metadata)))), expected)
+    write_table(table, tmp_path / "store.arrow")
+    of_file = pickle.dumps(open_store(map_table(tmp_path / "store.arrow")))
+    assert len(of_file) < 1000
+    assert torch.equal(unpickled_pictures(of_file), expected)

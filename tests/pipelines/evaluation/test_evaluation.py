@@ -14,6 +14,7 @@ from kedro.validation.type_extractor import TypeExtractor
 from tests.evaluation.data import make_image_store, make_samples
 from tests.evaluation.test_figures import history
 from weakcl_pipeline.contrastive import Encoder, TrainingConfig, embed
+from weakcl_pipeline.contrastive.group import LauncherConfig
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import METHODS, EvaluationConfig, evaluate_features
 from weakcl_pipeline.images import open_store
@@ -221,3 +222,20 @@ def test_a_store_in_pieces_gives_the_same(image_store, samples):
     pieces = pa.concat_tables([image_store.slice(0, 10), image_store.slice(10)])
     whole = nodes.embed_pixels(image_store, samples, 0)
     assert nodes.embed_pixels(pieces, samples, 0).equals(whole)
+
+
+def test_workers_embed_and_evaluate_as_one_process_does(data, samples, image_store, caplog):
+    launcher = LauncherConfig(kind="torchrun", workers=2, machines=2, rendezvous="nowhere:1")  # those of one machine
+    together = TRAINING.model_copy(update={"launcher": launcher})
+    encoder = data["attribute.encoder"]
+    caplog.set_level("INFO", "weakcl_pipeline")
+    alone, embedded = (nodes.embed_pictures(encoder, image_store, training) for training in (TRAINING, together))
+    assert embedded["sample_id"].equals(alone["sample_id"])
+    np.testing.assert_allclose(embedded["embedding"].to_numpy(), alone["embedding"].to_numpy(), rtol=1e-5, atol=1e-6)
+    (metrics, predictions), (found, found_predictions) = (
+        nodes.evaluate_encoder(alone, samples, EVALUATION, 0, encoder, image_store, training)
+        for training in (TRAINING, together)
+    )
+    assert found == metrics
+    assert found_predictions.equals(predictions)
+    assert {"embedding: 2 workers", "evaluation: 2 workers"} <= set(caplog.messages)

@@ -1,18 +1,30 @@
-"""How the processes of a training are started, one way per file, found by name."""
+"""How the processes that share some work are started, one way per file, found by name."""
 
 from pathlib import Path
 
-from weakcl_pipeline.contrastive.launchers.inline import Launch, launch_inline
+from weakcl_pipeline.contrastive.device import DeviceConfig
+from weakcl_pipeline.contrastive.group import LauncherConfig
+from weakcl_pipeline.contrastive.launchers.base import Job, Launch, Result
+from weakcl_pipeline.contrastive.launchers.inline import launch_inline
 from weakcl_pipeline.contrastive.launchers.torchrun import launch_torchrun
 from weakcl_pipeline.contrastive.objectives import ObjectiveConfig, SideInformation
 from weakcl_pipeline.contrastive.positives import Positives
-from weakcl_pipeline.contrastive.trainer import Job, Rows, TrainingConfig, TrainingResult
+from weakcl_pipeline.contrastive.trainer import Rows, TrainingConfig, TrainingJob, TrainingResult
 from weakcl_pipeline.images import ImageStore
 
 LAUNCHERS: dict[str, Launch] = {
     "inline": launch_inline,
     "torchrun": launch_torchrun,
 }
+
+
+def launch(job: Job[Result], launcher: LauncherConfig, device: DeviceConfig) -> Result:
+    """Have workers do a job, and return its result.
+
+    Raises:
+        InputError: If a worker refuses the job, or workers die more often than they may.
+    """
+    return LAUNCHERS[launcher.kind](job, launcher, device)
 
 
 def train(
@@ -44,5 +56,15 @@ def train(
         InputError: If the batch is larger than the train split, views are too small for the encoder, the loss stops
             being finite, or workers die more often than they may.
     """
-    job = Job(rows, positives, config, seed, name, objective or config.objective, side or SideInformation())
-    return LAUNCHERS[config.launcher.kind](job, images, checkpoints)
+    job = TrainingJob(
+        images=images,
+        rows=rows,
+        positives=positives,
+        config=config,
+        seed=seed,
+        method=name,
+        objective=objective or config.objective,
+        side=side or SideInformation(),
+        checkpoints=checkpoints,
+    )
+    return launch(job, config.launcher, config.device)

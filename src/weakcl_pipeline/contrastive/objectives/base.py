@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from weakcl_pipeline.attributes.affinity import Affinity
 from weakcl_pipeline.contrastive.encoder import Encoder
+from weakcl_pipeline.contrastive.group import Shard
 from weakcl_pipeline.errors import InputError
 
 Rows = npt.NDArray[np.int64]
 FULL_VIEWS = 2
-EmbedTrainSplit = Callable[[Encoder], npt.NDArray[np.float32]]
+EmbedTrainSplit = Callable[[Encoder], Shard]
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class Objective(nn.Module, ABC):
 
         Args:
             epoch: The epoch that is about to begin.
-            embed: Computes the projections of the whole train split by an encoder, float32 (N, D).
+            embed: Computes the projections of the whole train split by an encoder, (N, D), each worker its part.
         """
         return {}
 

@@ -3,17 +3,17 @@
 from copy import deepcopy
 from typing import Annotated, Literal, Self, cast
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from weakcl_pipeline.attributes.kmeans import kmeans, number_of_clusters
+from weakcl_pipeline.attributes.kmeans import number_of_clusters
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.encoder import Encoder
+from weakcl_pipeline.contrastive.group import Shard
 from weakcl_pipeline.contrastive.objectives.base import FULL_VIEWS, Batch, EmbedTrainSplit, Objective, Setting
+from weakcl_pipeline.contrastive.sharded_kmeans import sharded_kmeans
 from weakcl_pipeline.seeding import derive_seed
 
 _KMEANS_ITERATIONS = 20  # as in the authors' code
@@ -163,12 +163,12 @@ class Pcl(Objective):
         warming_up = epoch < self.config.warmup_epochs
         return {} if warming_up else self.update(epoch, embed(self.momentum_encoder), self._seed)
 
-    def update(self, epoch: int, features: npt.NDArray[np.float32], seed: int) -> dict[str, float]:
+    def update(self, epoch: int, features: Shard, seed: int) -> dict[str, float]:
         """Cluster the train split anew.
 
         Args:
             epoch: The epoch that is about to begin, counted from 0.
-            features: Projections of the whole train split by the momentum encoder, float32 (N, D).
+            features: Projections of the whole train split, (N, D), by the momentum encoder.
             seed: The run's seed.
 
         Returns:
@@ -177,8 +177,9 @@ class Pcl(Objective):
         Raises:
             ValueError: If there is not one embedding for each sample.
         """
-        if features.shape != (self.n_samples, self.output_dim):
-            msg = f"expected embeddings ({self.n_samples}, {self.output_dim}), got {features.shape}"
+        shape = (features.count, features.own.shape[1])
+        if shape != (self.n_samples, self.output_dim):
+            msg = f"expected embeddings ({self.n_samples}, {self.output_dim}), got {shape}"
             raise ValueError(msg)
         return {
             f"inertia_{clustering.k}": clustering.update(features, self.config, derive_seed(seed, "pcl", epoch, index))
@@ -224,13 +225,14 @@ class _Clustering(nn.Module):
         columns = (self.assignment[samples][:, None] + F.pad(steps, (1, 0))) % self.k
         return _cross_entropy_of_first(logits.gather(1, columns))
 
-    def update(self, features: npt.NDArray[np.float32], config: PclConfig, seed: int) -> float:
+    def update(self, features: Shard, config: PclConfig, seed: int) -> float:
         """Cluster embeddings (N, D); return the inertia."""
-        found = kmeans(features, self.k, spherical=True, iterations=_KMEANS_ITERATIONS, seed=seed)
-        points, assignment = F.normalize(torch.from_numpy(features), dim=1), torch.from_numpy(found.assignment)
-        sums = torch.zeros(found.n_clusters, points.shape[1]).index_add_(0, assignment, points)
-        prototypes = F.normalize(sums, dim=1)
-        distances = (points - prototypes[assignment]).norm(dim=1)
+        found = sharded_kmeans(features, self.k, spherical=True, iterations=_KMEANS_ITERATIONS, seed=seed)
+        group, assignment = features.group, torch.from_numpy(found.assignment)
+        points, own = F.normalize(torch.from_numpy(features.own), dim=1), assignment[group.part(features.count)]
+        sums = torch.zeros(found.n_clusters, points.shape[1]).index_add_(0, own, points)
+        prototypes = F.normalize(group.sum(sums), dim=1)
+        distances = group.gather((points - prototypes[own]).norm(dim=1), features.count)
         self.assignment.copy_(assignment)
         self.n_clusters.fill_(found.n_clusters)
         self.prototypes[: found.n_clusters] = prototypes.to(self.prototypes.device)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.files import file_of, write_table
+from weakcl_pipeline.files import file_of, map_table
 from weakcl_pipeline.images.decode import Box, ImagesConfig
 
 CHANNELS = 3
@@ -88,18 +88,9 @@ class ImageStore(ABC):
         ids: list[str] = self._table["sample_id"].to_pylist()
         return ids
 
-    def file(self, folder: Path) -> Path:
-        """Return an Arrow file of this store, from which another process can open it.
-
-        Args:
-            folder: Where to write it, if the table is not mapped from one.
-        """
-        mapped = file_of(self._table)
-        if mapped is not None:
-            return mapped
-        written = folder / "image_store.arrow"
-        write_table(self._table, written)
-        return written
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be pickled as the file that the table is mapped from, where there is one: another process maps it too."""
+        return _reopen, (type(self), file_of(self._table) or self._table)
 
     def read(self, indices: Indices) -> Tensor:
         """Read some pictures.
@@ -181,3 +172,7 @@ class ImageStore(ABC):
     @abstractmethod
     def _fields(cls, size: int) -> list[pa.Field]:
         """Return the columns of a store of pictures of this size."""
+
+
+def _reopen(kind: type[ImageStore], source: Path | pa.Table) -> ImageStore:
+    return kind(map_table(source) if isinstance(source, Path) else source)

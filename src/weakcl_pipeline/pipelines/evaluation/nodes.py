@@ -10,10 +10,11 @@ import polars as pl
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from weakcl_pipeline.contrastive import Encoder, EncoderState, TrainingConfig, embed, embed_views
+from weakcl_pipeline.contrastive import EmbeddingJob, Encoder, EncoderState, TrainingConfig, embed_views, launch
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import (
     EvaluationConfig,
+    EvaluationJob,
     Outcome,
     ReportContent,
     build_report,
@@ -46,7 +47,8 @@ def initialise_encoder(
 def embed_pictures(encoder: EncoderState, image_store: pa.Table, training: TrainingConfig) -> pl.DataFrame:
     """Compute the features of every picture of all splits: ``sample_id`` and ``embedding``, float32 (F,)."""
     images = open_store(image_store)
-    return _embeddings(images, embed(Encoder.from_state(*encoder), images, training.device))
+    job = EmbeddingJob(encoder, images, training.device)
+    return _embeddings(images, launch(job, training.launcher.here, training.device))
 
 
 def embed_pixels(image_store: pa.Table, samples: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -72,14 +74,17 @@ def evaluate_encoder(
     training: TrainingConfig,
 ) -> Evaluated:
     """Measure an encoder's features, and where that is asked for, those of augmented views too."""
-    views = partial(
-        embed_views,
-        Encoder.from_state(*encoder),
-        open_store(image_store),
-        Augmentation(training.augmentation),
-        training.device,
-    )
-    return evaluate_features(_features(embeddings, samples), samples, evaluation, seed, views)
+    views = None
+    if evaluation.augmented_probe is not None:
+        views = partial(
+            embed_views,
+            Encoder.from_state(*encoder),
+            open_store(image_store),
+            Augmentation(training.augmentation),
+            training.device,
+        )
+    job = EvaluationJob(_features(embeddings, samples), samples, evaluation, seed, views)
+    return launch(job, training.launcher.here, training.device)
 
 
 def evaluate_guess(samples: pl.DataFrame, evaluation: EvaluationConfig, seed: int) -> Evaluated:
