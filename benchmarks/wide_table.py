@@ -1,16 +1,19 @@
-"""A large table of mixed attributes, as people write them in CSV: the same for the same number of rows.
+"""Large tables of mixed attributes, the same for the same number of rows.
 
-Run ``python benchmarks/wide_table.py ROWS FILE`` to write one.
+One has 40 attributes, as people write them in CSV; the other has 12 and the types of Parquet. Run
+``python benchmarks/wide_table.py ROWS FILE`` to write one, by the file's suffix.
 """
 
 import itertools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow.parquet as pq
 
 from weakcl_pipeline.sources import IngestionConfig
 
@@ -23,26 +26,43 @@ _SPELLINGS = (("true", "false"), ("yes", "no"), ("1", "0"), ("ja", "nein"))
 _SIZES = (2, 3, 4, 5, 6, 8, 10, 12, 20, 50, 100, 200, 500, 2000)
 
 
-def ingestion(rows: int) -> IngestionConfig:
-    """The roles of the columns: 10 bool, 14 categorical, 10 continuous, 4 tags and 2 hierarchies.
+class Shape(NamedTuple):
+    """How many columns there are of each kind; of words, those of which numbers in `_SIZES`."""
+
+    flags: int
+    words: tuple[int, ...]
+    numbers: int
+    tags: int
+    paths: int
+
+
+_WIDE = Shape(10, tuple(range(len(_SIZES))), 10, 4, 2)
+_NARROW = Shape(4, (3, 7, 10, 12), 2, 1, 1)
+
+
+def ingestion(rows: int, *, narrow: bool = False) -> IngestionConfig:
+    """The roles of the columns: 10 bool, 14 categorical, 10 continuous, 4 tags and 2 hierarchies; or 4, 4, 2, 1 and 1.
 
     Binary attributes are those that one row in fifty has.
     """
+    shape = _NARROW if narrow else _WIDE
     often = rows // 50
-    tags: dict[str, Any] = {f"tags_{i}": {"kind": "tags", "min_count": often} for i in range(4)}
+    tags: dict[str, Any] = {f"tags_{i}": {"kind": "tags", "min_count": often} for i in range(shape.tags)}
     for name in ("tags_2", "tags_3"):
-        tags[name]["separator"] = ","
-    paths = {f"path_{i}": {"kind": "hierarchy", "separator": "/", "min_count": often} for i in range(2)}
-    words = {f"word_{i}": {"kind": "categorical", "min_count": often} for i in range(len(_SIZES))}
+        if name in tags:
+            tags[name]["separator"] = ","
+    paths = {f"path_{i}": {"kind": "hierarchy", "separator": "/", "min_count": often} for i in range(shape.paths)}
+    words = {f"word_{i}": {"kind": "categorical", "min_count": often} for i in shape.words}
     return IngestionConfig.model_validate(
         {
             "id_column": "id",
             "image_column": "image",
             "split_column": "split",
             "labels": ["label"],
-            "attributes": {f"flag_{i}": {} for i in range(10)}  # their kind is inferred, as that of the numbers
+            # the kind of flags and numbers is inferred
+            "attributes": {f"flag_{i}": {} for i in range(shape.flags)}
             | words
-            | {f"number_{i}": {} for i in range(10)}
+            | {f"number_{i}": {} for i in range(shape.numbers)}
             | tags
             | paths,
         }
@@ -50,14 +70,33 @@ def ingestion(rows: int) -> IngestionConfig:
 
 
 def write_csv(file: Path, rows: int) -> None:
-    """Write the table."""
+    """Write the table of 40 attributes."""
     with file.open("wb") as sink:
-        for part, start in enumerate(range(0, rows, _ROWS_AT_ONCE)):
-            frame = _rows(part, start, min(_ROWS_AT_ONCE, rows - start))
+        for part, frame in enumerate(_parts(rows, _WIDE)):
             frame.write_csv(sink, include_header=part == 0)
 
 
-def _rows(part: int, start: int, count: int) -> pl.DataFrame:
+def write_parquet(file: Path, rows: int) -> None:
+    """Write the table of 12 attributes, each with its type."""
+    writer: pq.ParquetWriter | None = None
+    for frame in _parts(rows, _NARROW):
+        table = frame.with_columns(
+            *(pl.col(f"flag_{i}") == _SPELLINGS[i % len(_SPELLINGS)][0] for i in range(_NARROW.flags)),
+            *(pl.col(f"number_{i}").cast(pl.Float64) for i in range(_NARROW.numbers)),
+            *(pl.col(f"tags_{i}").str.json_decode(pl.List(pl.String)) for i in range(_NARROW.tags)),
+        ).to_arrow(compat_level=pl.CompatLevel.oldest())
+        writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+
+
+def _parts(rows: int, shape: Shape) -> Iterator[pl.DataFrame]:
+    for part, start in enumerate(range(0, rows, _ROWS_AT_ONCE)):
+        yield _rows(part, start, min(_ROWS_AT_ONCE, rows - start), shape)
+
+
+def _rows(part: int, start: int, count: int, shape: Shape) -> pl.DataFrame:
     generator = np.random.default_rng((0, part))
     types = generator.integers(0, _TYPES, count)
     numbers = pl.int_range(start, start + count, eager=True)
@@ -69,20 +108,20 @@ def _rows(part: int, start: int, count: int) -> pl.DataFrame:
         "split": _words(generator.choice(3, count, p=[0.7, 0.15, 0.15]), ["train", "val", "test"]),
         "label": _words(_noisy(types % 40, 40, generator), [f"class {i}" for i in range(40)]),
     }
-    for i in range(10):
+    for i in range(shape.flags):
         truth = _noisy(_of_type(i, types, 2), 2, generator)
         columns[f"flag_{i}"] = _words(truth, _SPELLINGS[i % len(_SPELLINGS)])
-    for i, size in enumerate(_SIZES):
+    for i in shape.words:
         columns[f"word_{i}"] = _words(
-            _noisy(_of_type(100 + i, types, size), size, generator), [f"value {j}" for j in range(size)]
+            _noisy(_of_type(100 + i, types, _SIZES[i]), _SIZES[i], generator), [f"value {j}" for j in range(_SIZES[i])]
         )
-    for i in range(10):
+    for i in range(shape.numbers):
         middle = _of_type(200 + i, types, 1000)
         columns[f"number_{i}"] = _number(i, middle + generator.normal(0, 100, count))
-    for i in range(4):
+    for i in range(shape.tags):
         sets = _sets(i)
         columns[f"tags_{i}"] = _words(_noisy(_of_type(300 + i, types, len(sets)), len(sets), generator), sets)
-    for i in range(2):
+    for i in range(shape.paths):
         paths = [f"{a}/{a}{b}/{a}{b}{c}" for a, b, c in itertools.product("abcde", "klmnopqr", "stuvw")]
         columns[f"path_{i}"] = _words(_noisy(_of_type(400 + i, types, 200), 200, generator), paths)
     return pl.DataFrame(
@@ -127,4 +166,5 @@ def _sets(i: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    write_csv(Path(sys.argv[2]), int(sys.argv[1]))
+    target = Path(sys.argv[2])
+    (write_parquet if target.suffix == ".parquet" else write_csv)(target, int(sys.argv[1]))
