@@ -19,6 +19,8 @@ _LIMIT = 256 << 20
 """Bytes; the largest released table has 4 MB."""
 _CLUSTERS = "label_gran_"
 _COUNTS = "-1"
+_DEEPEST = 100
+"""Parts of a path that are compared at most."""
 
 
 class ReleasedClusters(Config):
@@ -97,7 +99,8 @@ def read_clusters(path: Path) -> pl.DataFrame:
 
 def _matched(images: pl.DataFrame, released: pl.DataFrame, path: Path) -> pl.DataFrame:
     """The clusters of each image that the released table has."""
-    depth = int(released.select(pl.col("path").str.count_matches("/").max()).item() or 0) + 1
+    # Paths with more parts than all of the other table's are matched by none, with how many parts they may be compared.
+    depth = min(_parts(released["path"]), _parts(images["image"]) + 1, _DEEPEST)
     candidates = [_joined(images, released, parts) for parts in range(depth, 0, -1)]
     best = max(candidates, key=lambda found: found.height)
     if not best.height:
@@ -107,6 +110,11 @@ def _matched(images: pl.DataFrame, released: pl.DataFrame, path: Path) -> pl.Dat
             " Is it the table of this data set?"
         )
     return best
+
+
+def _parts(paths: pl.Series) -> int:
+    """How many parts the longest path has."""
+    return int(paths.str.count_matches("/", literal=True).max() or 0) + 1  # type: ignore[arg-type]
 
 
 def _joined(images: pl.DataFrame, released: pl.DataFrame, parts: int) -> pl.DataFrame:

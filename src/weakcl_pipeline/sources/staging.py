@@ -12,6 +12,7 @@ from polars.exceptions import PolarsError
 from weakcl_pipeline.attributes.columns import LazyColumns
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.files import TemporaryFolder, is_full
+from weakcl_pipeline.sources.collected import undamaged
 from weakcl_pipeline.sources.formats.base import lazy
 
 _ROWS = 1 << 17
@@ -41,7 +42,7 @@ class Staging:
         file = self._folder.path / "spool.parquet"
         with _room():
             frame.sink_parquet(file, compression="lz4", row_group_size=_ROWS, statistics=False, engine="streaming")
-        return LazyColumns(pl.scan_parquet(file))
+        return _Spooled(pl.scan_parquet(file))
 
     def add(self, columns: pl.DataFrame) -> None:
         """Write further columns, as many rows as those before.
@@ -68,6 +69,14 @@ class Staging:
             tables = (file.read_row_group(group, names, use_threads=False) for file, names in parts.items())
             columns = [pl.DataFrame(pl.from_arrow(table)) for table in tables]
             yield pl.concat(columns, how="horizontal").select(wanted)
+
+
+class _Spooled(LazyColumns):
+    """Columns of a spool; what is no text in a damaged Parquet file goes through it unseen and is found here."""
+
+    def __getitem__(self, name: str, /) -> pl.Series:
+        with undamaged(f"column '{name}'"):
+            return super().__getitem__(name)
 
 
 @contextmanager
