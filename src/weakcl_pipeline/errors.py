@@ -14,8 +14,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        left_out = len(message) - _LONGEST
-        if left_out > 0:
-            start, end = message[: _LONGEST - _END], message[-_END:]
-            message = f"{start}\n... ({left_out:,} characters) ...\n{end}"
+        if len(message) > _LONGEST:
+            start, end = message[: _LONGEST - 2 * _END], message[-_END:]
+            message = f"{start}\n... ({len(message) - len(start) - len(end):,} characters) ...\n{end}"
         super().__init__(message)

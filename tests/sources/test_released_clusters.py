@@ -110,3 +110,13 @@ def test_every_published_figure_comes_out_of_the_released_form(name, tmp_path):
         assert measured == pytest.approx(tables["published"][f"label_gran_{k}"], abs=1e-9)
         assert ids.min() == 0
         assert len(np.unique(ids)) == ids.max() + 1
+
+
+@pytest.mark.timeout(60)
+def test_paths_of_any_depth_are_compared(released, tmp_path):
+    deep = write_released(tmp_path / "deep.csv", {"label_gran_3": ["1", "2"]}, ["a/" * 20_000 + "1.jpg", "b/2.jpg"])
+    assert joined(deep, "x/1.jpg", "x/b/2.jpg")["label_gran_3"].to_list() == ["1", "2"]
+    assert joined(deep, "1.jpg", "c/9.jpg")["label_gran_3"].to_list() == ["1", None]
+    assert joined(deep, "/" * 20_000 + "b/2.jpg")["label_gran_3"].to_list() == ["2"]
+    alike = write_released(tmp_path / "alike.csv", {"label_gran_3": ["1", "2"]}, ["a/b/c/1.jpg", "x/y/a/b/c/1.jpg"])
+    assert joined(alike, "a/b/c/1.jpg")["label_gran_3"].to_list() == ["1"]  # four parts tell them apart

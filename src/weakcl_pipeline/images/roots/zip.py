@@ -32,7 +32,7 @@ class Zip(PictureRoot):
         self._state = state_of(source)
         try:
             self._zip = zipfile.ZipFile(source)
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError) as error:
+        except Exception as error:  # zipfile raises nearly anything on other bytes
             with source:
                 raise damaged(name, _trouble(source)) from error
         self._members = Members[zipfile.ZipInfo](name)
@@ -63,7 +63,7 @@ class Zip(PictureRoot):
 
     def _index(self, info: zipfile.ZipInfo) -> None:
         kind = stat.S_IFMT(info.external_attr >> 16)
-        if info.is_dir():
+        if not info.filename or info.is_dir():
             return
         if kind == stat.S_IFLNK:
             self._members.refuse(info.filename, "is a link")
