@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.fuzz.choices import Choices
 
-MOST = 1 << 21
+MOST = 1 << 18
 """Bytes that a spoilt file may have."""
 
 _CELL = re.compile(rb"[^\s,;:\t|\"\[\]{}/=]+")
@@ -82,12 +82,12 @@ def _span(content: bytes, choices: Choices) -> tuple[int, int]:
     return start, min(len(content), start + choices.number(choices.pick((64, 1024, len(content)))))
 
 
-_EDITS: tuple[Edit, ...] = (_whole, _cut, _truncate, _insert, _overwrite, _number, _repeat, _cell, _line)
+EDITS: tuple[Edit, ...] = (_whole, _cut, _truncate, _insert, _overwrite, _number, _repeat, _cell, _line)
 
 
 def _change(file: Path, choices: Choices, words: Sequence[bytes], seal: Callable[[bytes], bytes]) -> None:
     content = file.read_bytes() if file.is_file() else b""
-    content = choices.pick(_EDITS)(content, choices, words)[:MOST]
+    content = choices.pick(EDITS)(content, choices, words)[:MOST]
     if file.parent.is_dir() and not file.is_dir():
         file.write_bytes(seal(content) if choices.number(3) else content)
 
@@ -114,7 +114,7 @@ def _rename(file: Path, choices: Choices, words: Sequence[bytes], seal: Callable
 _OF_FILES = (_change,) * 7 + (_remove, _make_folder, _rename)
 
 
-WHOLE = (_OF_FILES.index(_change), _EDITS.index(_whole))
+WHOLE = (_OF_FILES.index(_change), EDITS.index(_whole))
 """Choices that put all that follows in place of a file."""
 
 

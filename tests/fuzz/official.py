@@ -111,7 +111,7 @@ TARGETS: dict[str, Target] = {
     "ut_zappos50k": Target(
         make=_make_zappos,
         read=_read_zappos,
-        files=("ut-zap50k-data/*.csv", "released/*.csv", "ut-zap50k-images-square/*/*/*/*.jpg"),
+        files=("ut-zap50k-data/*.csv", "released/*.csv", "ut-zap50k-images-square/Boots/*/*/*.jpg"),
         words=(b"100627-72", b"Shoes;Boots", b"-1", b"CID", b"100627.72.jpg", b"%2E"),
     ),
     "wider_attribute": Target(

@@ -14,6 +14,7 @@ from tests.broken.archives import tarred, zipped
 from tests.fuzz.tables import written
 from tests.fuzz.trial import CHARACTERS, FindingError, Target
 from tests.images.encoders import gif, png, png_chunk, tiff
+from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, decode
 from weakcl_pipeline.images.roots import open_root
 
@@ -82,7 +83,10 @@ _REFERENCES = (
 
 def _read_picture(file: Path) -> None:
     if file.is_file():
-        _decoded(file.read_bytes())
+        try:
+            decode(file.read_bytes(), _IMAGES)
+        except DecodeError as error:
+            raise InputError(f"{file}: {error.reason}") from error
 
 
 def _decoded(encoded: bytes) -> None:

@@ -5,6 +5,7 @@ each granularity k as `label_gran_k`. Ids start at 0 or 1 and have gaps, and a l
 instead of a picture. The columns become attributes like any other; the rule `given` makes clusters of them.
 """
 
+import re
 from io import BytesIO
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from weakcl_pipeline.sources.raw_files import existing, read_bytes
 
 _LIMIT = 256 << 20
 """Bytes; the largest released table has 4 MB."""
-_CLUSTERS = "label_gran_"
+_CLUSTERS = re.compile("label_gran_[0-9]+")
 _COUNTS = "-1"
 _DEEPEST = 100
 """Parts of a path that are compared at most."""
@@ -84,10 +85,10 @@ def read_clusters(path: Path) -> pl.DataFrame:
         table = pl.read_csv(BytesIO(content), infer_schema=False)
     except PolarsError as error:
         raise InputError(f"{path}: not a table of comma-separated values: {error}") from error
-    clusters = [name for name in table.columns if name.startswith(_CLUSTERS)]
+    clusters = [name for name in table.columns if _CLUSTERS.fullmatch(name)]
     if "path" not in table.columns or not clusters:
         raise InputError(
-            f"{path}: a released cluster table has a column 'path' and columns '{_CLUSTERS}<k>';"
+            f"{path}: a released cluster table has a column 'path' and columns 'label_gran_<k>';"
             f" this one has: {', '.join(table.columns)}."
         )
     pictures = table.filter(pl.col(table.columns[0]) != _COUNTS).select("path", *clusters)
