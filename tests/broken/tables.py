@@ -340,4 +340,10 @@ CASES = [
         ingest("table.jsonl"),
         ("table.jsonl", "'column_3'"),
     ),
+    Case(
+        "The name of a column is a pattern",
+        text(SIX.replace("kind", "*")),
+        ingest(ingestion={"undeclared": "infer"}),
+        ("raw_samples", "'*'"),
+    ),
 ]

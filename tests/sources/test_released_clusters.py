@@ -65,6 +65,8 @@ def test_a_released_table_that_cannot_be_used_is_named(released, tmp_path):
     (tmp_path / "odd.csv").write_text(",path,label_gran_3class\n0,a.jpg,1\n")
     with pytest.raises(InputError, match=r"odd.csv: .* this one has: , path, label_gran_3class"):
         joined(tmp_path / "odd.csv", "a.jpg")
+    (tmp_path / "star.csv").write_text("*,path,label_gran_3\n0,a.jpg,1\n-1,counts,1\n")
+    assert joined(tmp_path / "star.csv", "a.jpg")["label_gran_3"].to_list() == ["1"]
     twice = write_released(tmp_path / "twice.csv", {"label_gran_3": ["1"] * 5}, [*PATHS, PATHS[1]])
     with pytest.raises(InputError, match=r"the picture Boots/Ankle/2.jpg is listed more than once"):
         joined(twice, "a.jpg")

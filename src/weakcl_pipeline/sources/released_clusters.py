@@ -91,7 +91,7 @@ def read_clusters(path: Path) -> pl.DataFrame:
             f"{path}: a released cluster table has a column 'path' and columns 'label_gran_<k>';"
             f" this one has: {', '.join(table.columns)}."
         )
-    pictures = table.filter(pl.col(table.columns[0]) != _COUNTS).select("path", *clusters)
+    pictures = table.filter(table.to_series(0) != _COUNTS).select("path", *clusters)
     repeated = pictures.filter(pl.col("path").is_duplicated())["path"]
     if len(repeated):
         raise InputError(f"{path}: the picture {repeated[0]} is listed more than once. Remove the other rows.")

@@ -102,7 +102,7 @@ class WiderAttribute(Source):
         schema = dict.fromkeys(COLUMNS[:4], pl.String) | dict.fromkeys(BOX, pl.Float64) | dict.fromkeys(names, pl.Int8)
         meaning = {1: True, 0: None if self.unspecified == "missing" else False, -1: False}
         table = pl.DataFrame(rows, schema=schema, orient="row")
-        return table.with_columns(pl.col(names).replace_strict(meaning, return_dtype=pl.Boolean)).lazy()
+        return table.with_columns(table[name].replace_strict(meaning, return_dtype=pl.Boolean) for name in names).lazy()
 
     def files(self) -> Mapping[str, Path]:
         """Return the two annotation files."""
