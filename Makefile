@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 INSTALLED_BENCH := .venv/.installed-bench
 BENCHMARKS := augmentation loss training_step kmeans linear_probe cluster_rule ingestion packing overhead side_by_side
 
-.PHONY: run test test-slow lint format viz notebooks bench bench-smoke clean
+.PHONY: run test test-slow fuzz lint format viz notebooks bench bench-smoke clean
 
 run: $(INSTALLED)  ## Run everything on the embedded emoji pictures
 	$(BIN)/kedro run --pipelines=full
@@ -18,6 +18,10 @@ test: $(INSTALLED)  ## Run the tests with branch coverage
 
 test-slow: $(INSTALLED)  ## Run the tests that take more than about a minute each
 	$(BIN)/pytest -m slow
+
+fuzz: $(INSTALLED)  ## Fuzz the readers of users' files, each for SECONDS (300)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),300)
 
 lint: $(INSTALLED)  ## Check style, types and the order of the rooms
 	$(BIN)/ruff check .

@@ -1,8 +1,20 @@
 """What goes wrong because of what a user gave, as opposed to a defect of this package."""
 
+_LONGEST = 4000
+"""Characters of a message; more are what a file quotes that is no table, or not the one it should be."""
+_END = 500
+
 
 class InputError(ValueError):
     """Data, a parameter or a file of the user's that cannot be used.
 
-    The message names the file, row, column or key, says what is wrong, and what to do about it.
+    Args:
+        message: Names the file, row, column or key, says what is wrong, and what to do about it. Of a long one, the
+            middle is left out.
     """
+
+    def __init__(self, message: str) -> None:
+        if len(message) > _LONGEST:
+            start, end = message[: _LONGEST - 2 * _END], message[-_END:]
+            message = f"{start}\n... ({len(message) - len(start) - len(end):,} characters) ...\n{end}"
+        super().__init__(message)

@@ -75,6 +75,29 @@ def wrong_byte():
     return bytes(content)
 
 
+def misnamed():
+    content = zipped([*GOOD.items(), ("bäd.png", picture())])
+    return content.replace("bäd.png".encode(), b"b\xe4\xe4d.png", 1)
+
+
+def extended(**headers):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive_:
+        member = tarfile.TarInfo("bad.png")
+        member.pax_headers = headers
+        archive_.addfile(member)
+    return packed.getvalue()
+
+
+def headers_alone():
+    content = extended(comment="x")
+    return content[:1024] * 900 + content[1024:]
+
+
+def of_negative_size():
+    return extended(size="-1000")
+
+
 CASES = [
     Case("The archive is none", archive(b"no archive at all"), read(), ("images.root", "pictures.zip")),
     Case(
@@ -148,5 +171,24 @@ CASES = [
         archive(tarred([*GOOD.items(), ("bad.png", bytes(5_000_000))], "gz"), name="pictures.tar.gz"),
         read("pictures.tar.gz", max_archive_bytes=1_000_000),
         ("pictures.tar.gz", "images.max_archive_bytes"),
+    ),
+    Case(
+        "A member's own header writes its name in another way than the list of members",
+        archive(misnamed(), "bäd.png"),
+        read(),
+        ("p1", "'bäd.png'", "pictures.zip"),
+        remedy="Pack the pictures again.",
+    ),
+    Case(
+        "The headers of a tar archive follow one another without end",
+        archive(headers_alone(), name="pictures.tar"),
+        read("pictures.tar"),
+        ("images.root", "pictures.tar"),
+    ),
+    Case(
+        "A header of a tar archive leads back to its beginning",
+        archive(of_negative_size(), name="pictures.tar"),
+        read("pictures.tar"),
+        ("images.root", "pictures.tar", "'bad.png'"),
     ),
 ]

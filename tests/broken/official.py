@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import pairwise
 
 from tests.broken.case import Case, lines, rows, table, text
 from tests.sources.official import cub_200_2011, imagenet100, ut_zappos50k, wider_attribute
@@ -55,6 +56,10 @@ def imagenet(change):
     return spoilt(lambda raw: imagenet100.make(raw, train=2, val=1), change)
 
 
+def devkit(change):
+    return spoilt(lambda raw: imagenet100.make(raw, "devkit", train=2, val=1), change)
+
+
 def one_attribute_less(annotations):
     found = json.loads(annotations)
     found["images"][0]["targets"][0]["attribute"].pop()
@@ -80,6 +85,10 @@ def join_clusters(place):
 
 IMAGENET = read("imagenet100", classes="{raw}/classes.txt", wordnet="{raw}/wordnet")
 PAGE = "docs/data/imagenet100.md"
+META = "ILSVRC2012_devkit_t12/data/meta.mat"
+NODES = [*(f"n9{number:07d}" for number in range(150)), "n00001740"]
+CHAIN = lines(*(f"{above} {below}" for above, below in pairwise(NODES)))
+"""What would lie above all of the hierarchy."""
 
 CASES = [
     Case(
@@ -165,5 +174,23 @@ CASES = [
         released(lines("picture,cluster", "good.png,1")),
         join_clusters,
         ("meta_data_train.csv", "'path'", "picture, cluster"),
+    ),
+    Case(
+        "WIDER Attribute: an attribute has no name",
+        wider(edit(WIDER.format("trainval"), lambda annotations: annotations.replace('"Hat"', '""'))),
+        read("wider_attribute"),
+        ("wider_attribute_trainval.json", "attribute_id_map", "3"),
+    ),
+    Case(
+        "ImageNet-100: the development kit's table of synsets is cut off",
+        devkit(lambda raw: (raw / META).write_bytes((raw / META).read_bytes()[:600])),
+        IMAGENET,
+        ("meta.mat", PAGE),
+    ),
+    Case(
+        "ImageNet-100: the hierarchy is no WordNet's",
+        imagenet(edit("wordnet/wordnet.is_a.txt", lambda above: above + CHAIN)),
+        IMAGENET,
+        ("wordnet.is_a.txt", "n02085620"),
     ),
 ]

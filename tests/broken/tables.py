@@ -7,6 +7,7 @@ import zipfile
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tests.broken.case import Case, ingest, lines, nothing, rows, table, text
 
@@ -55,6 +56,26 @@ def joined(tags):
 
 def join(**options):
     return ingest(source={"join": [{"path": "tags.csv", "by": "id", **options}]})
+
+
+def arrow(**columns):
+    """Return what writes an Arrow table, in which a blank at the end of a name is none."""
+
+    def make(raw):
+        content = rows().to_arrow()
+        for name, column in columns.items():
+            content = content.append_column(name.strip(), column)
+        with pa.ipc.new_file(str(raw / "table.arrow"), content.schema) as writer:
+            writer.write_table(content)
+
+    return make
+
+
+def spoilt_texts(raw):
+    content = rows(note=["text of a note", *["another one"] * 5])
+    content.write_parquet(raw / "table.parquet", compression="uncompressed", statistics=False)
+    written = (raw / "table.parquet").read_bytes()
+    (raw / "table.parquet").write_bytes(written.replace(b"another one", b"another \xff\xff\xff"))
 
 
 CASES = [
@@ -285,5 +306,44 @@ CASES = [
         joined("id,kind\np0,red\np1,blue\n"),
         join(),
         ("tags.csv", "'kind'"),
+    ),
+    Case(
+        "A column of an Arrow table has a type that is not read",
+        arrow(odd=pa.array([pa.MonthDayNano([1, 2, 3])] * 6)),
+        ingest("table.arrow"),
+        ("table.arrow", "'odd'", "month_day_nano_interval"),
+    ),
+    Case(
+        "An Arrow table has two columns of one name",
+        arrow(kind=pa.array(["a"] * 6), **{"kind ": pa.array(["b"] * 6)}),
+        ingest("table.arrow"),
+        ("table.arrow", "'kind'"),
+    ),
+    Case(
+        "A Parquet table has a time zone that is none",
+        lambda raw: pq.write_table(
+            pa.table({"id": ["p0"], "time": pa.array([0], pa.timestamp("us", "Nowhere/Nix"))}), raw / "table.parquet"
+        ),
+        ingest("table.parquet"),
+        ("table.parquet",),
+        remedy="Write the column as another type.",
+    ),
+    Case(
+        "The texts of a Parquet table are none",
+        spoilt_texts,
+        ingest("table.parquet", ingestion={"attributes": {"note": {"kind": "categorical"}}}),
+        ("raw_samples",),
+    ),
+    Case(
+        "Two columns of a table without names would be called alike",
+        text(lines('{"id": "p0", "file": "0.png", "split": "train", "": 1, "column_3": 2}'), "table.jsonl"),
+        ingest("table.jsonl"),
+        ("table.jsonl", "'column_3'"),
+    ),
+    Case(
+        "The name of a column is a pattern",
+        text(SIX.replace("kind", "*")),
+        ingest(ingestion={"undeclared": "infer"}),
+        ("raw_samples", "'*'"),
     ),
 ]

@@ -62,6 +62,11 @@ def test_a_released_table_that_cannot_be_used_is_named(released, tmp_path):
     (tmp_path / "val.csv").write_text(",path,class\n0,a.jpg,1\n-1,num_per_latent_class,1\n")
     with pytest.raises(InputError, match=r"val.csv: .* columns 'label_gran_<k>'; this one has: , path, class"):
         joined(tmp_path / "val.csv", "a.jpg")
+    (tmp_path / "odd.csv").write_text(",path,label_gran_3class\n0,a.jpg,1\n")
+    with pytest.raises(InputError, match=r"odd.csv: .* this one has: , path, label_gran_3class"):
+        joined(tmp_path / "odd.csv", "a.jpg")
+    (tmp_path / "star.csv").write_text("*,path,label_gran_3\n0,a.jpg,1\n-1,counts,1\n")
+    assert joined(tmp_path / "star.csv", "a.jpg")["label_gran_3"].to_list() == ["1"]
     twice = write_released(tmp_path / "twice.csv", {"label_gran_3": ["1"] * 5}, [*PATHS, PATHS[1]])
     with pytest.raises(InputError, match=r"the picture Boots/Ankle/2.jpg is listed more than once"):
         joined(twice, "a.jpg")
@@ -110,3 +115,13 @@ def test_every_published_figure_comes_out_of_the_released_form(name, tmp_path):
         assert measured == pytest.approx(tables["published"][f"label_gran_{k}"], abs=1e-9)
         assert ids.min() == 0
         assert len(np.unique(ids)) == ids.max() + 1
+
+
+@pytest.mark.timeout(60)
+def test_paths_of_any_depth_are_compared(released, tmp_path):
+    deep = write_released(tmp_path / "deep.csv", {"label_gran_3": ["1", "2"]}, ["a/" * 20_000 + "1.jpg", "b/2.jpg"])
+    assert joined(deep, "x/1.jpg", "x/b/2.jpg")["label_gran_3"].to_list() == ["1", "2"]
+    assert joined(deep, "1.jpg", "c/9.jpg")["label_gran_3"].to_list() == ["1", None]
+    assert joined(deep, "/" * 20_000 + "b/2.jpg")["label_gran_3"].to_list() == ["2"]
+    alike = write_released(tmp_path / "alike.csv", {"label_gran_3": ["1", "2"]}, ["a/b/c/1.jpg", "x/y/a/b/c/1.jpg"])
+    assert joined(alike, "a/b/c/1.jpg")["label_gran_3"].to_list() == ["1"]  # four parts tell them apart

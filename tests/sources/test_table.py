@@ -134,3 +134,16 @@ def test_a_url_that_cannot_be_read_is_named():
         InputError, match=r"foo://x/none.csv cannot be read: fsspec knows no URLs that begin with foo://"
     ):
         Table(path="foo://x/none.csv").files()
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.arrow", "t.parquet"])
+def test_a_column_without_a_name_is_called_by_its_place(tmp_path, name):
+    frame = pl.DataFrame({"id": ["a", "b"], "": [1, 2]})
+    write = {"t.jsonl": frame.write_ndjson, "t.arrow": frame.write_ipc, "t.parquet": frame.write_parquet}[name]
+    write(tmp_path / name)
+    table = Table(path=(tmp_path / name).as_posix()).scan()
+    assert table.collect().rows(named=True) == [{"id": "a", "column_1": 1}, {"id": "b", "column_1": 2}]
+    assert table.select("column_1").collect().to_series().to_list() == [1, 2]
+    frame.with_columns(column_2="").select("id", "column_2", "").write_ndjson(tmp_path / "t.jsonl")
+    with pytest.raises(InputError, match="a column has no name, and 'column_2' is another one's"):
+        Table(path=(tmp_path / "t.jsonl").as_posix()).scan()

@@ -128,6 +128,7 @@ def test_broken_json_is_named_with_its_line(folder, trainval):
         (lambda c: c["attribute_id_map"].pop("3"), "attribute_id_map has the ids 0, 1, 10, 11, 12, 13, 2, 4"),
         (lambda c: c["attribute_id_map"].clear(), "attribute_id_map has the ids (none)"),
         (lambda c: c["attribute_id_map"].update({"3": "Male"}), "has the name 'Male' twice"),
+        (lambda c: c["attribute_id_map"].update({"3": ""}), "attribute_id_map gives 3 an empty name"),
         (lambda c: c["attribute_id_map"].update({"3": "split"}), "one of the other columns' names"),
         (lambda c: c["scene_id_map"].update({"5": "Parade"}), "scene_id_map gives two events one name"),
         (lambda c: c["scene_id_map"].update({"5": "Car"}), "differs from that of"),
@@ -219,3 +220,11 @@ def test_people_are_cut_out_of_their_pictures(project_factory):
     assert samples["group"].n_unique() < people - 1
     assert quarantine["sample_id"].item() == f"{written['trainval']['images'][2]['file_name']}#0"
     assert "has nothing of the picture of 100x80 pixels" in quarantine["reason"].item()
+
+
+@pytest.mark.timeout(60)
+def test_any_number_of_attributes_is_read_in_time(tmp_path):
+    official.make(tmp_path, train=1, val=1, test=1)
+    for file in (tmp_path / "wider_attribute_annotation").iterdir():
+        change(file, lambda content: content.update(images=[], attribute_id_map={str(i): f"a{i}" for i in range(5000)}))
+    assert scan(tmp_path).width == 5008

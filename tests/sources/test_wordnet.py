@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.images.test_decode import memory, reset_peak_memory
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.wordnet import hierarchy
 
@@ -110,3 +111,15 @@ def test_other_files_are_refused_with_the_line(tmp_path, name, content, message)
         way(tmp_path, "j")
     assert name in str(error.value)
     assert message in str(error.value)
+
+
+def test_a_chain_that_is_no_wordnet_is_refused_before_its_paths_fill_the_memory(tmp_path):
+    names = [f"n{number:08d}" for number in range(20_000)]
+    (tmp_path / "wordnet.is_a.txt").write_text("".join(f"{above} {below}\n" for above, below in pairwise(names)))
+    (tmp_path / "words.txt").write_text("".join(f"{name}\ta\n" for name in names))
+    assert len(hierarchy(tmp_path, [names[99]])[names[99]]) == 100
+    reset_peak_memory()
+    before = memory("VmHWM")
+    with pytest.raises(InputError, match=r"wordnet.is_a.txt: the class n00019999 lies 19999 levels deep"):
+        hierarchy(tmp_path, [names[-1]])
+    assert memory("VmHWM") - before < 100 << 20

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from weakcl_pipeline.errors import InputError
 
@@ -21,7 +21,7 @@ def undamaged(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (PolarsError, OSError) as error:
+    except (PolarsError, PanicException, OSError) as error:
         raise InputError(
             f"{name}: a file of the table is damaged, and cannot be read to its end. Get or write it again; `--verbose`"
             " tells what the reader met."

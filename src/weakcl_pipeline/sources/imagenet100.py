@@ -1,8 +1,6 @@
 """ImageNet-100: some classes of ILSVRC 2012 as downloaded (Russakovsky et al. 2015), with their place in WordNet."""
 
-import io
 import logging
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,11 +8,11 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 from pydantic import Field
-from scipy.io import loadmat, whosmat
 
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.base import Source
 from weakcl_pipeline.sources.hold_out import held_out
+from weakcl_pipeline.sources.matlab import read_structures
 from weakcl_pipeline.sources.raw_files import existing, read_bytes
 from weakcl_pipeline.sources.records import NUMBER, read_csv, read_records
 from weakcl_pipeline.sources.wordnet import IS_A, WNID, WORDS, hierarchy
@@ -29,7 +27,6 @@ DEVKIT = PurePosixPath("ILSVRC2012_devkit_t12/data")
 TRUTH, META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
 
 _LIMIT = 64 << 20
-_MOST_SYNSETS = 100_000
 _PICTURE = re.compile(r"[\w.-]+\.jpe?g", re.ASCII | re.IGNORECASE)
 
 
@@ -197,10 +194,7 @@ def _read_meta(file: Path) -> dict[int, str]:
     """Return class number -> synset."""
     content = read_bytes(file, _LIMIT)
     try:
-        (shape,) = [shape for name, shape, _ in whosmat(io.BytesIO(content)) if name == "synsets"]
-        if math.prod(shape) > _MOST_SYNSETS:
-            raise ValueError(f"{math.prod(shape)} synsets")
-        synsets = loadmat(io.BytesIO(content), squeeze_me=True, variable_names=["synsets"])["synsets"]
-        return {int(n): str(wnid) for n, wnid in zip(synsets["ILSVRC2012_ID"], synsets["WNID"], strict=True)}
-    except Exception as error:  # SciPy raises nearly anything on other bytes
+        synsets = read_structures(content, "synsets", ["ILSVRC2012_ID", "WNID"])
+        return {int(number): str(wnid) for number, wnid in synsets}
+    except (ValueError, OverflowError) as error:  # the second is of an infinite number
         raise InputError(f"{file}: not the table of synsets of the development kit: {error}. See {PAGE}.") from error

@@ -5,6 +5,7 @@ each granularity k as `label_gran_k`. Ids start at 0 or 1 and have gaps, and a l
 instead of a picture. The columns become attributes like any other; the rule `given` makes clusters of them.
 """
 
+import re
 from io import BytesIO
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from weakcl_pipeline.sources.raw_files import existing, read_bytes
 
 _LIMIT = 256 << 20
 """Bytes; the largest released table has 4 MB."""
-_CLUSTERS = "label_gran_"
+_CLUSTERS = re.compile("label_gran_[0-9]+")
 _COUNTS = "-1"
+_DEEPEST = 100
+"""Parts of a path that are compared at most."""
 
 
 class ReleasedClusters(Config):
@@ -82,13 +85,13 @@ def read_clusters(path: Path) -> pl.DataFrame:
         table = pl.read_csv(BytesIO(content), infer_schema=False)
     except PolarsError as error:
         raise InputError(f"{path}: not a table of comma-separated values: {error}") from error
-    clusters = [name for name in table.columns if name.startswith(_CLUSTERS)]
+    clusters = [name for name in table.columns if _CLUSTERS.fullmatch(name)]
     if "path" not in table.columns or not clusters:
         raise InputError(
-            f"{path}: a released cluster table has a column 'path' and columns '{_CLUSTERS}<k>';"
+            f"{path}: a released cluster table has a column 'path' and columns 'label_gran_<k>';"
             f" this one has: {', '.join(table.columns)}."
         )
-    pictures = table.filter(pl.col(table.columns[0]) != _COUNTS).select("path", *clusters)
+    pictures = table.filter(table.to_series(0) != _COUNTS).select("path", *clusters)
     repeated = pictures.filter(pl.col("path").is_duplicated())["path"]
     if len(repeated):
         raise InputError(f"{path}: the picture {repeated[0]} is listed more than once. Remove the other rows.")
@@ -97,7 +100,8 @@ def read_clusters(path: Path) -> pl.DataFrame:
 
 def _matched(images: pl.DataFrame, released: pl.DataFrame, path: Path) -> pl.DataFrame:
     """The clusters of each image that the released table has."""
-    depth = int(released.select(pl.col("path").str.count_matches("/").max()).item() or 0) + 1
+    # Paths with more parts than all of the other table's are matched by none, with how many parts they may be compared.
+    depth = min(_parts(released["path"]), _parts(images["image"]) + 1, _DEEPEST)
     candidates = [_joined(images, released, parts) for parts in range(depth, 0, -1)]
     best = max(candidates, key=lambda found: found.height)
     if not best.height:
@@ -107,6 +111,11 @@ def _matched(images: pl.DataFrame, released: pl.DataFrame, path: Path) -> pl.Dat
             " Is it the table of this data set?"
         )
     return best
+
+
+def _parts(paths: pl.Series) -> int:
+    """How many parts the longest path has."""
+    return int(paths.str.count_matches("/", literal=True).max() or 0) + 1  # type: ignore[arg-type]
 
 
 def _joined(images: pl.DataFrame, released: pl.DataFrame, parts: int) -> pl.DataFrame:

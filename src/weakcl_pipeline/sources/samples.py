@@ -112,10 +112,19 @@ def looked_at(columns: pl.Schema, config: IngestionConfig) -> list[pl.Expr]:
     Args:
         columns: Of the raw table.
         config: Their roles.
+
+    Raises:
+        InputError: The name of one stands for several in polars.
     """
     names = list(config.columns())
     if config.undeclared == "infer":
         names += [name for name in columns if name not in {*names, *config.ignore}]
+    for name in names:
+        if name == "*" or (name.startswith("^") and name.endswith("$")):
+            raise InputError(
+                f"{_NAME}: a column cannot be called '{name}', which is taken for a pattern of names. Rename it in the"
+                " file, or add it to ingestion.ignore."
+            )
     inside = config.image_column if columns[config.image_column] == pl.Binary else None
     return [_reference(name) if name == inside else pl.col(name) for name in names]
 

@@ -13,6 +13,7 @@ from weakcl_pipeline.attributes.coded import Coded
 from weakcl_pipeline.attributes.columns import LazyColumns, in_parts
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.files import TemporaryFolder, is_full
+from weakcl_pipeline.sources.collected import undamaged
 from weakcl_pipeline.sources.formats.base import lazy
 
 _ROWS = 1 << 17
@@ -50,7 +51,7 @@ class Staging:
         file = self._folder.path / "spool.parquet"
         with _room():
             frame.sink_parquet(file, compression="lz4", row_group_size=_ROWS, statistics=False, engine="streaming")
-        return LazyColumns(pl.scan_parquet(file))
+        return _Spooled(pl.scan_parquet(file))
 
     def add(self, name: str, parts: Iterable[pl.Series]) -> None:
         """Write a further column in the parts that `in_parts` makes of it, or of other columns of this table.
@@ -98,6 +99,14 @@ class Staging:
     def _decoded(self, column: pl.Series) -> pl.Series:
         values = self._values.get(column.name)
         return column if values is None else values.gather(column)
+
+
+class _Spooled(LazyColumns):
+    """Columns of a spool; what is no text in a damaged Parquet file goes through it unseen and is found here."""
+
+    def __getitem__(self, name: str, /) -> pl.Series:
+        with undamaged(f"column '{name}'"):
+            return super().__getitem__(name)
 
 
 @contextmanager

@@ -57,7 +57,7 @@ class Table(Source, TableOptions):
 
     def scan(self) -> pl.LazyFrame:
         """Return the table with what is joined to it, in the order of the table."""
-        table = self._main().scan()
+        table = _scanned(self._main())
         for side in self.join:
             table = _joined(table, side, self._beside(side))
         return table
@@ -78,8 +78,21 @@ def _options(fields: TableOptions) -> TableOptions:
     return TableOptions.model_validate({name: getattr(fields, name) for name in TableOptions.model_fields})
 
 
+def _scanned(form: Format) -> pl.LazyFrame:
+    """Return a format's table; a column without a name is called by its place, `column_0`."""
+    table = form.scan()
+    names = table.collect_schema().names()
+    if "" not in names:
+        return table
+    name = f"column_{names.index('')}"
+    if name in names:
+        raise InputError(f"{form.path}: a column has no name, and '{name}' is another one's. Give it a name.")
+    logger.warning("%s: a column without a name: %s", form.path, name)
+    return table.rename({"": name})
+
+
 def _joined(table: pl.LazyFrame, side: SideTable, form: Format) -> pl.LazyFrame:
-    other = form.scan()
+    other = _scanned(form)
     key = side.key or side.by
     have, found = table.collect_schema(), other.collect_schema()
     for column, columns, place in (

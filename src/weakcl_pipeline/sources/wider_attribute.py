@@ -1,5 +1,6 @@
 """WIDER Attribute as downloaded (Li et al., "Human Attribute Recognition by Deep Hierarchical Contexts", ECCV 2016)."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar
@@ -100,11 +101,8 @@ class WiderAttribute(Source):
         rows = [row for picture, event in pictures for row in self._rows(picture, event, len(names))]
         schema = dict.fromkeys(COLUMNS[:4], pl.String) | dict.fromkeys(BOX, pl.Float64) | dict.fromkeys(names, pl.Int8)
         meaning = {1: True, 0: None if self.unspecified == "missing" else False, -1: False}
-        return (
-            pl.DataFrame(rows, schema=schema, orient="row")
-            .lazy()
-            .with_columns(pl.col(name).replace_strict(meaning, return_dtype=pl.Boolean) for name in names)
-        )
+        table = pl.DataFrame(rows, schema=schema, orient="row")
+        return table.with_columns(table[name].replace_strict(meaning, return_dtype=pl.Boolean) for name in names).lazy()
 
     def files(self) -> Mapping[str, Path]:
         """Return the two annotation files."""
@@ -150,8 +148,10 @@ def _attribute_names(file: Path, content: Annotations) -> list[str]:
             f" {PAGE}."
         )
     names = [found[number] for number in ids]
-    for name in names:
-        if names.count(name) > 1 or name in COLUMNS:
+    for name, count in Counter(names).items():
+        if not name:
+            raise InputError(f"{file}: attribute_id_map gives {ids[names.index(name)]} an empty name. See {PAGE}.")
+        if count > 1 or name in COLUMNS:
             raise InputError(
                 f"{file}: attribute_id_map has the name '{name}' twice, or it is one of the other columns' names"
                 f" ({', '.join(COLUMNS)}). See {PAGE}."

@@ -1,6 +1,6 @@
 """The WordNet hierarchy in the files that ImageNet's site offers, `wordnet.is_a.txt` and `words.txt`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +12,8 @@ from weakcl_pipeline.sources.records import TEXT, read_records
 IS_A, WORDS = "wordnet.is_a.txt", "words.txt"
 WNID = "n[0-9]{8}"
 """Pattern of a noun synset of WordNet 3.0: its part of speech and its offset."""
+_DEEPEST = 100
+"""Nodes of a path, well beyond those of WordNet."""
 
 
 class Above(NamedTuple):
@@ -62,7 +64,7 @@ def _read_is_a(file: Path) -> dict[str, list[Above]]:
 
 
 def _shortest_paths(wnids: Sequence[str], above: Mapping[str, list[Above]], file: Path) -> dict[str, list[str]]:
-    """Return the path of each synset and each of its ancestors."""
+    """Return the path of each synset."""
     graph: dict[str, list[str]] = {}
     waiting = list(wnids)
     while waiting:
@@ -70,13 +72,27 @@ def _shortest_paths(wnids: Sequence[str], above: Mapping[str, list[Above]], file
         if node not in graph:
             graph[node] = [parent for parent, _ in above.get(node, ())]
             waiting += graph[node]
-    paths: dict[str, list[str]] = {}
+    depths: dict[str, int] = {}
+    nearest: dict[str, str | None] = {}  # of the parents, the one by which the way is shortest
     try:
         for node in TopologicalSorter(graph).static_order():
-            paths[node] = [*min((paths[parent] for parent in graph[node]), key=len, default=[]), node]
+            nearest[node] = min(graph[node], key=depths.__getitem__, default=None)
+            depths[node] = 1 + depths.get(nearest[node] or "", 0)
     except CycleError as error:
         raise InputError(f"{file}: {_cycle(error.args[1], above)}. Remove one of the lines.") from error
-    return paths
+    deepest = max(wnids, key=depths.__getitem__)
+    if depths[deepest] > _DEEPEST:
+        raise InputError(
+            f"{file}: the class {deepest} lies {depths[deepest] - 1} levels deep, as no synset of WordNet"
+            " 3.0 does. Is it the file of ImageNet's site?"
+        )
+    return {wnid: [*_up(wnid, nearest)][::-1] for wnid in wnids}
+
+
+def _up(node: str | None, nearest: Mapping[str, str | None]) -> Iterator[str]:
+    while node is not None:
+        yield node
+        node = nearest[node]
 
 
 def _cycle(nodes: Sequence[str], above: Mapping[str, list[Above]]) -> str:

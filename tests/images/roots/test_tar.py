@@ -152,3 +152,62 @@ def test_headers_are_passed_once(tmp_path, opened):
     assert [root.read(f"{number}") for number in reversed(range(3000))] == [b"x"] * 3000
     root._source.seek = seek
     assert sought == []
+
+
+def sealed(header, **fields):
+    """A header with other bytes at some places, and the checksum of those."""
+    places = {"size": 124, "kind": 156, "extended": 482}
+    changed = bytearray(header)
+    for name, value in fields.items():
+        changed[places[name] : places[name] + len(value)] = value
+    changed[148:156] = b" " * 8
+    changed[148:156] = b"%06o\0 " % sum(changed)
+    return bytes(changed)
+
+
+def damage(tmp_path, opened, content):
+    (tmp_path / "a.tar").write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"images\.root: the archive a\.tar is damaged: .*Get or make it again"
+    ) as error:
+        opened(tmp_path / "a.tar")
+    return str(error.value)
+
+
+def test_extended_headers_that_follow_one_another(tmp_path, opened):
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        add(archive, "a", b"a", pax_headers={"comment": "x"})
+    content = (tmp_path / "a.tar").read_bytes()
+    assert "one extended header follows another" in damage(tmp_path, opened, content[:1024] * 900 + content[1024:])
+
+
+@pytest.mark.parametrize("size", [-1, -512, -1000, -1536, -(1 << 40), 1 << 70])
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_sizes_that_no_member_has(tmp_path, opened, size, kind):
+    """With some of them tarfile would go back in the file and round in circles, or read all that is left of it."""
+    content = write_tar(tmp_path / "a.tar", {"first": b"", "second": bytes(600)}).read_bytes()
+    header = sealed(content[512:1024], size=tarfile.itn(size, 12, tarfile.GNU_FORMAT), kind=kind)
+    damage(tmp_path, opened, content[:512] + header + content[1024:])
+
+
+def test_a_size_below_zero_in_an_extended_header(tmp_path, opened):
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        add(archive, "a", b"a", pax_headers={"size": "-1000"})
+    damage(tmp_path, opened, (tmp_path / "a.tar").read_bytes())
+
+
+def test_a_long_value_in_an_extended_header_is_not_told_in_full(tmp_path, opened):
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        add(archive, "a", b"a", pax_headers={"GNU.sparse.map": "x" * 100_000})
+    assert len(damage(tmp_path, opened, (tmp_path / "a.tar").read_bytes())) < 400
+
+
+@pytest.mark.parametrize("blocks", [0, 10_000])
+def test_the_table_of_a_sparse_file_has_no_end(tmp_path, opened, blocks):
+    content = write_tar(tmp_path / "a.tar", {"a": b""}).read_bytes()
+    header = sealed(content[:512], kind=tarfile.GNUTYPE_SPARSE, extended=b"\1")
+    more = (b"00000000001\0" * 42 + b"\1").ljust(512, b"\0") * blocks
+    reset_peak_memory()
+    before = memory("VmHWM")
+    damage(tmp_path, opened, header + more)
+    assert memory("VmHWM") - before < 24 << 20

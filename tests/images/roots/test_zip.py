@@ -103,3 +103,37 @@ def test_entries_that_overlap(tmp_path, opened):
     struct.pack_into("<I", content, second + 42, 0)  # the second member begins where the first does
     (tmp_path / "a.zip").write_bytes(content)
     assert "is damaged" in refusal(opened(tmp_path / "a.zip"), "b")
+
+
+def test_a_members_own_header_names_it_otherwise(tmp_path, opened):
+    """The list of members says that names are in UTF-8; here is one that is not, and one as long as can be."""
+    for name in (b"\xe4", b"x" * 60_000):
+        content = write_zip(tmp_path / "a.zip", {"ä": b"a", "b": b"b"}).read_bytes()
+        header = bytearray(content[: content.index("ä".encode())])
+        struct.pack_into("<H", header, 26, len(name))
+        (tmp_path / "a.zip").write_bytes(bytes(header) + name + content[len(header) + len(name) :])
+        root = opened(tmp_path / "a.zip") if len(name) < len(content) else None
+        if root is not None:
+            assert refusal(root, "ä").startswith("member 'ä' of a.zip is damaged: ")
+            assert root.read("b") == b"b"
+
+
+def test_a_member_may_have_no_name(tmp_path, opened):
+    content = write_zip(tmp_path / "a.zip", {"x": b"x", "b": b"b"}).read_bytes()
+    start = content.index(b"PK\x01\x02")
+    listed = bytearray(content[start : start + 46]) + content[start + 47 :]  # without the name of the first member
+    struct.pack_into("<H", listed, 28, 0)
+    end = listed.index(b"PK\x05\x06")
+    struct.pack_into("<I", listed, end + 12, end)
+    (tmp_path / "a.zip").write_bytes(content[:start] + listed)
+    root = opened(tmp_path / "a.zip")
+    assert root.read("b") == b"b"
+    assert "no such file in a.zip" in refusal(root, "x")
+
+
+@pytest.mark.parametrize("place", [1 << 40, (1 << 64) - 1])
+def test_a_member_lies_beyond_the_archive(tmp_path, opened, place):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a", b"a")
+        archive.getinfo("a").header_offset = place  # as the list of members will say
+    assert refusal(opened(tmp_path / "a.zip"), "a").startswith("member 'a' of a.zip is damaged")

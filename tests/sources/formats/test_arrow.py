@@ -2,6 +2,7 @@ from io import BytesIO
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from weakcl_pipeline.errors import InputError
@@ -55,3 +56,34 @@ def test_whatever_is_damaged_it_is_read_or_refused(tmp_path, write):
             refusals.append(str(error))
     assert refusals
     assert all("t.arrow" in refusal for refusal in refusals)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([pa.MonthDayNano([1, 2, 3])]),
+        pa.RunEndEncodedArray.from_arrays(pa.array([1], pa.int32()), ["x"]),
+        pa.array([1], pa.decimal256(60, 2)),
+        pa.array([["x"]], pa.list_view(pa.string())),
+        pa.array([0], pa.timestamp("us", "Nowhere/Nix")),
+        pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])]),
+        pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], ["x", "x"]),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_a_column_of_a_type_that_is_not_read_is_named(tmp_path, column):
+    write_stream(tmp_path / "t.arrows", pa.table([["a"], column], ["id", "odd"]))
+    with pytest.raises(InputError) as error:
+        Table(path=(tmp_path / "t.arrows").as_posix()).scan()
+    assert f"t.arrows: column 'odd' has the type {column.type}, which cannot be read" in str(error.value)
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    write_stream(tmp_path / "t.arrows", pa.table([["a"], [1], [2]], ["id", "n", "n"]))
+    with pytest.raises(InputError, match=r"names several columns 'n' \(columns 1, 2, counted from 0\)"):
+        Table(path=(tmp_path / "t.arrows").as_posix()).scan()
+
+
+def write_stream(path, table):
+    with pa.ipc.new_stream(str(path), table.schema) as writer:
+        writer.write_table(table)

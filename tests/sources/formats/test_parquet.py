@@ -1,5 +1,7 @@
 import polars as pl
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources import Table
@@ -44,4 +46,15 @@ def test_files_that_differ_are_refused_by_name(tmp_path):
 def test_what_is_no_parquet_is_refused(tmp_path, content):
     (tmp_path / "t.parquet").write_bytes(content)
     with pytest.raises(InputError, match=r"t.parquet: not a table in Parquet"):
+        Table(path=(tmp_path / "t.parquet").as_posix()).scan()
+
+
+@pytest.mark.parametrize(
+    "column", [pa.array([["x"]], pa.list_view(pa.string())), pa.array([0], pa.timestamp("us", "Nowhere/Nix"))]
+)
+def test_a_column_of_a_type_that_is_not_read_is_refused(tmp_path, column):
+    parquet.write_table(pa.table([["a"], column], ["id", "odd"]), tmp_path / "t.parquet")
+    with pytest.raises(
+        InputError, match=r"t.parquet: not a table in Parquet: its columns cannot be read, or have types"
+    ):
         Table(path=(tmp_path / "t.parquet").as_posix()).scan()

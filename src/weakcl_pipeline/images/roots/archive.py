@@ -15,6 +15,7 @@ from weakcl_pipeline.images.roots.base import not_found, relative_path
 MAX_MEMBERS = 20_000_000  # of an archive; the index takes about 300 bytes for each
 
 _CHUNK = 1 << 20
+_SHOWN = 200
 
 Place = TypeVar("Place")
 
@@ -85,7 +86,13 @@ def state_of(source: BinaryIO) -> str:
 
 def damaged(archive: str, detail: object) -> InputError:
     """Return the error for an archive that cannot be used at all."""
-    return InputError(f"images.root: the archive {archive} is damaged: {detail}. Get or make it again.")
+    return InputError(f"images.root: the archive {archive} is damaged: {brief(detail)}. Get or make it again.")
+
+
+def brief(detail: object) -> str:
+    """Return the text of a library's error, which may quote an archive at any length."""
+    text = str(detail)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
 def copy_to_temporary_file(read: Callable[[int], bytes], archive: str, max_archive_bytes: int) -> BinaryIO:

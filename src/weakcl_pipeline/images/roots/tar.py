@@ -10,8 +10,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, BinaryIO, NamedTuple, cast
 
+from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, too_many_bytes
-from weakcl_pipeline.images.roots.archive import Members, copy_to_temporary_file, damaged, state_of
+from weakcl_pipeline.images.roots.archive import Members, brief, copy_to_temporary_file, damaged, state_of
 from weakcl_pipeline.images.roots.base import PictureRoot
 
 _COMPRESSED: dict[bytes, Callable[[BinaryIO], Any]] = {
@@ -55,7 +56,11 @@ class Tar(PictureRoot):
             on_error.callback(self._source.close)
             try:
                 self._index()
-            except _UNREADABLE as error:
+            except InputError:
+                raise
+            except RecursionError as error:
+                raise damaged(name, "one extended header follows another") from error
+            except Exception as error:  # tarfile raises nearly anything on other bytes
                 raise damaged(name, error) from error
             on_error.pop_all()
 
@@ -78,9 +83,13 @@ class Tar(PictureRoot):
         self._source.close()
 
     def _index(self) -> None:
-        with tarfile.open(fileobj=cast(BinaryIO, _ShortReads(self._source)), mode="r:") as archive:
+        headers = _Headers(self._source)
+        with tarfile.open(fileobj=cast(BinaryIO, headers), mode="r:") as archive:
             while (member := archive.next()) is not None:
+                headers.next()
                 cast(Any, archive).members = []  # tarfile would keep them all
+                if member.size < 0:  # some versions of tarfile would go back, and round in circles
+                    raise tarfile.ReadError(f"{brief(repr(member.name))} has {member.size} bytes")
                 if member.isreg() and not member.issparse():
                     self._members.add(member.name, _Span(member.offset_data, member.size))
                 elif not member.isdir():
@@ -90,17 +99,23 @@ class Tar(PictureRoot):
                 raise tarfile.ReadError(f"what follows byte {archive.offset:,} is no header of a member")
 
 
-class _ShortReads:
-    """A file of which headers alone are read: an extended header of any length would otherwise be held in memory."""
+class _Headers:
+    """A file of which headers alone are read; extended ones of any length or number would otherwise fill the memory."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._left = _MAX_HEADER
         self.seek = file.seek
         self.tell = file.tell
 
+    def next(self) -> None:
+        """Begin with the headers of the next member."""
+        self._left = _MAX_HEADER
+
     def read(self, size: int) -> bytes:
-        if size > _MAX_HEADER:
-            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        self._left -= size
+        if size < 0 or self._left < 0:
+            raise tarfile.ReadError(f"a header of {size if size < 0 else _MAX_HEADER - self._left:,} bytes")
         return self._file.read(size)
 
 

@@ -2,11 +2,10 @@
 
 import stat
 import zipfile
-import zlib
 from typing import BinaryIO
 
 from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, too_many_bytes
-from weakcl_pipeline.images.roots.archive import Members, damaged, state_of
+from weakcl_pipeline.images.roots.archive import Members, brief, damaged, state_of
 from weakcl_pipeline.images.roots.base import PictureRoot, read_bounded
 
 _START = b"PK"
@@ -33,7 +32,7 @@ class Zip(PictureRoot):
         self._state = state_of(source)
         try:
             self._zip = zipfile.ZipFile(source)
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError) as error:
+        except Exception as error:  # zipfile raises nearly anything on other bytes
             with source:
                 raise damaged(name, _trouble(source)) from error
         self._members = Members[zipfile.ZipInfo](name)
@@ -48,8 +47,10 @@ class Zip(PictureRoot):
         try:
             with self._zip.open(info) as member:
                 return read_bounded(member, self._max_bytes)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-            raise DecodeError(f"member {info.filename!r} of {self._name} is damaged: {error}") from error
+        except DecodeError:
+            raise
+        except Exception as error:  # zipfile raises nearly anything where a member's own header is damaged
+            raise DecodeError(f"member {info.filename!r} of {self._name} is damaged: {brief(error)}") from error
 
     def state(self, reference: str) -> str:
         """Return when the archive was last changed, and its size."""
@@ -62,7 +63,7 @@ class Zip(PictureRoot):
 
     def _index(self, info: zipfile.ZipInfo) -> None:
         kind = stat.S_IFMT(info.external_attr >> 16)
-        if info.is_dir():
+        if not info.filename or info.is_dir():
             return
         if kind == stat.S_IFLNK:
             self._members.refuse(info.filename, "is a link")

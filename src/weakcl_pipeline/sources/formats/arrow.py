@@ -6,9 +6,10 @@ from functools import cached_property
 
 import polars as pl
 import pyarrow as pa
+from polars.exceptions import PanicException, PolarsError
 
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.sources.formats.base import Format, lazy
+from weakcl_pipeline.sources.formats.base import Format, check_unique, lazy
 
 _FILE_MARK = b"ARROW1"
 
@@ -23,15 +24,25 @@ class Arrow(Format):
         """Return the table as it is."""
         try:
             with self._opened() as reader:
-                _check_names(reader.schema)
-                schema = pl.DataFrame(pl.from_arrow(reader.schema.empty_table())).schema
+                fields = reader.schema
+                _check_names(fields)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             trouble = f": {error}" if isinstance(error, OSError) and error.strerror else ", or cut off"
             raise InputError(
                 f"{self.path}: not a table in Arrow (IPC file, IPC stream or Feather 2){trouble}. Get or write the file"
                 " again."
             ) from error
-        return lazy(self._batches, schema)
+        check_unique(fields.names, self.path)
+        return lazy(self._batches, {field.name: self._type_of(field) for field in fields})
+
+    def _type_of(self, field: pa.Field) -> pl.DataType:
+        try:
+            return pl.Series(pl.from_arrow(pa.schema([field]).empty_table()[0])).dtype
+        except (pa.ArrowException, PolarsError, PanicException) as error:
+            raise InputError(
+                f"{self.path}: column '{field.name}' has the type {field.type}, which cannot be read. Write it as"
+                " another type, or leave it out of the file."
+            ) from error
 
     def _batches(self, wanted: list[str]) -> Iterator[pl.DataFrame]:
         rows = 0
@@ -40,9 +51,9 @@ class Arrow(Format):
                 for batch in map(reader.get_batch, range(reader.num_record_batches)) if self._is_file else reader:
                     selected = batch.select(wanted)
                     selected.validate(full=True)
-                    yield pl.DataFrame(pl.from_arrow(selected))
+                    yield pl.DataFrame({name: pl.from_arrow(selected[name]) for name in wanted})
                     rows += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, PolarsError, PanicException, OSError) as error:
             raise InputError(
                 f"{self.path}, from row {rows} on (counted from 0): broken, or cut off. Get or write the file again."
             ) from error

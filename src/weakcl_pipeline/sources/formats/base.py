@@ -2,7 +2,8 @@
 
 import codecs
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
@@ -103,6 +104,21 @@ class Format(ABC):
     def files(self) -> Mapping[str, Path]:
         """Return the files that the table is made of, by their paths below the table's folder, if it is one."""
         return {"": self.path}
+
+
+def check_unique(names: Sequence[str], path: Path) -> None:
+    """Check that no two columns have one name.
+
+    Raises:
+        InputError: Naming one that is there again, and its places.
+    """
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        places = [place for place, name in enumerate(names) if name == repeated[0]]
+        raise InputError(
+            f"{path}: the header names several columns '{repeated[0]}' (columns {', '.join(map(str, places))}, counted"
+            " from 0). Rename them in the file."
+        )
 
 
 def lazy(batches: Callable[[list[str]], Iterable[pl.DataFrame]], schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:

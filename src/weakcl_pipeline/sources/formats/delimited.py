@@ -4,7 +4,6 @@ import csv
 import io
 import logging
 import re
-from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
@@ -16,7 +15,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.sources.formats.base import Format, lazy
+from weakcl_pipeline.sources.formats.base import Format, check_unique, lazy
 from weakcl_pipeline.sources.formats.text import Utf8Stream, encoding_of
 
 logger = logging.getLogger(__name__)
@@ -215,13 +214,7 @@ class Delimited(Format):
         unnamed = [place for place, name in enumerate(header) if not name.strip()]
         if unnamed:
             logger.warning("%s: columns without a name: %s", self.path, ", ".join(f"column_{i}" for i in unnamed))
-        repeated = [name for name, count in Counter(names).items() if count > 1]
-        if repeated:
-            places = [place for place, name in enumerate(names) if name == repeated[0]]
-            raise InputError(
-                f"{self.path}: the header names several columns '{repeated[0]}' (columns"
-                f" {', '.join(map(str, places))}, counted from 0). Rename them in the file."
-            )
+        check_unique(names, self.path)
         return tuple(names)
 
 

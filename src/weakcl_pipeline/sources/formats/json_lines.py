@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.formats.base import Format, lazy
@@ -35,7 +35,7 @@ class JsonLines(Format):
                 found = pl.read_ndjson(io.BytesIO(block), infer_schema_length=None).schema
                 known = [found] if schema is None else [schema, found]
                 schema = pl.concat([pl.DataFrame(schema=one) for one in known], how="diagonal_relaxed").schema
-            except PolarsError as error:
+            except (PolarsError, PanicException) as error:
                 raise self._broken(first, block, schema, error) from error
         if not schema:
             raise InputError(f"{self.path}: the table is empty; it has no line with a key.")
@@ -46,7 +46,7 @@ class JsonLines(Format):
             for first, block in self._blocks():
                 try:
                     yield pl.read_ndjson(io.BytesIO(block), schema=schema).select(wanted)
-                except PolarsError as error:
+                except (PolarsError, PanicException) as error:
                     raise self._broken(first, block, schema, error) from error
 
         return lazy(batches, schema)
@@ -75,7 +75,7 @@ class JsonLines(Format):
         if begun.strip():
             yield line, begun
 
-    def _broken(self, first: int, block: bytes, schema: pl.Schema | None, error: PolarsError) -> InputError:
+    def _broken(self, first: int, block: bytes, schema: pl.Schema | None, error: BaseException) -> InputError:
         """Name the line that is at fault: not JSON, no object, or with a value of another kind than before."""
         kinds = {name: _kind_of_type(dtype) for name, dtype in (schema or {}).items()}
         for number, line in enumerate(block.split(b"\n"), first):

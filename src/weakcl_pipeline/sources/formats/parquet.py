@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.formats.base import Format
@@ -27,7 +27,7 @@ class Parquet(Format):
         try:
             table = pl.scan_parquet(source, hive_partitioning=self.path.is_dir())
             table.collect_schema()
-        except (PolarsError, OSError) as error:
+        except (PolarsError, PanicException, OSError) as error:
             raise _no_parquet(self.path, error) from error
         return table
 
@@ -44,14 +44,16 @@ class Parquet(Format):
 def _schema_of(file: Path) -> dict[str, pl.DataType]:
     try:
         return dict(pl.read_parquet_schema(file))
-    except (PolarsError, OSError) as error:
+    except (PolarsError, PanicException, OSError) as error:
         raise _no_parquet(file, error) from error
 
 
-def _no_parquet(path: Path, error: Exception) -> InputError:
+def _no_parquet(path: Path, error: BaseException) -> InputError:
     """Return the error for what cannot be read: in our words where it is no Parquet at all, or cut off."""
     trouble = str(error)
-    if path.is_file() and isinstance(error, PolarsError):
+    if isinstance(error, PanicException):  # of what it does not expect, among them some types
+        trouble = "its columns cannot be read, or have types that cannot"
+    elif path.is_file() and isinstance(error, PolarsError):
         with path.open("rb") as file:
             start = file.read(len(_MARK))
             file.seek(-len(start), os.SEEK_END)
