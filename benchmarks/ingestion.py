@@ -1,7 +1,7 @@
 """What ingestion and clustering of a large table take, and what the same steps take in pandas.
 
-Run ``python benchmarks/ingestion.py [rows] [--only=ours|pandas] [--narrow]``. A CSV of 40 mixed attributes is made once
-(`wide_table`), or with ``--narrow`` a Parquet file of 12, for which there are ours alone. Then each side goes from it to
+Run ``python benchmarks/ingestion.py [rows] [--only=ours|pandas] [--narrow]``. A CSV of 40 mixed attributes is made
+once (`wide_table`), or with ``--narrow`` a Parquet file of 12, for which there is ours alone. Each side goes from it to
 Parquet and to clusters at all granularities in a process of its own, without pictures. Clusters must come out alike.
 Peak memory is the largest resident set of the process, libraries and pages of mapped files included. Choosing a
 granularity by simulated batches, which has no counterpart in pandas, is a part of ours alone.

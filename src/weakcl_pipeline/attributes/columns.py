@@ -55,8 +55,15 @@ class LazyColumns:
 
     def __getitem__(self, name: str, /) -> pl.Series:
         """Return a column."""
-        column = self.frame.select(name).collect().to_series()
+        column = self._collected(self.frame.select(name))
         return column if self.rows is None else column.filter(self.rows)
+
+    def part(self, name: str, start: int, length: int) -> pl.Series:
+        """Return some rows of a column of the frame, reading no others."""
+        return self._collected(self.frame.select(name).slice(start, length))
+
+    def _collected(self, column: pl.LazyFrame) -> pl.Series:
+        return column.collect().to_series()
 
     def filter(self, rows: pl.Series, /) -> Self:
         """Return the table with some of its rows."""
@@ -70,11 +77,9 @@ def parts_of(table: Columns, name: str) -> Iterator[pl.Series]:
 
     Of a lazy table no more than a part is read at once. There is at least one part, be it empty.
     """
-    if isinstance(table, LazyColumns) and table.rows is None:
-        of_column = table.frame.select(name)
-        starts = range(0, max(1, table.height), ROWS_AT_ONCE)
-        return (of_column.slice(start, ROWS_AT_ONCE).collect().to_series() for start in starts)
-    return in_parts(table[name])
+    if not isinstance(table, LazyColumns) or table.rows is not None:
+        return in_parts(table[name])
+    return (table.part(name, start, ROWS_AT_ONCE) for start in range(0, max(1, table.height), ROWS_AT_ONCE))
 
 
 def in_parts(column: pl.Series) -> Iterator[pl.Series]:

@@ -104,9 +104,9 @@ class Staging:
 class _Spooled(LazyColumns):
     """Columns of a spool; what is no text in a damaged Parquet file goes through it unseen and is found here."""
 
-    def __getitem__(self, name: str, /) -> pl.Series:
-        with undamaged(f"column '{name}'"):
-            return super().__getitem__(name)
+    def _collected(self, column: pl.LazyFrame) -> pl.Series:
+        with undamaged(f"column '{column.collect_schema().names()[0]}'"):
+            return super()._collected(column)
 
 
 @contextmanager
