@@ -28,6 +28,7 @@ from measured import alternate, machine, show
 from weakcl_pipeline.contrastive import FixedPositives, SideInformation, TrainingConfig
 from weakcl_pipeline.contrastive.device import autocast, resolve_device, resolve_precision
 from weakcl_pipeline.contrastive.encoder import Encoder
+from weakcl_pipeline.contrastive.feed import Feed
 from weakcl_pipeline.contrastive.learner import Learner
 from weakcl_pipeline.contrastive.objectives import OBJECTIVES, Setting
 from weakcl_pipeline.contrastive.sampler import draw_batches
@@ -62,6 +63,7 @@ def ours(pixels: np.ndarray, config: TrainingConfig, steps: int) -> Rate:
     objective = OBJECTIVES["cl_infonce"].build(config.objective, Setting(encoder, alone, SideInformation(), 0))
     learner = Learner(encoder, objective, config.augmentation, config.optimiser, config.device)
     learner.train()
+    feed = Feed(images, np.arange(len(pixels)), config.device)
     generator, draws = torch.Generator().manual_seed(0), np.random.default_rng(0)
 
     def batches() -> Iterator[np.ndarray]:
@@ -72,8 +74,8 @@ def ours(pixels: np.ndarray, config: TrainingConfig, steps: int) -> Rate:
 
     def measure() -> float:
         started = time.perf_counter()
-        for batch, read in zip(drawn, images.read_ahead(drawn), strict=True):
-            learner.step(read, batch, alone[batch], size=images.size, learning_rate=0.06, generator=generator)
+        for batch, pictures in zip(drawn, feed.batches(drawn), strict=True):
+            learner.step(pictures, batch, alone[batch], size=images.size, learning_rate=0.06, generator=generator)
         return steps * config.batch_size / (time.perf_counter() - started)
 
     measure()

@@ -20,6 +20,8 @@ class DeviceConfig(Config):
         precision: ``auto`` is bf16 where the hardware computes in it, fp32 elsewhere.
         channels_last: Lay pictures out as NHWC in memory, which convolutions prefer.
         compile: Let torch.compile fuse the encoder; worth its minute of start-up in long runs.
+        pictures_on_device: Keep the pictures of the train split on the device, so that none is uploaded while training;
+            ``auto`` does so on a GPU, up to 4 GiB. Else each batch is uploaded while the one before is trained on.
         tf32: Let a GPU multiply float32 matrices in TF32: faster, and coarser.
         views_at_once: How many views the encoder embeds at once on a worker; none means those of its whole batch. With
             fewer, memory holds the activations of these alone, and they are computed anew in the backward pass, which
@@ -31,6 +33,7 @@ class DeviceConfig(Config):
     precision: Precision = "auto"
     channels_last: bool = True
     compile: bool = False
+    pictures_on_device: Literal["auto"] | bool = "auto"
     tf32: bool = False
     views_at_once: int | None = Field(default=None, ge=2)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_device, resolve_precision
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderState
+from weakcl_pipeline.contrastive.feed import uploaded
 from weakcl_pipeline.contrastive.group import Group
 from weakcl_pipeline.images import Augmentation, ImageStore
 
@@ -125,6 +126,7 @@ def _frozen(encoder: Encoder, config: DeviceConfig) -> Iterator[tuple[torch.devi
 
 
 def _batches(images: ImageStore, rows: Rows, size: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:
-    for read in images.read_ahead(rows[start : start + batch_size] for start in range(0, len(rows), batch_size)):
-        pictures = read.to(device).float().div_(255)
+    read = images.read_ahead(rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
+    for batch in uploaded(read, device):
+        pictures = batch.float().div_(255)
         yield pictures if size == images.size else F.interpolate(pictures, size=size, mode="bilinear", antialias=True)

@@ -90,7 +90,7 @@ class Learner:
         """Take one step of the optimiser.
 
         Args:
-            pictures: uint8 (b, 3, H, W), this worker's part of the batch.
+            pictures: uint8 (b, 3, H, W), this worker's part of the batch, on the device.
             samples: Their positions in the train split, int64 (B,).
             clusters: Their clusters, int64 (B,); negative for none.
             size: Side of the full views in pixels.
@@ -102,7 +102,7 @@ class Learner:
         """
         count = len(samples)
         part = None if self._group.size == 1 else self._group.part(count)
-        views = self._views(pictures.to(self.device, non_blocking=True), size, generator, part, count)
+        views = self._views(pictures, size, generator, part, count)
         with autocast(self.device, self._dtype):
             batch = self._embed(views, samples, clusters)
             loss = self.objective.loss(batch)

@@ -23,6 +23,7 @@ from weakcl_pipeline.contrastive.checkpoint import CheckpointStore, Saved
 from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.embedding import embed
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, EncoderState
+from weakcl_pipeline.contrastive.feed import Feed
 from weakcl_pipeline.contrastive.group import ALONE, Group, LauncherConfig, Shard
 from weakcl_pipeline.contrastive.learner import Learner
 from weakcl_pipeline.contrastive.objectives import (
@@ -184,6 +185,7 @@ class Trainer:
             view_size(config.progressive, epoch, config.epochs, images.size) for epoch in range(config.epochs)
         ]
         self._require_views(encoder, built.small_crops, f"{key}.small_size")
+        self._feed = Feed(images, rows, config.device)
         self._learner = Learner(encoder, built, config.augmentation, config.optimiser, config.device, group)
         self._history: list[dict[str, float]] = []
         self._steps_per_epoch = len(rows) // config.batch_size
@@ -298,7 +300,7 @@ class Trainer:
         started = refreshed = time.perf_counter()
         with seeded_torch(self._seed, "epoch", epoch) as release_generator_if_unused:
             own = (batch[self._group.part(len(batch))] for batch in batches)
-            pictures = self._images.read_ahead(self._rows[rows] for rows in own)
+            pictures = self._feed.batches(own)
             for step, (batch, read) in enumerate(zip(batches, pictures, strict=True)):
                 measured[step] = self._learner.step(
                     read,

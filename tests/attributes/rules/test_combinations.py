@@ -3,9 +3,11 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from weakcl_pipeline.attributes.rules import combinations
 from weakcl_pipeline.attributes.rules.combinations import Combinations, word_names
+from weakcl_pipeline.attributes.rules.numbering import look_up, number_by_size
 
 
 def written(words, k):
@@ -37,11 +39,10 @@ def test_the_words_of_each_row_are_its_attributes(width, data):
                 assert written(held, k) == "".join("01"[int(cell)] for cell in cells[row, :k])
             else:
                 assert held == (None,) * words.width
-    assert found.count(np.ones(rows, dtype=np.bool_)).sum() == rows
+        train = rng.random(rows) < 0.6
+        keys = words[found.codes.tolist()] if rows else words.clear()
+        expected = number_by_size(keys, train)
+        numbered, ids = found.numbered(k, train)
+        assert_frame_equal(numbered, expected)
+        assert ids.tolist() == look_up(keys, expected).tolist()
     assert len(np.unique(found.codes)) == len(found.words)
-
-
-def test_rows_are_counted_by_their_combination():
-    found = Combinations.of(pl.DataFrame({"a": [True, False, True, True], "b": [False, False, False, None]}))
-    counts = found.count(np.array([True, True, True, False]))
-    assert counts[found.codes].tolist() == [2, 1, 2, 0]

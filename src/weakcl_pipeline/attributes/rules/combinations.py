@@ -62,16 +62,44 @@ class Combinations:
 
         A word of fewer than 62 attributes holds them in its lowest bits.
         """
+        frame = pl.DataFrame(self._cut(k), schema=dict.fromkeys(word_names(k), pl.Int64))
+        return frame.with_columns(pl.when(pl.Series(self.known >= k)).then(pl.all()))
+
+    def numbered(self, k: int, train: npt.NDArray[np.bool_]) -> tuple[pl.DataFrame, Codes]:
+        """Number the combinations of the first k attributes as `numbering.number_by_size` does.
+
+        They are sorted, and not hashed: where they are many, that takes a fraction of the memory.
+
+        Args:
+            k: At most the number of attributes.
+            train: (N,) rows of the train split.
+
+        Returns:
+            The words of the distinct combinations in the order of their numbers, and the number of each row's, int32
+            (N,), -1 where one of the first k attributes is missing.
+        """
+        words = self._cut(k)
+        order = np.lexsort(words.T[::-1])
+        order = order[self.known[order] >= k]
+        in_order = words[order]
+        first = np.ones(len(order), dtype=np.bool_)
+        first[1:] = (in_order[1:] != in_order[:-1]).any(axis=1)
+        starts = np.flatnonzero(first)
+        on_train = np.bincount(self.codes[train], minlength=len(words))[order]
+        sizes = np.add.reduceat(on_train, starts) if len(starts) else on_train
+        by_size = np.argsort(-sizes, kind="stable")
+        numbers = np.full(len(words), -1, dtype=np.int32)
+        numbers[order] = np.argsort(by_size).astype(np.int32)[np.cumsum(first) - 1]
+        distinct = in_order[starts[by_size]]
+        return pl.DataFrame(distinct, schema=dict.fromkeys(word_names(k), pl.Int64)), numbers[self.codes]
+
+    def _cut(self, k: int) -> Words:
+        """The words of the first k attributes, (D, ceil(k / 62))."""
         cut = self.words[:, : len(word_names(k))].copy()
         if k % BITS_PER_WORD:
             held = min(BITS_PER_WORD, self.attributes - k // BITS_PER_WORD * BITS_PER_WORD)
             cut[:, -1] >>= held - k % BITS_PER_WORD
-        frame = pl.DataFrame(cut, schema=dict.fromkeys(word_names(k), pl.Int64))
-        return frame.with_columns(pl.when(pl.Series(self.known >= k)).then(pl.all()))
-
-    def count(self, rows: npt.NDArray[np.bool_]) -> Words:
-        """Return how many of some rows, (N,), have each combination, int64 (D,)."""
-        return np.bincount(self.codes[rows], minlength=len(self.words))
+        return cut
 
 
 def word_names(k: int) -> list[str]:

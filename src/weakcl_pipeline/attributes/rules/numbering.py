@@ -7,14 +7,14 @@ import polars as pl
 from weakcl_pipeline.attributes.rules.base import Ids
 
 
-def number_by_size(keys: pl.DataFrame, train: npt.NDArray[np.bool_ | np.int64]) -> pl.DataFrame:
+def number_by_size(keys: pl.DataFrame, train: npt.NDArray[np.bool_]) -> pl.DataFrame:
     """Distinct keys in the order of their ids: the most train rows first, equal counts by key.
 
     So keys that no train row has come last, by key.
 
     Args:
         keys: One or more columns, N rows; a row with a null in it has no key.
-        train: (N,) rows of the train split, or how many of them each row stands for.
+        train: (N,) rows of the train split.
     """
     marked = keys.with_columns(pl.Series("on_train", train)).drop_nulls()
     counted = marked.group_by(keys.columns).agg(pl.sum("on_train"))

@@ -21,7 +21,7 @@ from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.measures import count_entropy
 from weakcl_pipeline.attributes.rules.base import FittedRule, FittingData, Ids, Rule, State
 from weakcl_pipeline.attributes.rules.combinations import Combinations, word_names
-from weakcl_pipeline.attributes.rules.numbering import look_up, number_by_size
+from weakcl_pipeline.attributes.rules.numbering import look_up
 from weakcl_pipeline.errors import InputError
 
 
@@ -68,10 +68,7 @@ class FittedCombinations(FittedRule):
 
     def assign(self, attributes: Columns) -> dict[int, Ids]:
         """Look up each row's combinations."""
-        return self.look_up(Combinations.of(indicate(attributes, self.indicators)))
-
-    def look_up(self, found: Combinations) -> dict[int, Ids]:
-        """Return the clusters of the rows of a table by the combinations that its indicators form."""
+        found = Combinations.of(indicate(attributes, self.indicators))
         return {k: look_up(found.first(k), known)[found.codes] for k, known in self.combinations.items()}
 
     def to_state(self) -> State:
@@ -124,7 +121,6 @@ class TopEntropy(Rule):
         scores = ((indicator.name, _score(yes, known, rows)) for indicator, yes, known in data.counted)
         best = tuple(indicators[name] for name, _ in _ranked(scores)[:most])
         found = Combinations.of(data.binary.select(indicator.name for indicator in best))
-        on_train = found.count(data.train)
-        combinations = {k: number_by_size(found.first(k), on_train) for k in sorted(set(granularities))}
-        fitted = FittedCombinations(best, combinations)
-        return fitted, fitted.look_up(found)
+        numbered = {k: found.numbered(k, data.train) for k in sorted(set(granularities))}
+        fitted = FittedCombinations(best, {k: words for k, (words, _) in numbered.items()})
+        return fitted, {k: ids for k, (_, ids) in numbered.items()}
