@@ -6,7 +6,6 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 BITS_PER_WORD = 62
 """As many attributes make one Int64 that is not negative, so that words are ordered as combinations are."""
@@ -15,7 +14,7 @@ _ROWS_AT_ONCE = 1 << 16
 """Rows that are packed at once, which the cache holds."""
 _BITS_PER_BYTE = 8
 _FEW = 1 << 16
-"""Words are numbered by a table of all that there can be, if that is no longer than this or than the rows."""
+"""Words are numbered by a table of all that there can be, if it is no longer than this or than the rows; else sorted."""
 
 Words = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
@@ -148,5 +147,5 @@ def _numbered(words: Words, bits: int) -> tuple[Codes, Words]:
         there = np.bincount(words, minlength=1 << bits) > 0
         numbers = np.cumsum(there, dtype=np.int32) - np.int32(1)
         return numbers[words], np.flatnonzero(there)
-    encoded = pa.array(words).dictionary_encode()
-    return encoded.indices.to_numpy(), encoded.dictionary.to_numpy()
+    distinct, numbers = np.unique(words, return_inverse=True)  # a hash table of many words would be larger
+    return numbers.astype(np.int32), distinct
