@@ -14,7 +14,7 @@ _ROWS_AT_ONCE = 1 << 16
 """Rows that are packed at once, which the cache holds."""
 _BITS_PER_BYTE = 8
 _FEW = 1 << 16
-"""Words are numbered by a table of all that there can be, if it is no longer than this or than the rows; else sorted."""
+"""Words are numbered by a table of all there can be, if no longer than this or than the rows; else by sorting."""
 
 Words = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
