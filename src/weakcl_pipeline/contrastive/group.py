@@ -25,20 +25,31 @@ class LauncherConfig(Config):
 
     Attributes:
         kind: ``inline`` computes in the process that runs the node, ``torchrun`` starts workers through
-            torch.distributed's elastic launcher.
-        workers: How many on each machine; ``auto`` is one for each GPU, or one where there is none. ``inline`` is
-            always one.
+            torch.distributed's elastic launcher, ``ray`` on a Ray cluster.
+        workers: How many on each machine, or on the whole Ray cluster; ``auto`` is one for each GPU, or one where there
+            is none. ``inline`` is always one.
         restarts: How often the workers are started again, from the last checkpoint, after one has died.
         machines: How many machines train together: the one that runs the node, and those that join it
             (`kedro weakcl join`).
         rendezvous: Where several machines meet: a name and a port of the one that runs the node, as in ``gpu1:29400``.
+        address: The Ray cluster: a name and a port of its head, as in ``gpu1:6379``, or ``auto`` for the one that this
+            machine belongs to. None starts one on this machine, for as long as the work takes.
     """
 
-    kind: Literal["inline", "torchrun"] = "inline"
+    kind: Literal["inline", "torchrun", "ray"] = "inline"
     workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     restarts: int = Field(default=1, ge=0)
     machines: int = Field(default=1, ge=1)
     rendezvous: str | None = Field(default=None, pattern=r"^[^:\s]+:\d+$")
+    address: str | None = Field(default=None, pattern=r"^(auto|[^:\s]+:\d+)$")
+
+    @model_validator(mode="after")
+    def _fields_are_those_of_the_kind(self) -> Self:
+        if self.kind == "ray" and (self.machines > 1 or self.rendezvous is not None):
+            raise ValueError("machines and rendezvous belong to kind: torchrun; with kind: ray, the cluster has them")
+        if self.kind != "ray" and self.address is not None:
+            raise ValueError(f"address belongs to kind: ray, not to kind: {self.kind}")
+        return self
 
     @property
     def here(self) -> Self:

@@ -6,6 +6,7 @@ from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.group import LauncherConfig
 from weakcl_pipeline.contrastive.launchers.base import Job, Launch, Result
 from weakcl_pipeline.contrastive.launchers.inline import launch_inline
+from weakcl_pipeline.contrastive.launchers.ray import launch_ray
 from weakcl_pipeline.contrastive.launchers.torchrun import launch_torchrun
 from weakcl_pipeline.contrastive.objectives import ObjectiveConfig, SideInformation
 from weakcl_pipeline.contrastive.positives import Positives
@@ -15,6 +16,7 @@ from weakcl_pipeline.images import ImageStore
 LAUNCHERS: dict[str, Launch] = {
     "inline": launch_inline,
     "torchrun": launch_torchrun,
+    "ray": launch_ray,
 }
 
 

@@ -16,6 +16,9 @@ from weakcl_pipeline.errors import InputError
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
 
+BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
+"""How workers talk, by what they compute on; what is in main memory stays there."""
+
 
 class Job(Protocol[Result_co]):
     """Work for a group of workers. Job and result are pickled where the workers are other processes."""
@@ -76,13 +79,15 @@ def count_workers(launcher: LauncherConfig, device: DeviceConfig) -> int:
     return there if launcher.workers == "auto" else launcher.workers
 
 
-def work(job: Job[Result], device: DeviceConfig, store: Store, group: Group, *, here: int, all_here: int) -> Result:
+def work(
+    job: Job[Result], device: DeviceConfig, store: Store | None, group: Group, *, here: int, all_here: int
+) -> Result:
     """Do a job as one worker of a group, in a process that does nothing else.
 
     Args:
         job: The same for all workers.
         device: Each worker of a machine has an equal share of its cores, and, on GPUs, one of them.
-        store: Where the workers find each other; a new one, or a new prefix, for each attempt.
+        store: Where the workers find each other; a new one, or a new prefix, for each attempt. None if they have.
         group: This worker among all.
         here: This worker's number among those of its machine, from 0.
         all_here: How many workers its machine has.
@@ -90,26 +95,35 @@ def work(job: Job[Result], device: DeviceConfig, store: Store, group: Group, *, 
     Raises:
         InputError: If the job is refused.
     """
-    on_cuda = resolve_device(device.name).type == "cuda"
-    if on_cuda:
+    kind = resolve_device(device.name).type
+    if kind == "cuda":
         torch.cuda.set_device(here)
     threads = max(1, (os.cpu_count() or 1) // all_here)
     torch.set_num_threads(threads)
     faiss.omp_set_num_threads(threads)
-    if group.leads:
-        _show_log()
-    backends = "cpu:gloo,cuda:nccl" if on_cuda else "gloo"  # what is in main memory stays there
-    dist.init_process_group(backends, store=store, rank=group.rank, world_size=group.size)
+    _show_log(group)
+    if store is not None:
+        dist.init_process_group(BACKENDS[kind], store=store, rank=group.rank, world_size=group.size)
     try:
         return job.run(group)
     finally:
         dist.destroy_process_group()
 
 
-def _show_log() -> None:
-    """Print the log lines of this project: a new process has no logging of Kedro's."""
+def death(job: Job[Result], launcher: LauncherConfig, rank: int, cause: str) -> str:
+    """Return what to tell the user once workers have died more often than they may."""
+    return (
+        f"{job.name}: worker {rank} died ({cause.splitlines()[0]}), after {launcher.restarts} restarts. What it "
+        "printed is above; run again to go on from the last checkpoint, or with training.launcher.kind: inline to "
+        "compute in one process"
+    )
+
+
+def _show_log(group: Group) -> None:
+    """Print the log lines of this project, of the worker that leads: a new process has no logging of Kedro's."""
+    ours = logging.getLogger("weakcl_pipeline")
+    ours.setLevel(logging.INFO if group.leads else logging.WARNING)
+    ours.propagate = False
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(message)s", "%H:%M:%S"))
-    ours = logging.getLogger("weakcl_pipeline")
-    ours.setLevel(logging.INFO)
     ours.addHandler(handler)

@@ -14,7 +14,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.group import Group, LauncherConfig
-from weakcl_pipeline.contrastive.launchers.base import Job, Result, count_workers, work
+from weakcl_pipeline.contrastive.launchers.base import Job, Result, count_workers, death, work
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.files import TemporaryFolder
 
@@ -51,7 +51,7 @@ def launch_torchrun(job: Job[Result], launcher: LauncherConfig, device: DeviceCo
     try:
         elastic_launch(launch, _work)(folder.path, device)
     except ChildFailedError as error:
-        raise InputError(_refusal(folder.path) or _death(job, launcher, error)) from error
+        raise InputError(_refusal(folder.path) or death(job, launcher, *_first_failure(error))) from error
     if refusal := _refusal(folder.path):
         raise InputError(refusal)
     with (folder.path / _RESULT).open("rb") as file:
@@ -84,11 +84,7 @@ def _refusal(folder: Path) -> str | None:
     return file.read_text() if file.exists() else None
 
 
-def _death(job: Job[Result], launcher: LauncherConfig, error: ChildFailedError) -> str:
+def _first_failure(error: ChildFailedError) -> tuple[int, str]:
     rank, failure = error.get_first_failure()
     message = failure.message["message"] if isinstance(failure.message, dict) else failure.message
-    return (
-        f"{job.name}: worker {rank} died ({message.splitlines()[0]}), after {launcher.restarts} restarts. What it "
-        "printed is above; run again to go on from the last checkpoint, or with training.launcher.kind: inline to "
-        "compute in one process"
-    )
+    return rank, message
