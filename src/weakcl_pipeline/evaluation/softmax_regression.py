@@ -228,8 +228,8 @@ class _Pairs:
         rest = scale * (gradient - (inner[:, 0].float() @ changes).view_as(gradient))
         outer = upper.diagonal()[:, None] * inner - (changes @ rest.flatten()).double()[:, None]
         outer = torch.linalg.solve_triangular(upper.T, outer, upper=False)
-        gradient: Tensor = rest + (outer[:, 0].float() @ steps).view_as(gradient)
-        return gradient
+        product: Tensor = rest + (outer[:, 0].float() @ steps).view_as(gradient)
+        return product
 
 
 def _log_unconverged(fits: Sequence[SoftmaxRegression], max_iterations: int) -> None:
