@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 INSTALLED_BENCH := .venv/.installed-bench
-BENCHMARKS := augmentation loss training_step kmeans linear_probe cluster_rule ingestion packing overhead side_by_side
+BENCHMARKS := augmentation loss training_step kmeans linear_probe cluster_rule ingestion packing overhead growth side_by_side
 
 .PHONY: run test test-slow fuzz lint format viz notebooks bench bench-smoke clean
 
@@ -52,6 +52,7 @@ bench-smoke: $(INSTALLED_BENCH)  ## See that the benchmarks run, on little data
 	$(BIN)/python benchmarks/cluster_rule.py --rows 20000 --rounds 1
 	$(BIN)/python benchmarks/ingestion.py 2000
 	$(BIN)/python benchmarks/overhead.py --rounds 1 --every 8
+	$(BIN)/python benchmarks/growth.py --doublings 1 --seconds 0
 
 clean:  ## Remove the virtual environment and caches; data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from weakcl_pipeline.evaluation import softmax_regression
 from weakcl_pipeline.evaluation.softmax_regression import fit_path
 
 COSTS = (0.01, 0.1, 1.0)
@@ -49,15 +50,66 @@ def test_same_minimum_as_scikit_learn(n, d, classes):
         )
 
 
-def test_default_tolerance_agrees_with_a_tight_fit_within_noise():
+@pytest.mark.parametrize("bf16", [True, False])
+def test_each_strength_is_within_the_tolerance_of_scikit_learns_minimum(monkeypatch, bf16):
+    monkeypatch.setattr(softmax_regression, "computes_bf16", lambda device: bf16)
+    x, y = problem(1500, 40, 10)
+    for fit in fit_path(x, y, 10, np.geomspace(1e-4, 1, 8).tolist()):
+        oracle = LogisticRegression(C=fit.cost, tol=1e-9, max_iter=20000).fit(x.astype(np.float64), y)
+        best = loss(x, y, oracle.coef_.T, oracle.intercept_, fit.cost)
+        mine = loss(x, y, fit.weight.double().numpy(), fit.bias.double().numpy(), fit.cost)
+        assert fit.converged
+        assert -1e-8 < mine - best < 1e-4
+        assert mine == pytest.approx(fit.loss, abs=1e-4)
+
+
+def test_bfloat16_is_for_many_samples_and_coarse_tolerances(monkeypatch):
+    x, y = problem(1500, 20, 4)
+    settings = [(slice(None), 1e-4), (slice(None), 1e-6), (slice(0, 500), 1e-4)]
+    fits = {}
+    for bf16 in (True, False):
+        monkeypatch.setattr(softmax_regression, "computes_bf16", lambda device, bf16=bf16: bf16)
+        fits[bf16] = [fit_path(x[rows], y[rows], 4, (0.1,), tolerance=tolerance)[0] for rows, tolerance in settings]
+    same = [bool((a.weight == b.weight).all()) for a, b in zip(fits[True], fits[False], strict=True)]
+    assert same == [False, True, True]
+
+
+def test_the_path_saves_iterations(monkeypatch):
+    x, y = problem(1500, 40, 10)
+    products = 0
+    gradient_of = softmax_regression._Search._gradient_of
+
+    def counted(self, excess):
+        nonlocal products
+        products += 1
+        return gradient_of(self, excess)
+
+    monkeypatch.setattr(softmax_regression._Search, "_gradient_of", counted)
+    costs = np.geomspace(1e-3, 1, 10).tolist()
+    for cost in costs:
+        fit_path(x, y, 10, (cost,))
+    alone, products = products, 0
+    fit_path(x, y, 10, costs)
+    assert products < alone / 2
+
+
+def test_default_tolerance_predicts_as_a_tight_fit_does():
     x, y = problem(1500, 40, 10)
     train, held_out = slice(0, 1000), slice(1000, None)
     loose = fit_path(x[train], y[train], 10, COSTS)
     tight = fit_path(x[train], y[train], 10, COSTS, tolerance=1e-9, max_iterations=2000)
     for mine, exact in zip(loose, tight, strict=True):
-        assert 0 <= mine.loss - exact.loss < 2e-3
         agreement = np.mean(mine.scores(x[held_out]).argmax(1) == exact.scores(x[held_out]).argmax(1))
         assert agreement > 0.98
+
+
+def test_separable_classes_end():
+    x = np.repeat(np.eye(3, dtype=np.float32), 20, axis=0)
+    y = np.repeat(np.arange(3), 20)
+    (fit,) = fit_path(x - x.mean(axis=0), y, 3, (1e6,))
+    assert fit.converged
+    assert fit.loss < 1e-3
+    assert np.isfinite(fit.weight.numpy()).all()
 
 
 def test_fits_come_in_increasing_order_of_cost_and_shrink_with_it():

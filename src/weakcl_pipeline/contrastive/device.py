@@ -66,11 +66,12 @@ def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype
         msg = "training.device.precision: fp16 needs a GPU; use `auto`, `bf16` or `fp32` on the CPU"
         raise InputError(msg)
     if precision == "auto":
-        return torch.bfloat16 if _computes_bf16(device) else torch.float32
+        return torch.bfloat16 if computes_bf16(device) else torch.float32
     return _DTYPES[precision]
 
 
-def _computes_bf16(device: torch.device) -> bool:
+def computes_bf16(device: torch.device) -> bool:
+    """Say whether the hardware multiplies in bfloat16, rather than emulating it."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":

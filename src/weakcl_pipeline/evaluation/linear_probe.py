@@ -20,7 +20,7 @@ class LinearProbeConfig(Config):
 
     Attributes:
         costs: Inverse regularisation strengths C to choose from, as scikit-learn's.
-        tolerance: A fit ends when an iteration lowers the mean loss by less than this many nats.
+        tolerance: A fit ends when no more than this many nats of the mean loss are left to gain.
         max_iterations: A fit ends after so many iterations in any case, and the log says so.
     """
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.attributes.rules.fitting import everyone, fit_binary
 from tests.attributes.rules.test_top_entropy import tables
 from weakcl_pipeline.attributes import AttributeKind, AttributeSpec, FittingData
-from weakcl_pipeline.attributes.rules import Given, MergeSmall, TopEntropy
+from weakcl_pipeline.attributes.rules import Given, MergeSmall, TopEntropy, merge_small
 
 NUMBER = AttributeSpec(kind=AttributeKind.CONTINUOUS)
 
@@ -63,3 +63,52 @@ def test_clusters_are_large_enough_and_unions_of_those_of_the_other_rule(table, 
         informative = binary.filter(pl.Series(train)).select(pl.all().n_unique() > 1).row(0)
         if len(sizes) > 1 and binary.null_count().sum_horizontal().item() == 0 and any(informative):
             assert sizes[sizes > 0].min() >= min_size
+
+
+def merged_naively(ids, numbers, min_size):
+    """The documented rule from the members themselves, anew at every step; sets of rows."""
+    groups = [[row for row, cluster in enumerate(ids) if cluster == i] for i in range(max(ids) + 1)]
+    groups, stays = dict(enumerate(groups)), set()
+    while small := [i for i, rows in groups.items() if len(rows) < min_size and i not in stays]:
+        smallest = min(small, key=lambda i: (len(groups[i]), -i))
+        known = {i: [numbers[row] for row in rows if numbers[row] is not None] for i, rows in groups.items()}
+        means = {i: sum(values) / len(values) for i, values in known.items() if values}
+        others = [i for i in means if i != smallest]
+        if smallest not in means or not others:
+            stays.add(smallest)
+            continue
+        joined = min(others, key=lambda i: (abs(means[i] - means[smallest]), i))
+        groups[joined] += groups.pop(smallest)
+    return {frozenset(rows) for rows in groups.values()}
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.none() | st.sampled_from([2.0**i for i in range(12)])), min_size=2),
+    st.integers(2, 6),
+)
+def test_agrees_with_merging_from_the_members_anew(rows, min_size):
+    clusters, numbers = [f"{cluster:02d}" for cluster, _ in rows], [number for _, number in rows]
+    if len({number for number in numbers if number is not None}) < 2:
+        return  # then no distance is defined
+    columns = pl.DataFrame({"cluster": clusters})
+    word = AttributeSpec(kind=AttributeKind.CATEGORICAL)
+    data = FittingData(columns, {"cluster": word}, everyone(columns))
+    ids = Given(column="cluster").fit(data, [1]).assign(columns)[1].tolist()
+    found = merge(clusters, numbers, min_size)
+    groups = {frozenset(row for row, cluster in enumerate(found) if cluster == i) for i in set(found)}
+    assert groups == merged_naively(ids, numbers, min_size)
+
+
+def test_looks_for_a_partner_once_for_each_cluster_that_is_too_small(monkeypatch):
+    searched = []
+    unlikeness = merge_small._unlikeness
+
+    def counted(means, *others):
+        searched.append(len(means))
+        return unlikeness(means, *others)
+
+    monkeypatch.setattr(merge_small, "_unlikeness", counted)
+    n = 60
+    merge([f"{i:02d}" for i in range(n)], [float(i) ** 1.5 for i in range(n)], 4)
+    assert len(searched) < n
+    assert sum(searched) < n**2 / 2

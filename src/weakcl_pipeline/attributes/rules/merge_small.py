@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from weakcl_pipeline.attributes.rules.simple import SIMPLE_RULES, SimpleRule
 from weakcl_pipeline.attributes.rules.top_entropy import TopEntropy
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -100,23 +102,32 @@ def _merge(ids: Ids, points: Floats, train: npt.NDArray[np.bool_], min_size: int
     sums, known = _sums(ids[counted], points[counted], number)
     seen = points[train]
     variance = np.nansum(seen**2, axis=0) / (~np.isnan(seen)).sum(axis=0).clip(min=1)  # points are centred on train
-    target = np.arange(number)
-    left = set(range(number))
-    while small := [cluster for cluster in left if sizes[cluster] < min_size]:
-        cluster = min(small, key=lambda candidate: (sizes[candidate], -candidate))
-        left.discard(cluster)
-        others = np.flatnonzero((target == np.arange(number)) & (sizes > 0))
-        others = others[others != cluster]
-        unlike = _unlikeness(cluster, others, sums, known, variance)
+    means, has = sums / known.clip(min=1), known > 0
+    into, present, fixed = np.arange(number), sizes > 0, np.zeros(number, dtype=np.bool_)
+    small = [(size, -cluster) for cluster, size in enumerate(sizes.tolist()) if size < min_size]
+    heapify(small)
+    while small:
+        size, cluster = heappop(small)
+        cluster = -cluster
+        if fixed[cluster] or size != sizes[cluster]:
+            continue  # it has grown since, and is in the queue again if it is still too small
+        fixed[cluster], present[cluster] = True, False
+        others = np.flatnonzero(present)
+        unlike = _unlikeness(means[others], means[cluster], has[others], has[cluster], variance)
         if not np.isfinite(unlike).any():
+            present[cluster] = size > 0
             continue
-        joined = others[unlike.argmin()]
-        target[target == cluster] = joined
-        if sizes[cluster]:
+        joined = into[cluster] = others[unlike.argmin()]
+        if size:
             sums[joined] += sums[cluster]
             known[joined] += known[cluster]
-            sizes[joined] += sizes[cluster]
-    return _numbered(target, sizes)
+            sizes[joined] += size
+            means[joined], has[joined] = sums[joined] / known[joined].clip(min=1), known[joined] > 0
+            if not fixed[joined] and sizes[joined] < min_size:
+                heappush(small, (int(sizes[joined]), -int(joined)))
+    while (into != into[into]).any():
+        into = into[into]
+    return _numbered(into, sizes)
 
 
 def _sums(ids: Ids, points: Floats, number: int) -> tuple[Floats, Floats]:
@@ -127,13 +138,21 @@ def _sums(ids: Ids, points: Floats, number: int) -> tuple[Floats, Floats]:
     return sums, known
 
 
-def _unlikeness(cluster: int, others: Ids, sums: Floats, known: Floats, variance: Floats) -> Floats:
-    """Squared distance of a cluster's mean to those of others by what is known of both, by its variance; or inf."""
-    means, mean = sums[others] / known[others].clip(min=1), sums[cluster] / known[cluster].clip(min=1)
-    common = (known[others] > 0) & (known[cluster] > 0)
+def _unlikeness(means: Floats, mean: Floats, has: Bools, known: Bools, variance: Floats) -> Floats:
+    """Squared distance of a mean, (F,), to those of others, (C, F), by what is known of both, by its variance; or inf.
+
+    Args:
+        means: Of the others.
+        mean: Of the cluster.
+        has: What is known of the others, (C, F).
+        known: What is known of the cluster, (F,).
+        variance: Of each coordinate, (F,).
+    """
+    common = has & known
     comparable = common @ variance
-    distance = ((means - mean) ** 2 * common).sum(axis=1)
-    unlike: Floats = np.divide(distance, comparable, out=np.full(len(others), np.inf), where=comparable > 0)
+    difference = (means - mean) * common
+    distance = np.einsum("cf,cf->c", difference, difference)
+    unlike: Floats = np.divide(distance, comparable, out=np.full(len(means), np.inf), where=comparable > 0)
     return unlike
 
 
