@@ -2,7 +2,8 @@
 
 A step runs at doubling sizes, of each the fastest of several runs, and the exponent is fitted to the upper half in
 log-log. It is set beside the exponent of the step's algorithm; sorting and hashing, whose tables leave the cache as
-samples get many, count as linear. One thread, as what threads cost to start would hide growth at small sizes.
+samples get many, count as linear. Time is that of the processor in one thread: what threads cost to start would hide
+growth at small sizes, and others on the machine disturb it less.
 
 Run: python benchmarks/growth.py [--doublings 4] [--seconds 0.2] [--figure docs/images/growth.png]
 """
@@ -93,9 +94,9 @@ def measure(step: Step, doublings: int, seconds: float) -> Growth:
         work()
         taken: list[float] = []
         while len(taken) < RUNS or sum(taken) < seconds:
-            started = time.perf_counter()
+            started = time.process_time()
             work()
-            taken.append(time.perf_counter() - started)
+            taken.append(time.process_time() - started)
         fastest.append(min(taken))
     return Growth(step, sizes, fastest)
 
@@ -264,7 +265,7 @@ def draw(found: list[Growth]) -> Figure:
         step, sizes, seconds = growth.step, np.array(growth.sizes), growth.seconds
         axes.loglog(sizes, seconds[-1] * (sizes / sizes[-1]) ** step.expected, "--", color="#999999")
         axes.loglog(sizes, seconds, "o-", color="#0072B2", markersize=4)
-        axes.set_title(f"{step.name}: {growth.exponent:.2f} (at most {step.expected})", fontsize=10)
+        axes.set_title(f"{step.name}\nexponent {growth.exponent:.2f}, algorithm {step.expected}", fontsize=10)
         axes.set_xlabel(step.against, fontsize=9)
         axes.set_ylabel("s", fontsize=9)
         axes.set_xticks(sizes, [short(size) for size in growth.sizes], fontsize=8)

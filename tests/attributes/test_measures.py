@@ -168,3 +168,25 @@ def test_finer_released_clusters_tell_more_and_leave_fewer_partners(name):
     partners = [expected_partner_share(clusters, 128) for clusters, _ in rebuilt]
     assert all(coarse <= fine + 1e-12 for coarse, fine in pairwise(information))
     assert all(coarse >= fine - 1e-12 for coarse, fine in pairwise(partners))
+
+
+@given(
+    st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**64 - 1), st.booleans()), max_size=30),
+    st.lists(st.integers(0, 29), min_size=1, max_size=60),
+)
+def test_integers_of_any_size_are_told_apart(rows, picks):
+    rows = [rows[pick % len(rows)] for pick in picks] if rows else []
+    columns = [
+        pl.Series([row[place] for row in rows], dtype=dtype)
+        for place, dtype in enumerate((pl.Int64, pl.UInt64, pl.Boolean))
+    ]
+    expected = slow_entropy(rows) if rows else 0
+    assert entropy(*columns) == pytest.approx(expected, abs=1e-12)
+    assert entropy(columns[0]) == pytest.approx(slow_entropy([row[0] for row in rows]) if rows else 0, abs=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [pl.Int8, pl.UInt8, pl.Int32, pl.Int64])
+def test_the_ends_of_a_narrow_type_do_not_overflow(dtype):
+    low, high = pl.select(dtype.min(), dtype.max().alias("high")).row(0)
+    values = [low, high, high, 0, 1, 1]
+    assert entropy(pl.Series(values, dtype=dtype), values) == pytest.approx(slow_entropy(values), abs=1e-12)

@@ -1,12 +1,14 @@
 """Information between clusters and labels, in bits, from integer or string arrays.
 
-Everything comes from counted pairs (a hash group-by), never from a dense contingency table, so that
-millions of samples and as many clusters stay cheap. Notation follows the Cl-InfoNCE paper: Z is the
+Everything comes from counted pairs, never from a dense contingency table, so that millions of samples and as many
+clusters stay cheap. Pairs are sorted as single integers and counted by runs: the hash table of as many pairs as samples
+grows out of the caches, and was four to ten times slower. Notation follows the Cl-InfoNCE paper: Z is the
 cluster, T the label of the task; I(Z;T) is what clusters and labels share, H(Z|T) what clusters hold beyond
 the labels.
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -40,7 +42,7 @@ def entropy(*variables: Variable) -> float:
     if not variables:
         raise ValueError("entropy() needs at least one variable")
     table = pl.DataFrame([_series(values).alias(str(i)) for i, values in enumerate(variables)])
-    return count_entropy(table.group_by(table.columns).len(name="len")["len"].to_numpy())
+    return count_entropy(_counts(table))
 
 
 def conditional_entropy(variable: Variable, given: Variable) -> float:
@@ -67,8 +69,32 @@ def shuffled_mutual_information(a: Variable, b: Variable, *, shuffles: int, rng:
     return max(0.0, marginals - float(np.mean(joint)))
 
 
+def _counts(table: pl.DataFrame) -> npt.NDArray[np.uint32]:
+    """How many rows each distinct row stands for, in any order."""
+    key = _key(table)
+    if key is None:
+        return table.group_by(table.columns).len(name="len")["len"].to_numpy()
+    return key.sort().rle().struct.field("len").to_numpy()
+
+
+def _key(table: pl.DataFrame) -> pl.Series | None:
+    """One Int64 a row that tells the distinct rows apart; None where the columns span more than an Int64 holds."""
+    if table.is_empty() or not all(dtype.is_integer() for dtype in table.dtypes):
+        return None
+    lowest, highest = table.min().row(0), table.max().row(0)
+    spans = [high - low + 1 for low, high in zip(lowest, highest, strict=True)]
+    if max(*map(abs, lowest), *map(abs, highest), prod(spans)) >= 2**62:
+        return None
+    key = pl.lit(0, dtype=pl.Int64)
+    for name, low, span in zip(table.columns, lowest, spans, strict=True):
+        key = key * span + (pl.col(name).cast(pl.Int64) - low)
+    return table.select(key.alias("key"))["key"]
+
+
 def _series(values: Variable) -> pl.Series:
     series = values if isinstance(values, pl.Series) else pl.Series(values=values)
     if series.null_count():
         raise ValueError("information measures need complete columns: drop rows with missing values first")
-    return series
+    if series.dtype == pl.String:
+        return series.cast(pl.Categorical).to_physical()
+    return series.cast(pl.UInt8) if series.dtype == pl.Boolean else series
