@@ -132,7 +132,7 @@ def _comparable(cells: Coded, spec: AttributeSpec) -> Coded:
     if spec.kind == AttributeKind.CONTINUOUS and cells.places is None and _hardly_repeats(values):
         bounds = values.drop_nulls().sort().gather_every(max(1, values.count() // _CONTINUOUS_BINS))
         bins = bounds.search_sorted(values, side="right")
-        return Coded(bins.set(values.is_null(), None))
+        return Coded(pl.int_range(len(bounds) + 1, eager=True).alias(cells.name), bins.set(values.is_null(), None))
     return replace(cells, values=values)
 
 
