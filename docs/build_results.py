@@ -77,7 +77,7 @@ def _by_seed() -> Iterable[dict[str, Any]]:
 
 
 def _write(table: pl.DataFrame, name: str) -> None:
-    table.write_csv(TABLES / f"{name}.csv", float_precision=4)
+    table.write_csv(TABLES / f"{name}.csv", float_precision=6)
 
 
 def _read(name: str) -> pl.DataFrame:
