@@ -15,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import faiss
 import numpy as np
 import polars as pl
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 
 from measured import machine
 from weakcl_pipeline.attributes import AttributeKind, AttributeSpec
@@ -290,7 +290,7 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, help="where to draw")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    faiss.omp_set_num_threads(1)
+    threadpool_limits(1)  # those of faiss and scikit-learn
     print(machine())
     print("| step | against | sizes | time | exponent | of the algorithm |\n| --- | --- | --- | --- | ---: | ---: |")
     found = []
