@@ -36,7 +36,7 @@ def test_pictures_and_labels_are_enough_for_a_comparison_and_a_report(pictures_a
     report = pictures_alone.artifact("report").load()
     assert "What do pictures alone teach?" in report
     assert "nothing but the pictures was used" in report
-    assert pictures_alone.artifact("attributes").load().collect_schema().names() == ["sample_id"]
+    assert pictures_alone.artifact("attributes").load().collect_schema().names() == ["sample_id", "split"]
 
 
 def test_without_labels_all_that_needs_none_is_made(project_factory):

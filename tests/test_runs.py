@@ -59,7 +59,7 @@ def test_train_recluster_evaluate_is_refused_and_the_suggested_command_works(pro
     with pytest.raises(InputError) as error:
         project.run("evaluation")
     assert f"  clusters {full}: attribute." in str(error.value)
-    assert f"  clusters {newer}: cluster_report, clusters\n" in str(error.value)
+    assert f"  clusters {newer}: binary_attributes, cluster_report, clusters\n" in str(error.value)
     assert project.versions("attribute.metrics") == [full]  # nothing was computed
     (command,) = re.findall(r"^  kedro (run .*)$", str(error.value), re.MULTILINE)
     done = project.kedro(command=("kedro", *command.split()))
