@@ -33,11 +33,11 @@ logger = logging.getLogger(__name__)
 
 _RANK_TOLERANCE = 1e-10  # share of the largest eigenvalue below which a direction is empty; they are in float64
 _HISTORY = 20  # pairs of L-BFGS
-_FLAT = 0.2  # share of its slope that may be left where a search along a line ends, after
-_TRIALS = 20  # steps at most
-_CAUTION = 4  # a fit ends when twice its estimate of what is left is so many times less than the tolerance
-_COARSE = 1e-5  # tolerance in nats, and
-_MANY = 1000  # samples, from which on errors of bfloat16 do not matter
+_FLAT = 0.2  # a search along a line ends where no more than this share of its slope is left
+_TRIALS = 20  # steps at most of such a search
+_CAUTION = 4  # a fit ends where its estimate of twice what is left is this many times less than the tolerance
+_COARSE = 1e-5  # nats of tolerance from which on errors of bfloat16 do not matter, given
+_MANY = 1000  # samples or more
 
 
 @dataclass(frozen=True)

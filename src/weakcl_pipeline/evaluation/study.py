@@ -2,13 +2,22 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from weakcl_pipeline.attributes import conditional_entropy, entropy, mutual_information
-from weakcl_pipeline.contrastive import EmbeddingJob, FixedPositives, SideInformation, TrainingConfig, launch, train
+from weakcl_pipeline.contrastive import (
+    EmbeddingJob,
+    Encoder,
+    FixedPositives,
+    SideInformation,
+    TrainingConfig,
+    launch,
+    train,
+)
 from weakcl_pipeline.contrastive.objectives import ObjectiveConfig
 from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, EvaluationJob
 from weakcl_pipeline.evaluation.few_label import FewLabelConfig
@@ -69,10 +78,9 @@ def run_setting(
     Returns:
         A row per label and probe: ``method``, ``variable``, ``value``, ``chosen``, ``seed``; of the clusters of the
         train split ``clusters``, ``unclustered_share``, ``entropy`` H(Z), ``information`` I(Z;T) and
-        ``conditional_entropy`` H(Z|T) about the row's label T (bits, over the samples that have a cluster and a label),
-        ``partner_share`` (mean
-        over the epochs) and ``checkpoint`` of the training; ``label``, ``probe`` (``linear``, ``knn``), ``accuracy`` on
-        the test split, and the ``validation_accuracy``.
+        ``conditional_entropy`` H(Z|T) about the row's label T (bits, over the samples that have a cluster and a label);
+        ``partner_share`` (mean over the epochs) and ``checkpoint`` of the training; ``label``, ``probe`` (``linear``,
+        ``knn``), ``accuracy`` on the test split, and the ``validation_accuracy``.
     """
     rows = np.flatnonzero((samples["split"] == "train").to_numpy())
     result = train(
@@ -86,10 +94,7 @@ def run_setting(
         side=setting.side,
         checkpoints=checkpoints,
     )
-    device, launcher = setting.training.device, setting.training.launcher.here
-    features = launch(EmbeddingJob(result.encoder.state(), images, device), launcher, device)
-    probes = evaluation.model_copy(update={"few_label": FewLabelConfig(shares=())})
-    metrics, _ = launch(EvaluationJob(features, samples, probes, seed), launcher, device)
+    labels = _measure(result.encoder, setting.training, images, samples, evaluation, seed)
     about = {
         "method": setting.method,
         "variable": setting.variable,
@@ -105,10 +110,27 @@ def run_setting(
             | _information(setting.clusters, samples[LABEL_PREFIX + name].gather(rows))
             | {"label": name, "probe": probe}
             | {measure: found[key][measure] for measure in ("accuracy", "validation_accuracy")}
-            for name, found in metrics["labels"].items()
+            for name, found in labels.items()
             for probe, key in (("linear", "linear_probe"), ("knn", "knn"))
         ]
     )
+
+
+def _measure(
+    encoder: Encoder,
+    training: TrainingConfig,
+    images: ImageStore,
+    samples: pl.DataFrame,
+    evaluation: EvaluationConfig,
+    seed: int,
+) -> dict[str, Any]:
+    """Embed all pictures and evaluate the features: label -> what each probe found."""
+    device, launcher = training.device, training.launcher.here
+    features = launch(EmbeddingJob(encoder.state(), images, device), launcher, device)
+    probes = evaluation.model_copy(update={"few_label": FewLabelConfig(shares=())})
+    metrics, _ = launch(EvaluationJob(features, samples, probes, seed), launcher, device)
+    labels: dict[str, Any] = metrics["labels"]
+    return labels
 
 
 def _information(clusters: Rows, label: pl.Series) -> dict[str, float]:

@@ -142,7 +142,7 @@ def _stage_samples(table: Columns, config: IngestionConfig, staging: Staging) ->
     """
 
     def texts(column: str) -> Iterator[pl.Series]:
-        return (null_missing(as_words(part), config.missing) for part in parts_of(table, column))
+        return (_texts(part, config) for part in parts_of(table, column))
 
     def groups() -> Iterator[pl.Series]:
         if config.group_column is not None:
@@ -197,24 +197,24 @@ def _splits(table: Columns, config: IngestionConfig) -> pl.Series:
     """Return the split of each row, an Enum of `SPLITS`."""
     kind = pl.Enum(SPLITS)
     if config.split_column is not None:
-        parts = []
-        for part in parts_of(table, config.split_column):
-            raw = null_missing(as_words(part), config.missing)
-            parts.append(raw.replace_strict(config.split_values, default=None, return_dtype=kind))
-        splits = pl.concat(parts)
+        splits = pl.concat(
+            _texts(part, config).replace_strict(config.split_values, default=None, return_dtype=kind)
+            for part in parts_of(table, config.split_column)
+        )
         if splits.null_count():
-            check_split_values(null_missing(as_words(table[config.split_column]), config.missing), config)
+            check_split_values(_texts(table[config.split_column], config), config)
         return splits
-
-    def texts(column: str) -> pl.Series:
-        return null_missing(as_words(table[column]), config.missing)
-
     made = config.split or SplitConfig()
     ids = sample_ids(table, config.id_column, name=_NAME)
-    groups = ids.clear(len(ids)) if config.group_column is None else texts(config.group_column)
-    splits = make_splits(ids, groups, None if made.stratify is None else texts(made.stratify), made)
+    groups = ids.clear(len(ids)) if config.group_column is None else _texts(table[config.group_column], config)
+    strata = None if made.stratify is None else _texts(table[made.stratify], config)
     logger.info("Splits are made: %s", made)
-    return splits.cast(kind)
+    return make_splits(ids, groups, strata, made).cast(kind)
+
+
+def _texts(cells: pl.Series, config: IngestionConfig) -> pl.Series:
+    """Cells as words, null where missing."""
+    return null_missing(as_words(cells), config.missing)
 
 
 def _pairs(group: pl.Series, split: pl.Series) -> pl.DataFrame:
