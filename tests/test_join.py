@@ -3,8 +3,11 @@
 import socket
 
 import pytest
+from click.testing import CliRunner
+from kedro.framework.startup import bootstrap_project
 
 from weakcl_pipeline.contrastive.group import LauncherConfig
+from weakcl_pipeline.join import join
 
 
 def launcher(**changes):
@@ -49,8 +52,9 @@ def test_a_machine_that_joins_trains_and_writes_nothing(full_run, tmp_path):
     ],
 )
 def test_what_cannot_be_joined(full_run, words, message):
-    done = full_run.kedro(*words, command=("kedro", "weakcl", "join"))
-    assert done.returncode == 1
+    with full_run.entered():
+        done = CliRunner().invoke(join, list(words), obj=bootstrap_project(full_run.path))
+    assert done.exit_code == 1
     assert message in " ".join(done.stderr.split())
 
 
