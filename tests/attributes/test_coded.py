@@ -40,6 +40,7 @@ def test_rows_are_picked_and_counted_as_in_the_column_itself(texts, data):
     places = pl.Series([None if text is None else known.index(text) for text in column], dtype=pl.Int32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(coded, "_MOST_BINS", data.draw(st.sampled_from([0, 1 << 24])))
+        patch.setattr(coded, "_COUNTED_AT_ONCE", data.draw(st.integers(1, 50)))
         for cells in (Coded(column), Coded(values, places)):
             assert_series_equal(cells.filter(rows).column(), column.filter(rows))
             counted = cells.filter(rows).count_with(labels.filter(rows))

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -58,3 +61,29 @@ def test_autocast_is_off_for_float32():
         assert (weight @ weight).dtype == torch.float32
     with autocast(CPU, torch.bfloat16):
         assert (weight @ weight).dtype == torch.bfloat16
+
+
+FREE_AND_ALLOCATE = """
+import resource, sys
+import torch
+from weakcl_pipeline.contrastive.device import keep_freed_memory
+if "keep" in sys.argv:
+    keep_freed_memory()
+def touch():
+    tensors = [torch.ones(1 << 20) for _ in range(20)]
+touch()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+touch()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone has the settings")
+def test_memory_of_freed_tensors_is_used_again_without_asking_the_system():
+    def count_page_faults(*arguments):
+        command = [sys.executable, "-c", FREE_AND_ALLOCATE, *arguments]
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    pages = 20 * (4 << 20) // 4096
+    assert count_page_faults() > pages / 2
+    assert count_page_faults("keep") < pages / 10

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from weakcl_pipeline.attributes.columns import in_parts
 from weakcl_pipeline.attributes.spelling import (
     AmbiguousError,
     Spelling,
@@ -54,8 +55,7 @@ def infer_kind(column: pl.Series) -> AttributeKind | None:
     if dtype == pl.Boolean:
         return AttributeKind.BOOL
     if dtype.is_numeric():
-        numbers = column.cast(pl.Float64).fill_nan(None)
-        return AttributeKind.BOOL if _only(numbers, [0.0, 1.0]) else AttributeKind.CONTINUOUS
+        return AttributeKind.BOOL if _is_zero_or_one(column) else AttributeKind.CONTINUOUS
     if dtype in (pl.Date, pl.Datetime):
         return AttributeKind.CONTINUOUS
     if _is_word(dtype):
@@ -158,7 +158,7 @@ def _to_continuous(column: pl.Series, spelling: Spelling) -> pl.Series:
         typed = numbers_of(column.cast(pl.String), spelling)
     expected = "a number" if spelling.date_format is None else f"a date as {spelling.date_format}"
     _refuse_new_nulls(column, typed, f"{expected} (continuous)", "declare `decimal` or `date_format`")
-    return typed.fill_nan(None)
+    return typed.fill_nan(None) if typed.is_nan().any() else typed
 
 
 def _to_tags(column: pl.Series, spelling: Spelling) -> pl.Series:
@@ -249,9 +249,15 @@ def _is_integer(dtype: Any) -> bool:
     return bool(dtype.is_integer())
 
 
-def _only(column: pl.Series, allowed: list[Any]) -> bool:
-    values = column.drop_nulls()
-    return len(values) > 0 and bool(values.is_in(allowed).all())
+def _is_zero_or_one(numbers: pl.Series) -> bool:
+    """Whether there are numbers and none but 0 and 1; the first of a measurement tell, so the others are not copied."""
+    there = False
+    for part in in_parts(numbers):
+        known = part.cast(pl.Float64).fill_nan(None).drop_nulls()
+        if not known.is_in([0.0, 1.0]).all():
+            return False
+        there = there or len(known) > 0
+    return there
 
 
 def _refuse_new_nulls(raw: pl.Series, typed: pl.Series, expected: str, remedy: str = "") -> None:

@@ -127,9 +127,12 @@ class FittedClustering:
             )
         return self.named(self.rule.assign(attributes))
 
-    def named(self, ids: Mapping[int, Ids]) -> pl.DataFrame:
-        """Return what the rule assigned, granularity -> (N,) ids, in the columns that `assign` returns."""
-        columns = {column_of(k): _nullable(of_rows) for k, of_rows in ids.items()}
+    def named(self, ids: dict[int, Ids]) -> pl.DataFrame:
+        """Turn what the rule assigned, granularity -> (N,) ids, into the columns that `assign` returns.
+
+        The ids are taken out of the dictionary one by one, so that those of many rows are not held twice.
+        """
+        columns = {column_of(k): _nullable(ids.pop(k)) for k in list(ids)}
         return pl.DataFrame(columns | {"cluster": columns[column_of(self.chosen)]})
 
     def to_state(self) -> State:

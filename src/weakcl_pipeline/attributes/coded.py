@@ -10,6 +10,8 @@ import pyarrow as pa
 
 _MOST_BINS = 1 << 24
 """Pairs of a value and a label that may exist for them to be counted in one array: 128 MiB."""
+_COUNTED_AT_ONCE = 1 << 22
+"""Cells that are counted at once: many, as each time an array of all bins is added to the others."""
 
 
 @dataclass(frozen=True)
@@ -73,22 +75,35 @@ class Coded:
         Returns:
             ``value``, ``label`` and ``len``, in rows of which several may be of one pair.
         """
-        if self.places is None:
-            return pl.DataFrame({"value": self.values, "label": labels, "len": pl.repeat(1, len(labels), eager=True)})
-        kinds = int(labels.max() or 0) + 1  # type: ignore[arg-type]
-        missing = len(self.values)
-        bins = (missing + 1) * kinds
-        number = pl.Int32 if bins < 1 << 31 else pl.Int64
-        keys = self.places.cast(number).fill_null(missing) * kinds + labels.cast(number)
-        if bins <= _MOST_BINS:
-            counts = np.bincount(keys.to_numpy(), minlength=bins)
-            found = np.flatnonzero(counts)
-            pairs = pl.DataFrame({"key": found, "len": counts[found]})
-        else:
-            pairs = keys.to_frame("key").group_by("key").agg(pl.len().cast(pl.Int64))
-        places = pairs["key"] // kinds
-        values = self.values.gather(places.set(places == missing, None))
-        return pl.DataFrame({"value": values, "label": pairs["key"] % kinds, "len": pairs["len"]})
+        return (_count_cells if self.places is None else _count_places)(self, labels)
+
+
+def _count_cells(cells: Coded, labels: pl.Series) -> pl.DataFrame:
+    rows = pl.DataFrame({"value": cells.values, "label": labels})
+    if rows["value"].dtype.is_nested():  # to tell which are alike would take longer than to hold all
+        return rows.with_columns(len=1)
+    return rows.lazy().group_by("value", "label").len("len").collect(engine="streaming")
+
+
+def _count_places(cells: Coded, labels: pl.Series) -> pl.DataFrame:
+    kinds = int(labels.max() or 0) + 1  # type: ignore[arg-type]
+    missing = len(cells.values)
+    bins = (missing + 1) * kinds
+    number = pl.Int32 if bins < 1 << 31 else pl.Int64
+    key = pl.col("place").cast(number).fill_null(missing) * kinds + pl.col("label").cast(number)
+    rows = pl.DataFrame({"place": cells.places, "label": labels})
+    if bins <= _MOST_BINS:
+        counts = np.zeros(bins, dtype=np.int64)
+        for start in range(0, rows.height, _COUNTED_AT_ONCE):
+            keys = rows.slice(start, _COUNTED_AT_ONCE).select(key)
+            counts += np.bincount(keys.to_series().to_numpy(), minlength=bins)
+        found = np.flatnonzero(counts)
+        pairs = pl.DataFrame({"key": found, "len": counts[found]})
+    else:
+        pairs = rows.lazy().group_by(key.alias("key")).len("len").collect(engine="streaming")
+    places = pairs["key"] // kinds
+    values = cells.values.gather(places.set(places == missing, None))
+    return pl.DataFrame({"value": values, "label": pairs["key"] % kinds, "len": pairs["len"]})
 
 
 def places_of(texts: pl.Series) -> pl.Series:

@@ -25,6 +25,8 @@ _CONTINUOUS_BINS = 32
 """Quantile bins for a continuous column whose values hardly repeat: so few that each holds many samples."""
 _LOOKED_AT = 1 << 20
 """Cells by which it is told whether values repeat."""
+_DRAWN = 1 << 22
+"""Cells, if there are more, by which the bins are bounded."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ def _comparable(cells: Coded, spec: AttributeSpec) -> Coded:
     if values.dtype == pl.String:
         return replace(cells, values=_codes(values))
     if spec.kind == AttributeKind.CONTINUOUS and cells.places is None and _hardly_repeats(values):
-        bounds = values.drop_nulls().sort().gather_every(max(1, values.count() // _CONTINUOUS_BINS))
+        drawn = values if len(values) <= _DRAWN else values.sample(_DRAWN, with_replacement=True, seed=0)
+        bounds = drawn.drop_nulls().sort().gather_every(max(1, drawn.count() // _CONTINUOUS_BINS))
         bins = bounds.search_sorted(values, side="right")
         return Coded(pl.int_range(len(bounds) + 1, eager=True).alias(cells.name), bins.set(values.is_null(), None))
     return replace(cells, values=values)

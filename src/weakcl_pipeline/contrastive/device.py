@@ -1,5 +1,7 @@
 """Where to compute, and in which precision."""
 
+import ctypes
+import sys
 from typing import Literal
 
 import torch
@@ -9,6 +11,8 @@ from weakcl_pipeline.config import Config
 from weakcl_pipeline.errors import InputError
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_KEPT_BYTES = 1 << 30
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
@@ -82,3 +86,16 @@ def computes_bf16(device: torch.device) -> bool:
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     """Return the autocast context of a dtype, switched off for float32."""
     return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory of freed tensors for the tensors to come, up to 1 GiB, where the libc is glibc.
+
+    A step of training on a CPU allocates what the step before has freed: PyTorch caches the memory of GPUs alone. By
+    default glibc gives blocks of megabytes back to the system, which hands them out again page by page and filled with
+    zeros: a tenth of a step's time (docs/benchmarks.md). Other libcs and systems are left as they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

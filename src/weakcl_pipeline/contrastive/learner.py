@@ -11,7 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_device, resolve_precision
+from weakcl_pipeline.contrastive.device import (
+    DeviceConfig,
+    autocast,
+    keep_freed_memory,
+    resolve_device,
+    resolve_precision,
+)
 from weakcl_pipeline.contrastive.encoder import Encoder
 from weakcl_pipeline.contrastive.group import ALONE, Group
 from weakcl_pipeline.contrastive.metrics import alignment, uniformity
@@ -65,6 +71,8 @@ class Learner:
             torch.compile(self._project) if device.compile else self._project
         )
         self._at_once = device.views_at_once
+        if self.device.type == "cpu":
+            keep_freed_memory()
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high" if device.tf32 else "highest")
         self._views = Views(augmentation, objective.small_crops)

@@ -27,6 +27,7 @@ def test_the_words_of_each_row_are_its_attributes(width, data):
     binary = pl.DataFrame({f"a{i}": pl.Series(cells[:, i]).set(pl.Series(~known[:, i]), None) for i in range(width)})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(combinations, "_ROWS_AT_ONCE", data.draw(st.integers(1, 50)))
+        patch.setattr(combinations, "_PACKED_AT_ONCE", data.draw(st.integers(1, 50)))
         patch.setattr(combinations, "_FEW", few)
         found = Combinations.of(binary)
     assert found.codes.dtype == np.int32

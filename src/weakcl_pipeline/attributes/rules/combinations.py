@@ -1,5 +1,6 @@
 """The combinations that the binary attributes of many rows form; each is looked at once, not once a row."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,7 +11,9 @@ import polars as pl
 BITS_PER_WORD = 62
 """As many attributes make one Int64 that is not negative, so that words are ordered as combinations are."""
 
-_ROWS_AT_ONCE = 1 << 16
+_ROWS_AT_ONCE = 1 << 22
+"""Rows of which the words are held at once."""
+_PACKED_AT_ONCE = 1 << 16
 """Rows that are packed at once, which the cache holds."""
 _BITS_PER_BYTE = 8
 _FEW = 1 << 16
@@ -47,10 +50,9 @@ class Combinations:
         parts: list[Words] = []  # a combination's words so far, and what is known of it
         for start in range(0, binary.width, BITS_PER_WORD):
             columns = binary[:, start : start + BITS_PER_WORD]
-            codes, parts = _with(_packed(columns), columns.width, codes, parts)
+            codes, parts = _with(map(_packed, _slices(columns)), columns.width, codes, parts)
         if any(column.null_count() for column in binary):
-            known = _known(binary)
-            codes, parts = _with(known, binary.width.bit_length(), codes, parts)
+            codes, parts = _with(map(_known, _slices(binary)), binary.width.bit_length(), codes, parts)
             *parts, known = parts
         else:
             known = np.full(len(parts[0]) if parts else 1, binary.width)
@@ -106,18 +108,22 @@ def word_names(k: int) -> list[str]:
     return [f"word_{number}" for number in range(-(-k // BITS_PER_WORD))]
 
 
+def _slices(binary: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    return (binary.slice(start, _ROWS_AT_ONCE) for start in range(0, max(1, binary.height), _ROWS_AT_ONCE))
+
+
 def _packed(binary: pl.DataFrame) -> Words:
     """At most 62 Boolean columns as the bits of a word, the first as the highest; false where missing."""
     words = np.zeros(binary.height, dtype=np.int64)
     columns = [column.fill_null(value=False) if column.null_count() else column for column in binary]
-    for start in range(0, len(words), _ROWS_AT_ONCE):
-        word = words[start : start + _ROWS_AT_ONCE]
+    for start in range(0, len(words), _PACKED_AT_ONCE):
+        word = words[start : start + _PACKED_AT_ONCE]
         for place in range(0, len(columns), _BITS_PER_BYTE):
             of_byte = columns[place : place + _BITS_PER_BYTE]
             byte = np.zeros(len(word), dtype=np.uint8)
             for column in of_byte:
                 byte <<= 1
-                byte |= column.slice(start, _ROWS_AT_ONCE).to_numpy().view(np.uint8)
+                byte |= column.slice(start, _PACKED_AT_ONCE).to_numpy().view(np.uint8)
             word <<= len(of_byte)
             word |= byte
     return words
@@ -132,20 +138,43 @@ def _known(binary: pl.DataFrame) -> Words:
     return known
 
 
-def _with(words: Words, bits: int, codes: Codes, parts: list[Words]) -> tuple[Codes, list[Words]]:
-    """Tell combinations apart by a further word of each row, of so many bits."""
-    keys, distinct = _numbered(words, bits)
+def _with(words: Iterable[Words], bits: int, codes: Codes, parts: list[Words]) -> tuple[Codes, list[Words]]:
+    """Tell combinations apart by a further word of each row, of so many bits; the rows come in slices."""
+    keys, distinct = _numbered(words, bits, len(codes))
     if not parts:
         return keys, [distinct]
-    both, pairs = _numbered(codes.astype(np.int64) << 32 | keys, 64)
+    both, pairs = _numbered(
+        (before << 32 | key for before, key in zip(_wide(codes), _wide(keys), strict=True)), 64, len(codes)
+    )
     return both, [*(part[pairs >> 32] for part in parts), distinct[pairs & (1 << 32) - 1]]
 
 
-def _numbered(words: Words, bits: int) -> tuple[Codes, Words]:
-    """Number the distinct words: each one's number, (N,), and the words in the order of numbers."""
-    if 1 << bits <= max(len(words), _FEW):
-        there = np.bincount(words, minlength=1 << bits) > 0
+def _numbered(words: Iterable[Words], bits: int, rows: int) -> tuple[Codes, Words]:
+    """Number the distinct words of the rows: each one's number, (N,), and the words in the order of numbers."""
+    codes = np.empty(rows, dtype=np.int32)
+    if 1 << bits <= max(rows, _FEW):
+        there = np.zeros(1 << bits, dtype=np.bool_)
+        for own, part in zip(_parts(codes), words, strict=True):
+            own[:] = part
+            there[part] = True
         numbers = np.cumsum(there, dtype=np.int32) - np.int32(1)
-        return numbers[words], np.flatnonzero(there)
-    distinct, numbers = np.unique(words, return_inverse=True)  # a hash table of many words would be larger
-    return numbers.astype(np.int32), distinct
+        for own in _parts(codes):
+            own[:] = numbers[own]
+        return codes, np.flatnonzero(there)
+    distinct_of = []  # each slice; a hash table of many words would be larger than what sorting takes
+    for own, part in zip(_parts(codes), words, strict=True):
+        distinct, own[:] = np.unique(part, return_inverse=True)
+        distinct_of.append(distinct)
+    distinct = np.unique(np.concatenate(distinct_of))
+    for own, found in zip(_parts(codes), distinct_of, strict=True):
+        own[:] = np.searchsorted(distinct, found)[own]
+    return codes, distinct
+
+
+def _parts(codes: Codes) -> Iterator[Codes]:
+    """Slices of the rows as those of `_slices`, which may be written to."""
+    return (codes[start : start + _ROWS_AT_ONCE] for start in range(0, max(1, len(codes)), _ROWS_AT_ONCE))
+
+
+def _wide(codes: Codes) -> Iterator[Words]:
+    return (part.astype(np.int64) for part in _parts(codes))
