@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from weakcl_pipeline.attributes import leaks
 from weakcl_pipeline.attributes.casting import AttributeKind
 from weakcl_pipeline.attributes.leaks import find_leaks, refuse_leaks
 from weakcl_pipeline.attributes.measures import conditional_entropy, entropy
@@ -62,6 +63,16 @@ def test_a_boolean_a_path_and_a_measurement_can_leak():
     assert leaks_of(pl.Series("noise", RNG.random(400)), AttributeKind.CONTINUOUS, tolerance=0.1) == []
     code = pl.Series("code", [float(c[1]) for c in LABEL])
     assert len(leaks_of(code, AttributeKind.CONTINUOUS)) == 1
+
+
+def test_of_many_measurements_some_bound_the_bins(monkeypatch):
+    monkeypatch.setattr(leaks, "_DRAWN", 100)
+    within = np.random.default_rng(1).random(400) * 0.9
+    score = pl.Series("score", [int(c[1]) + part for c, part in zip(LABEL, within, strict=True)]).set(
+        LABEL == "c3", None
+    )
+    assert len(leaks_of(score, AttributeKind.CONTINUOUS, tolerance=0.15)) == 1
+    assert leaks_of(pl.Series("noise", within), AttributeKind.CONTINUOUS, tolerance=0.15) == []
 
 
 def test_missing_cells_can_give_the_label_away_and_so_can_the_few_that_are_there():

@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from weakcl_pipeline.contrastive.device import computes_bf16
+from weakcl_pipeline.contrastive.device import computes_bf16, keep_freed_memory
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +89,7 @@ def fit_path(
     Returns:
         A classifier per cost, in increasing order of C.
     """
+    keep_freed_memory()
     x, y = torch.from_numpy(np.ascontiguousarray(features)), torch.from_numpy(labels)
     rotation, variance = _principal_axes(x)
     coarse = tolerance >= _COARSE and len(y) >= _MANY and computes_bf16(x.device)

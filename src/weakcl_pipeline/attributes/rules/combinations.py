@@ -1,6 +1,6 @@
 """The combinations that the binary attributes of many rows form; each is looked at once, not once a row."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -47,12 +47,13 @@ class Combinations:
             binary: N rows of K nullable Boolean columns, the most important first.
         """
         codes = np.zeros(binary.height, dtype=np.int32)
+        slices = _slices(binary.height)
         parts: list[Words] = []  # a combination's words so far, and what is known of it
         for start in range(0, binary.width, BITS_PER_WORD):
             columns = binary[:, start : start + BITS_PER_WORD]
-            codes, parts = _with(map(_packed, _slices(columns)), columns.width, codes, parts)
+            codes, parts = _with((_packed(columns[rows]) for rows in slices), columns.width, codes, parts)
         if any(column.null_count() for column in binary):
-            codes, parts = _with(map(_known, _slices(binary)), binary.width.bit_length(), codes, parts)
+            codes, parts = _with((_known(binary[rows]) for rows in slices), binary.width.bit_length(), codes, parts)
             *parts, known = parts
         else:
             known = np.full(len(parts[0]) if parts else 1, binary.width)
@@ -108,8 +109,9 @@ def word_names(k: int) -> list[str]:
     return [f"word_{number}" for number in range(-(-k // BITS_PER_WORD))]
 
 
-def _slices(binary: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    return (binary.slice(start, _ROWS_AT_ONCE) for start in range(0, max(1, binary.height), _ROWS_AT_ONCE))
+def _slices(rows: int) -> list[slice]:
+    """The rows in slices of which words are held at once; at least one, be it empty."""
+    return [slice(start, start + _ROWS_AT_ONCE) for start in range(0, max(1, rows), _ROWS_AT_ONCE)]
 
 
 def _packed(binary: pl.DataFrame) -> Words:
@@ -139,42 +141,32 @@ def _known(binary: pl.DataFrame) -> Words:
 
 
 def _with(words: Iterable[Words], bits: int, codes: Codes, parts: list[Words]) -> tuple[Codes, list[Words]]:
-    """Tell combinations apart by a further word of each row, of so many bits; the rows come in slices."""
+    """Tell combinations apart by a further word of each row, of so many bits; they come in `_slices`."""
     keys, distinct = _numbered(words, bits, len(codes))
     if not parts:
         return keys, [distinct]
-    both, pairs = _numbered(
-        (before << 32 | key for before, key in zip(_wide(codes), _wide(keys), strict=True)), 64, len(codes)
-    )
-    return both, [*(part[pairs >> 32] for part in parts), distinct[pairs & (1 << 32) - 1]]
+    both = (codes[rows].astype(np.int64) << 32 | keys[rows] for rows in _slices(len(codes)))
+    joint, pairs = _numbered(both, 64, len(codes))
+    return joint, [*(part[pairs >> 32] for part in parts), distinct[pairs & (1 << 32) - 1]]
 
 
-def _numbered(words: Iterable[Words], bits: int, rows: int) -> tuple[Codes, Words]:
+def _numbered(words: Iterable[Words], bits: int, count: int) -> tuple[Codes, Words]:
     """Number the distinct words of the rows: each one's number, (N,), and the words in the order of numbers."""
-    codes = np.empty(rows, dtype=np.int32)
-    if 1 << bits <= max(rows, _FEW):
+    codes, slices = np.empty(count, dtype=np.int32), _slices(count)
+    if 1 << bits <= max(count, _FEW):
         there = np.zeros(1 << bits, dtype=np.bool_)
-        for own, part in zip(_parts(codes), words, strict=True):
-            own[:] = part
-            there[part] = True
+        for rows, held in zip(slices, words, strict=True):
+            codes[rows] = held
+            there[held] = True
         numbers = np.cumsum(there, dtype=np.int32) - np.int32(1)
-        for own in _parts(codes):
-            own[:] = numbers[own]
+        for rows in slices:
+            codes[rows] = numbers[codes[rows]]
         return codes, np.flatnonzero(there)
-    distinct_of = []  # each slice; a hash table of many words would be larger than what sorting takes
-    for own, part in zip(_parts(codes), words, strict=True):
-        distinct, own[:] = np.unique(part, return_inverse=True)
-        distinct_of.append(distinct)
-    distinct = np.unique(np.concatenate(distinct_of))
-    for own, found in zip(_parts(codes), distinct_of, strict=True):
-        own[:] = np.searchsorted(distinct, found)[own]
+    found = []  # the distinct words of each slice; a hash table of many would be larger than what sorting takes
+    for rows, held in zip(slices, words, strict=True):
+        distinct, codes[rows] = np.unique(held, return_inverse=True)
+        found.append(distinct)
+    distinct = np.unique(np.concatenate(found))
+    for rows, of_slice in zip(slices, found, strict=True):
+        codes[rows] = np.searchsorted(distinct, of_slice)[codes[rows]]
     return codes, distinct
-
-
-def _parts(codes: Codes) -> Iterator[Codes]:
-    """Slices of the rows as those of `_slices`, which may be written to."""
-    return (codes[start : start + _ROWS_AT_ONCE] for start in range(0, max(1, len(codes)), _ROWS_AT_ONCE))
-
-
-def _wide(codes: Codes) -> Iterator[Words]:
-    return (part.astype(np.int64) for part in _parts(codes))
