@@ -1,6 +1,6 @@
 """The combinations that the binary attributes of many rows form; each is looked at once, not once a row."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -162,11 +162,20 @@ def _numbered(words: Iterable[Words], bits: int, count: int) -> tuple[Codes, Wor
         for rows in slices:
             codes[rows] = numbers[codes[rows]]
         return codes, np.flatnonzero(there)
-    found = []  # the distinct words of each slice; a hash table of many would be larger than what sorting takes
+    found = []  # the distinct words of each slice
     for rows, held in zip(slices, words, strict=True):
         distinct, codes[rows] = np.unique(held, return_inverse=True)
         found.append(distinct)
-    distinct = np.unique(np.concatenate(found))
+    distinct = _merged(found)
     for rows, of_slice in zip(slices, found, strict=True):
         codes[rows] = np.searchsorted(distinct, of_slice)[codes[rows]]
     return codes, distinct
+
+
+def _merged(found: Sequence[Words]) -> Words:
+    """Return the distinct words of all slices in order; `numpy.unique` would hash them, which takes longer."""
+    words = np.concatenate(found)
+    words.sort()
+    new = np.ones(len(words), dtype=np.bool_)
+    np.not_equal(words[1:], words[:-1], out=new[1:])
+    return words[new]
