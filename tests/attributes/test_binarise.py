@@ -1,3 +1,5 @@
+import sys
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -23,7 +25,9 @@ def test_a_bool_column_is_taken_as_it_is():
     assert binary_of([True, None, False], AttributeKind.BOOL) == {"c": [True, None, False]}
 
 
-def test_one_indicator_per_category():
+@pytest.mark.parametrize("few", [0, 16])
+def test_one_indicator_per_category_be_they_few_or_many(few, monkeypatch):
+    monkeypatch.setattr(sys.modules[Indicator.__module__], "_FEW", few)
     assert binary_of(["b", "a", None, "b"], AttributeKind.CATEGORICAL) == {
         "c=a": [False, True, None, False],
         "c=b": [True, False, None, True],

@@ -32,6 +32,8 @@ _RELATIONS = {
     AttributeKind.HIERARCHY: ">=",
     AttributeKind.CONTINUOUS: ">",
 }
+_FEW = 16
+"""So many categories are looked for one by one, which is faster than to join them to a column."""
 
 
 class Indicator(NamedTuple):
@@ -152,6 +154,8 @@ def _answers(column: pl.Series, indicators: Sequence[Indicator]) -> list[pl.Seri
     kind = indicators[0].kind
     if kind == AttributeKind.CONTINUOUS:
         return [(column > float(indicator.value)).alias(indicator.name) for indicator in indicators]
+    if kind == AttributeKind.CATEGORICAL and len(indicators) <= _FEW:
+        return [(column == indicator.value).alias(indicator.name) for indicator in indicators]
     wanted = pl.DataFrame({"value": [indicator.value for indicator in indicators]}, schema={"value": pl.String})
     grouped = _long_table(column, kind).join(wanted, on="value").group_by("value").agg("row")
     rows = dict(zip(grouped["value"], grouped["row"], strict=True))

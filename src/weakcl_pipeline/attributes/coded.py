@@ -52,9 +52,10 @@ class Coded:
     @property
     def missing(self) -> int:
         """How many cells are missing."""
-        if self.places is None or self.values.null_count() == 0:
-            return (self.values if self.places is None else self.places).null_count()
-        return self.column().null_count()
+        if self.places is None:
+            return self.values.null_count()
+        meaningless = self.values.is_null().gather(self.places).sum()
+        return self.places.null_count() + int(meaningless)
 
     def column(self) -> pl.Series:
         """Return the cells, (N,)."""
