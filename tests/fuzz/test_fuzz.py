@@ -1,6 +1,7 @@
 """The targets without atheris: what is right is read, random inputs are read or refused, and faults are noticed."""
 
 import importlib.util
+import mmap
 import random
 import subprocess
 import sys
@@ -59,7 +60,9 @@ def remove(folder):
 
 
 def grow(folder):
-    return b"x" * (memory("VmHWM") - memory("VmRSS") + (400 << 20))
+    size = memory("VmHWM") - memory("VmRSS") + (400 << 20)
+    with mmap.mmap(-1, size) as pages:  # and not from malloc, which may have kept as much of what was freed
+        pages[:: mmap.PAGESIZE] = b"x" * len(range(0, size, mmap.PAGESIZE))
 
 
 def dawdle(folder):
