@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import CatalogConfigResolver, DataCatalog
 from kedro.runner import SequentialRunner
 
+from tests import processes
 from weakcl_pipeline.datasets import AtomicDataset, Lineage
 
 TESTS = Path(__file__).parent
@@ -53,6 +55,8 @@ TINY: dict[str, Any] = {
     "iterative": {"k": 5, "warmup_epochs": 1, "recluster_every": 1},
 }
 
+ENVIRONMENT = {"PYTHONPATH": str(TESTS), "COLUMNS": "200"}  # where `standin` is, and lines that are not broken
+
 STANDIN = {"seed": 3, "clustering": {"count": 4}, "training": {"epochs": 2}}
 
 
@@ -71,17 +75,19 @@ class Project:
 
     def kedro(self, *words: str, command: tuple[str, ...] = ("kedro", "run")) -> subprocess.CompletedProcess[str]:
         """Run ``python -m kedro run ...`` and wait for it."""
-        process = self.start(*words, command=command)
-        out, err = process.communicate(timeout=300)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = logs = Path(folder) / "out", Path(folder) / "err"
+            process = processes.start(processes.run_module, (*command, *words), self.path, ENVIRONMENT, *logs)
+            process.join(300)
+            process.kill()
+            return subprocess.CompletedProcess(words, process.exitcode, out.read_text(), err.read_text())
 
     def start(self, *words: str, command: tuple[str, ...] = ("kedro", "run")) -> subprocess.Popen[str]:
         """Start ``python -m kedro run ...``."""
-        environment = {**os.environ, "PYTHONPATH": str(TESTS), "COLUMNS": "200"}
         return subprocess.Popen(
             [sys.executable, "-m", *command, *words],
             cwd=self.path,
-            env=environment,
+            env={**os.environ, **ENVIRONMENT},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

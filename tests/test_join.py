@@ -25,13 +25,14 @@ def test_a_machine_that_joins_trains_and_writes_nothing(full_run, tmp_path):
     params = launcher(kind="torchrun", workers=1, machines=2, rendezvous=f"localhost:{free_port()}")
     before = project.artifact("attribute.encoder").list_versions()
     running = project.start("--pipelines=training", "--nodes=attribute.train", f"--params={params}")
-    joined = project.kedro("attribute.train", f"--params={params}", command=("kedro", "weakcl", "join"))
+    joining = project.start("attribute.train", f"--params={params}", command=("kedro", "weakcl", "join"))
     out, err = running.communicate(timeout=120)
+    joined, told = joining.communicate(timeout=120)
     assert running.returncode == 0, err
-    assert joined.returncode == 0, joined.stderr
+    assert joining.returncode == 0, told
     assert "attribute, seed 0: 1 workers on each of 2 machines" in out
-    assert "attribute: epoch 2 of 2" in err + joined.stderr
-    assert "attribute.train is trained; the machine that runs it saves it." in joined.stdout
+    assert "attribute: epoch 2 of 2" in err + told
+    assert "attribute.train is trained; the machine that runs it saves it." in joined
     assert len(project.artifact("attribute.encoder").list_versions()) == len(before) + 1
     history = project.artifact("attribute.history").load()
     assert history["epoch"].to_list() == [1, 2]

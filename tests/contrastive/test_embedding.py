@@ -5,6 +5,7 @@ import torch.distributed as dist
 
 from tests.contrastive.test_encoder import tiny
 from tests.evaluation.data import make_images, make_samples
+from tests.processes import work_together
 from weakcl_pipeline.contrastive import DeviceConfig, EmbeddingJob, embed, embed_views
 from weakcl_pipeline.contrastive.group import ALONE, Group
 from weakcl_pipeline.images import Augmentation, AugmentationConfig
@@ -71,7 +72,7 @@ BATCH_SIZES = [3, 4, 12]  # 6 batches, of which one is short; 4, so two for one 
 
 
 def test_workers_embed_as_one_does_to_the_bit(images, tmp_path):
-    torch.multiprocessing.spawn(work, (tmp_path,), nprocs=3)
+    work_together(work, 3, tmp_path)
     for batch_size in BATCH_SIZES:
         alone = job(batch_size).run(ALONE)
         np.testing.assert_array_equal(alone, embed(tiny(), images, DEVICE, batch_size=batch_size))

@@ -10,6 +10,7 @@ from timm.layers import BatchNormAct2d
 from torch import nn
 
 from tests.contrastive.test_trainer import ENCODER, KINDS, ROWS, N, config, make_images
+from tests.processes import work_together
 from weakcl_pipeline.attributes import Affinity, AffinityConfig, AttributeSpec
 from weakcl_pipeline.contrastive import FixedPositives, IterativeConfig, IterativePositives, SideInformation
 from weakcl_pipeline.contrastive.device import DeviceConfig
@@ -127,7 +128,7 @@ def _check_batch_norm(group):
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
     folder = tmp_path_factory.mktemp("together")
-    torch.multiprocessing.spawn(work, (folder,), nprocs=WORKERS)
+    work_together(work, WORKERS, folder)
     return folder
 
 

@@ -6,6 +6,7 @@ import torch
 import torch.distributed as dist
 
 from tests.contrastive.test_encoder import tiny
+from tests.processes import work_together
 from weakcl_pipeline.attributes.kmeans import kmeans
 from weakcl_pipeline.contrastive.group import ALONE, Group, Shard
 from weakcl_pipeline.contrastive.objectives.pcl import Pcl, PclConfig
@@ -79,7 +80,7 @@ def load(file):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kmeans")
-    torch.multiprocessing.spawn(work, (folder,), nprocs=MOST_WORKERS)
+    work_together(work, MOST_WORKERS, folder)
     return folder
 
 

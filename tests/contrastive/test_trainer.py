@@ -1,5 +1,4 @@
 import logging
-import multiprocessing
 import os
 import re
 import signal
@@ -11,6 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from tests.processes import start
 from weakcl_pipeline.attributes import Affinity, AttributeSpec
 from weakcl_pipeline.contrastive import (
     Encoder,
@@ -199,10 +199,7 @@ POSITIVES = {
 
 def assert_resumes_exactly(images, root, caplog, kind, training, **options):
     straight = train(images, ROWS, POSITIVES[kind](), training, seed=0, name="straight", **options)
-    process = multiprocessing.get_context("spawn").Process(
-        target=_train_until_killed, args=(kind, training, options, root, 3)
-    )
-    process.start()
+    process = start(_train_until_killed, kind, training, options, root, 3)
     process.join()
     assert process.exitcode == -signal.SIGKILL
     with caplog.at_level(logging.INFO):

@@ -8,6 +8,7 @@ import torch.distributed as dist
 
 from tests.evaluation.data import make_features, make_samples
 from tests.evaluation.test_augmented_probe import NoisyViews
+from tests.processes import work_together
 from weakcl_pipeline.contrastive.group import ALONE, Group
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import EvaluationConfig, EvaluationJob, evaluate_features
@@ -124,7 +125,7 @@ def work(rank, folder):
 
 
 def test_workers_measure_what_one_process_measures(tmp_path):
-    torch.multiprocessing.spawn(work, (tmp_path,), nprocs=3)
+    work_together(work, 3, tmp_path)
     metrics, predictions = job().run(ALONE)
     for size in (2, 3):
         assert json.loads((tmp_path / f"{size}.json").read_text()) == metrics

@@ -95,10 +95,11 @@ def test_one_parameter_has_workers_train_and_nothing_else_changes(full_run, tmp_
     project = full_run.copy(tmp_path / "project")
     before = project.artifact("attribute.history").load()
     launcher = "training.launcher.kind=torchrun,training.launcher.workers=2"
-    done = project.kedro("--pipelines=training", "--nodes=attribute.train", f"--params={launcher}")
-    assert done.returncode == 0, done.stderr
-    assert "attribute, seed 0: 2 workers" in done.stdout
-    assert re.search(r"attribute: epoch 2 of 2, loss \d", done.stderr)  # by the worker that leads
+    process = project.start("--pipelines=training", "--nodes=attribute.train", f"--params={launcher}")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "attribute, seed 0: 2 workers" in out
+    assert re.search(r"attribute: epoch 2 of 2, loss \d", err)  # by the worker that leads
     history = project.artifact("attribute.history").load()
     assert history["loss"].to_list() == pytest.approx(before["loss"].to_list(), rel=0.05)  # Muon computes in bf16
     encoder = load_encoder(project.path / "data/06_models/attribute/encoder")

@@ -1,9 +1,11 @@
 """Work in several processes of this machine, started by torch.distributed's elastic launcher, torchrun's own."""
 
 import logging
+import multiprocessing
 import os
 import pickle
 from pathlib import Path
+from threading import Thread
 from uuid import uuid4
 
 from torch.distributed.distributed_c10d import PrefixStore
@@ -42,8 +44,11 @@ def launch_torchrun(job: Job[Result], launcher: LauncherConfig, device: DeviceCo
         local_addr=None if launcher.machines > 1 else "localhost",
         max_restarts=launcher.restarts,
         logs_specs=DefaultLogsSpecs(log_dir=str(folder.path)),
-        start_method="spawn",  # a fork would inherit locks that threads of this process hold
+        start_method="forkserver",
     )
+    # Workers are forked from a process that has imported what they need once, for all of them and for their restarts; a
+    # fork of this process would inherit locks that its threads hold.
+    multiprocessing.set_forkserver_preload([__name__, "kedro.framework.cli"])
     machines = f" on each of {launcher.machines} machines" if launcher.machines > 1 else ""
     logger.info("%s: %d workers%s", job.name, workers, machines)
     with (folder.path / _JOB).open("wb") as file:
@@ -61,6 +66,7 @@ def launch_torchrun(job: Job[Result], launcher: LauncherConfig, device: DeviceCo
 
 def _work(folder: Path, device: DeviceConfig) -> None:
     """Work as one of the workers; what cannot be done is refused once, and not tried again."""
+    Thread(target=_end_with_launcher, daemon=True).start()
     if _refusal(folder):
         return
     here, all_here = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
@@ -77,6 +83,13 @@ def _work(folder: Path, device: DeviceConfig) -> None:
     if here == 0:  # of each machine: one that joined has a node that waits for a result too
         with (folder / _RESULT).open("wb") as file:
             pickle.dump(result, file)
+
+
+def _end_with_launcher() -> None:
+    """End this process once the one that launched it has ended, be it killed: a fork server would keep it going."""
+    if launcher := multiprocessing.parent_process():
+        launcher.join()
+        os._exit(1)
 
 
 def _refusal(folder: Path) -> str | None:
