@@ -14,7 +14,8 @@ from PIL import Image
 
 from tests.images.test_decode import encode, png_header
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.images import pack
+from weakcl_pipeline.files import flush
+from weakcl_pipeline.images import pack, shards
 from weakcl_pipeline.images.decode import Box, ImagesConfig
 from weakcl_pipeline.images.pack import Part
 from weakcl_pipeline.images.stores import open_store, pixels
@@ -284,6 +285,20 @@ class TestInterruption:
         assert sorted(decoded) == [40, 41, *range(43, 50), 500]
         assert number_of(open_store(table), 42) == 500
         assert number_of(open_store(before), 42) == 42  # what was mapped stays
+
+    def test_another_packing_that_ends_may_remove_what_is_being_written(self, pack_images, folder, monkeypatch):
+        removed = []
+
+        def flush_without_directory(file):
+            if len(removed) < 3:
+                removed.append(shutil.rmtree(file.parent))
+            flush(file)
+
+        monkeypatch.setattr(shards, "flush", flush_without_directory)
+        table, rejects = pack_images(self.rows(), LENIENT.model_copy(update={"root": str(folder)}))
+        assert len(removed) == 3
+        assert [number_of(open_store(table), row) for row in range(95)] == list(range(95))
+        assert rejects.is_empty()
 
     def test_rejects_are_looked_at_again(self, pack_images, folder, decoded):
         config = LENIENT.model_copy(update={"root": str(folder)})

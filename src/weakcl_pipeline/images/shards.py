@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +32,8 @@ class Shard(NamedTuple):
 class Shards:
     """The shards of one packing: ``<folder>/<key>/<digest of the shard's input>.arrow``.
 
-    A packing that was interrupted finds those again whose input is the same. Two that run at once share theirs.
+    A packing that was interrupted finds those again whose input is the same. Two that run at once share theirs, until
+    the first one ends.
 
     Args:
         folder: Where packings keep their shards.
@@ -71,10 +73,15 @@ class Shards:
             rejects: Sample id and reason of the others.
         """
         batch = self._store.batch(sample_ids, kept, self._config)
-        schema = batch.schema.with_metadata({**batch.schema.metadata, _REJECTS: json.dumps(rejects)})
+        described = batch.replace_schema_metadata({**batch.schema.metadata, _REJECTS: json.dumps(rejects)})
+        while True:
+            with suppress(FileNotFoundError):  # another packing that ends removes the directory, which is its own, too
+                return self._write(digest, described)
+
+    def _write(self, digest: str, batch: pa.RecordBatch) -> Shard:
         self._directory.mkdir(parents=True, exist_ok=True)
         staging = self._directory / f".{digest}-{os.getpid()}"
-        with staging.open("wb") as file, pa.ipc.new_file(file, schema) as writer:
+        with staging.open("wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
             writer.write_batch(batch)
         flush(staging)
         staging.rename(self._path(digest))
