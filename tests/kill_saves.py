@@ -1,10 +1,9 @@
-"""Saves every artifact of a catalog twice, the second time killed; run as a script in a project by test_kill.py.
+"""Saves every artifact of a catalog twice, the second time killed; called in a process of its own by test_kill.py.
 
-A fresh process is needed because polars' and torch's threads do not survive a fork: here the children are forked
+That process must be fresh because polars' and torch's threads do not survive a fork: here the children are forked
 before there are any.
 """
 
-import json
 import os
 import resource
 import signal
@@ -95,21 +94,19 @@ def save(dataset: AtomicDataset, number: int, arm: Callable[[], None] = lambda: 
     session.save(data)
 
 
-def main() -> None:
-    """Write, for each artifact, how its saves ended: "first" and the killed ones, or only "again"."""
-    bootstrap_project(Path.cwd())
-    with KedroSession.create(Path.cwd()) as session:
+def save_all(project: Path, names: list[str], which: str) -> dict[str, list[int]]:
+    """Save each artifact ("first": once, then three times killed on the way; or "again") and return the exit codes."""
+    os.chdir(project)
+    sys.path.insert(0, str(Path(__file__).parent))  # where `standin` is
+    bootstrap_project(project)
+    with KedroSession.create(project) as session:
         catalog = session.load_context().catalog
     outcomes = {}
-    for name in sys.argv[2].split(","):
+    for name in names:
         dataset = catalog.get(name)
         saves = [partial(save, dataset, 1), *(partial(save, dataset, 2, arm) for arm in MOMENTS)]
-        if sys.argv[1] == "again":
+        if which == "again":
             dataset.sweep()
             saves = [partial(save, dataset, 3)]
         outcomes[name] = [in_child(action) for action in saves]
-    sys.stdout.write(json.dumps(outcomes))
-
-
-if __name__ == "__main__":
-    main()
+    return outcomes

@@ -5,6 +5,7 @@ import os
 import runpy
 import sys
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,20 @@ def start(function: Callable[..., Any], *arguments: Any) -> multiprocessing.Proc
     process = multiprocessing.get_context("forkserver").Process(target=function, args=arguments)
     process.start()
     return process
+
+
+def result_of(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a process of its own and return its result."""
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = start(_send, sender, function, arguments)
+    sender.close()
+    result = receiver.recv()
+    process.join()
+    return result
+
+
+def _send(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    sender.send(function(*arguments))
 
 
 def work_together(work: Callable[..., Any], workers: int, *arguments: Any) -> None:

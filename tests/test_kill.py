@@ -1,17 +1,17 @@
 """kill -9 in the middle of every save, and in the middle of a run."""
 
-import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import polars as pl
 import pytest
 from kedro.io import DatasetError
+
+from tests.kill_saves import save_all
+from tests.processes import result_of
 
 KILLED = [-signal.SIGXFSZ, -signal.SIGKILL, -signal.SIGKILL]  # mid-file, before lineage.json, before the rename
 
@@ -25,14 +25,6 @@ def artifact_names(catalog) -> list[str]:
     return list(by_folder.values())
 
 
-def save_all(project, names: list[str], which: str) -> dict[str, list[int]]:
-    """Save each artifact ("first": once, then three times killed on the way; or "again") and return the exit codes."""
-    script = [sys.executable, Path(__file__).parent / "kill_saves.py", which, ",".join(names)]
-    done = subprocess.run(script, cwd=project.path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 def staged(project) -> list[Path]:
     return list((project.path / "data").rglob(".staging-*"))
 
@@ -40,7 +32,7 @@ def staged(project) -> list[Path]:
 def test_a_killed_save_of_any_artifact_leaves_the_version_before_it_and_the_next_succeeds(standin):
     names = artifact_names(standin.catalog())
     assert {"sample_table", "samples", "image_store", "attribute.encoder", "cluster_plot", "report"} <= set(names)
-    assert save_all(standin, names, "first") == {name: [0, *KILLED] for name in names}
+    assert result_of(save_all, standin.path, names, "first") == {name: [0, *KILLED] for name in names}
     assert len(staged(standin)) == len(names) * len(KILLED)  # each was killed at work
     catalog = standin.catalog()
     for name in names:
@@ -54,7 +46,7 @@ def test_a_killed_save_of_any_artifact_leaves_the_version_before_it_and_the_next
             loaded = catalog.load(name)
             shown = str(loaded.collect() if isinstance(loaded, pl.LazyFrame) else loaded)
             assert "2" not in shown.replace("(1, 2)", "")  # the first value, not the second
-    assert save_all(standin, names, "again") == {name: [0] for name in names}
+    assert result_of(save_all, standin.path, names, "again") == {name: [0] for name in names}
     assert staged(standin) == []
     for name in names:
         newest, oldest = catalog.get(name).list_versions(full_path=False)

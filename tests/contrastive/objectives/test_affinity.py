@@ -1,7 +1,6 @@
 import itertools
 import math
-import subprocess
-import sys
+import resource
 
 import numpy as np
 import polars as pl
@@ -12,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contrastive.oracles import nt_xent
+from tests.processes import result_of
 from weakcl_pipeline.attributes.affinity import Affinity
 from weakcl_pipeline.attributes.schema import AttributeSpec
 from weakcl_pipeline.contrastive.logsumexp import self_excluded_logsumexp
@@ -301,22 +301,15 @@ def test_an_anchors_own_view_keeps_its_share_beside_partners_of_whom_less_is_kno
     assert np.mean(ratios) == pytest.approx(1, abs=0.05)  # a ratio of means has a bias of its own, for few partners
 
 
-MEMORY = """
-import resource, sys, torch
-from weakcl_pipeline.contrastive.objectives.affinity import AffinityInfoNCE
-def affinity(rows, columns):
-    return torch.ones(len(rows), len(columns))
-def run(n):
-    z = torch.nn.functional.normalize(torch.randn(n, 8), dim=1).requires_grad_()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    AffinityInfoNCE()(z, torch.arange(n), affinity).backward()
-    assert z.grad.isfinite().all()
+def gigabytes(*sizes):
+    """By how much the process grows with the last size."""
+    for n in sizes:
+        z = torch.nn.functional.normalize(torch.randn(n, 8), dim=1).requires_grad_()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        AffinityInfoNCE()(z, torch.arange(n), lambda rows, columns: torch.ones(len(rows), len(columns))).backward()
+        assert z.grad.isfinite().all()
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
-run(512)
-print(run(int(sys.argv[1])))
-"""
 
 
 def test_memory_does_not_grow_with_the_square():
-    done = subprocess.run([sys.executable, "-c", MEMORY, "8192"], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 0.12  # gigabytes; one matrix of weights would be 0.25
+    assert result_of(gigabytes, 512, 8192) < 0.12  # one matrix of weights would be 0.25

@@ -1,8 +1,7 @@
 import itertools
-import json
 import math
-import subprocess
-import sys
+import resource
+from functools import partial
 
 import pytest
 import torch
@@ -11,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contrastive.oracles import dense_cl_infonce, masked_cl_infonce, nt_xent
+from tests.processes import result_of
 from weakcl_pipeline.contrastive import ClInfoNCE, ClInfoNCEConfig
 from weakcl_pipeline.contrastive.logsumexp import self_excluded_logsumexp
 
@@ -325,28 +325,21 @@ def test_parameters_out_of_range_are_refused_by_name(parameters):
         ClInfoNCEConfig(**parameters)
 
 
-MEMORY = """
-import json, resource, sys, torch
-from weakcl_pipeline.contrastive import ClInfoNCE, ClInfoNCEConfig
-n, dim, variant = json.loads(sys.argv[1])
-objective = ClInfoNCE(ClInfoNCEConfig(**variant))
-torch.manual_seed(0)
-def run(n):
-    z = torch.nn.functional.normalize(torch.randn(n, dim), dim=1).requires_grad_()
-    clusters = torch.randint(0, n // 16, (n,))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    objective(z, clusters).backward()
-    assert z.grad.isfinite().all()
+def gigabytes(*sizes, dim=128, **variant):
+    """By how much the process grows with the last size."""
+    objective = ClInfoNCE(ClInfoNCEConfig(**variant))
+    torch.manual_seed(0)
+    for n in sizes:
+        z = torch.nn.functional.normalize(torch.randn(n, dim), dim=1).requires_grad_()
+        clusters = torch.randint(0, n // 16, (n,))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        objective(z, clusters).backward()
+        assert z.grad.isfinite().all()
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
-run(512)
-print(run(n))
-"""
 
 
-def peak_gigabytes(n, dim=128, **variant):
-    arguments = json.dumps([n, dim, variant])
-    done = subprocess.run([sys.executable, "-c", MEMORY, arguments], capture_output=True, text=True, check=True)
-    return float(done.stdout)
+def peak_gigabytes(n, **options):
+    return result_of(partial(gigabytes, **options), 512, n)
 
 
 def test_memory_does_not_grow_with_the_square():
