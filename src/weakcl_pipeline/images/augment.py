@@ -191,46 +191,44 @@ def apply_augmentation(
     Returns:
         float32 of shape (B, 3, *size) in [0, 1], contiguous, on the device of the pictures.
     """
-    size = size or (images.shape[2], images.shape[3])
+    (count, _, *stored), device = images.shape, images.device
+    size = size or (stored[0], stored[1])
     ranked = torch.argsort(2 * parameters.order + parameters.grey, stable=True)
-    output = torch.empty((*images.shape[:2], *size), device=images.device)
+    ordered = parameters.select(ranked)
+    columns, lines = (axis.to(device) for axis in sampling_points(ordered.boxes, ordered.flip, *stored))
+    strengths = {name: getattr(ordered, name).to(device)[:, None, None, None] for name in _OPERATIONS}
+    places = ranked.to(device)
+    output = torch.empty((count, 3, *size), device=device)
 
-    def fill(rows: Tensor) -> None:
-        output.index_copy_(0, rows.to(images.device), _augment_rows(images, parameters, rows, size))
+    def fill(chunk: slice) -> None:
+        part = sample(_take(images, places[chunk]).float(), columns[chunk], lines[chunk]).mul_(1 / 255)
+        if list(size) != stored:  # before the colours change, which is cheaper on fewer pixels
+            part = F.interpolate(part, size=size, mode="bilinear", antialias=True)
+        order = int(ordered.order[chunk.start])
+        for name in ORDERS[order] if order != UNJITTERED else ():
+            _OPERATIONS[name](part, strengths[name][chunk])
+        to_grey_(part[len(part) - int(ordered.grey[chunk].sum()) :])
+        output.index_copy_(0, places[chunk], part)
 
-    on_cpu = images.device.type == "cpu"
+    on_cpu = device.type == "cpu"
     pixels = _CHUNK_PIXELS if on_cpu else _CHUNK_PIXELS_ON_ACCELERATOR
-    chunks = _chunks(ranked, parameters.order, limit=max(1, pixels // math.prod(images.shape[-2:])))
+    chunks = _chunks(ordered.order, limit=max(1, pixels // math.prod(stored)))
     if on_cpu:
         for_each(fill, chunks)
     else:
-        for rows in chunks:
-            fill(rows)
+        for chunk in chunks:
+            fill(chunk)
     return output
 
 
-def _augment_rows(images: Tensor, parameters: AugmentationParameters, rows: Tensor, size: tuple[int, int]) -> Tensor:
-    """Augment the pictures at `rows`, which share an order and have the grey ones last."""
-    device = images.device
-    points = sampling_points(parameters.boxes.select(rows), parameters.flip[rows], *images.shape[-2:])
-    columns, lines = (axis.to(device) for axis in points)
-    part = sample(_take(images, rows.to(device)).float(), columns, lines).mul_(1 / 255)
-    if size != images.shape[-2:]:  # before the colours change, which is cheaper on fewer pixels
-        part = F.interpolate(part, size=size, mode="bilinear", antialias=True)
-    order = int(parameters.order[rows[0]])
-    for name in ORDERS[order] if order != UNJITTERED else ():
-        strength = getattr(parameters, name)[rows].to(device)
-        _OPERATIONS[name](part, strength[:, None, None, None])
-    greys = int(parameters.grey[rows].sum())
-    to_grey_(part[len(rows) - greys :])
-    return part
-
-
-def _chunks(ranked: Tensor, order: Tensor, limit: int) -> Iterator[Tensor]:
-    """Cut row numbers sorted by order into runs of one order and at most `limit` rows, as equal as possible."""
-    sizes = torch.unique_consecutive(order[ranked], return_counts=True)[1].tolist()
-    for rows in torch.split(ranked, sizes):
-        yield from rows.tensor_split(math.ceil(len(rows) / limit))
+def _chunks(order: Tensor, limit: int) -> Iterator[slice]:
+    """Cut sorted orders into runs of one order and at most `limit` pictures, as equal as possible."""
+    end = 0
+    for run in torch.unique_consecutive(order, return_counts=True)[1].tolist():
+        parts = math.ceil(run / limit)
+        for part in range(parts):
+            start, end = end, end + run // parts + (part < run % parts)
+            yield slice(start, end)
 
 
 def _take(images: Tensor, rows: Tensor) -> Tensor:
