@@ -44,7 +44,7 @@ TINY: dict[str, Any] = {
             "scale": 0.75,
             "share": 0.5,
         },  # at 8 px the last stage would halve a single pixel (see docs/decisions.md)
-        "encoder": {"backbone_kwargs": {"stem_width": 4, "channels": [4, 8, 8, 16]}, "head": {"hidden_dim": 16, "output_dim": 16}},
+        "encoder": {"backbone_kwargs": {"stem_width": 4, "channels": [4, 8, 8, 16]}, "head": {"output_dim": 16}},
     },
     "evaluation": {
         "linear_probe": {"costs": [0.1]},
