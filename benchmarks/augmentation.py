@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from measured import alternate, machine, show
+from weakcl_pipeline.contrastive.device import keep_freed_memory
 from weakcl_pipeline.files import map_table, write_table
 from weakcl_pipeline.images.augment import Augmentation, AugmentationConfig
 from weakcl_pipeline.images.stores import ImageStore, open_store, pixel_table
@@ -147,6 +148,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each side")
     arguments = parser.parse_args()
     seconds = arguments.seconds
+    keep_freed_memory()  # as in training; DataLoader's workers are other processes, and kornia has it as well
     print(machine(torchvision=torchvision.__version__, kornia=kornia.__version__))
     with tempfile.TemporaryDirectory() as folder:
         for size in arguments.sizes:

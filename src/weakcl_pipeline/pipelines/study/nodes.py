@@ -57,7 +57,7 @@ class StudyConfig(Config):
     label: str | None = None
     epochs: int = Field(default=8, ge=1)
     merged: tuple[Count, ...] = (1, 2, 3, 5)
-    split: tuple[Count, ...] = (2, 4, 16, 64)
+    split: tuple[Count, ...] = (2, 4, 16, 64, 256)
     noise: tuple[Share, ...] = (0.0, 0.25, 0.5, 0.75)
     missing: tuple[Share, ...] = (0.0, 0.1, 0.3, 0.5)
     batch_sizes: tuple[Annotated[int, Field(ge=2)], ...] = (32, 64, 128)
