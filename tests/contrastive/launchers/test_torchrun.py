@@ -1,11 +1,13 @@
 import os
 import signal
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.distributed.launcher.api import LaunchConfig
 
 from tests.contrastive.test_group import SMOOTH
 from tests.contrastive.test_trainer import KINDS, ROWS, config, make_images, weights
@@ -64,7 +66,10 @@ def test_a_worker_that_dies_has_all_go_on_from_the_last_checkpoint(images, tmp_p
     assert (tmp_path / "checkpoints" / found.checkpoint / "epoch-00003").is_dir()
 
 
-def test_workers_that_die_too_often_are_given_up(images, tmp_path):
+@pytest.mark.parametrize("seconds", [0.1, 1.0])
+def test_workers_that_die_too_often_are_given_up(images, tmp_path, monkeypatch, seconds):
+    looking_rarely = partial(LaunchConfig, monitor_interval=seconds)  # 0.1 by default
+    monkeypatch.setattr("weakcl_pipeline.contrastive.launchers.torchrun.LaunchConfig", looking_rarely)
     marks = tmp_path / "marks"
     marks.mkdir()
     with pytest.raises(InputError, match=r"once, seed 0: worker 1 died .* after 0 restarts.* the last checkpoint"):

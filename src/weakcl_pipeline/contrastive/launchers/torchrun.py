@@ -4,10 +4,12 @@ import logging
 import multiprocessing
 import os
 import pickle
+import time
 from pathlib import Path
 from threading import Thread
 from uuid import uuid4
 
+import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -24,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 # Files by which this process and its workers talk; each worker reads the job anew after a restart.
 _JOB, _RESULT, _REFUSED = "job.pickle", "result.pickle", "refused.txt"
+_NOTICED = 2.0  # seconds in which the launcher surely finds the worker that died, to name it and not those that miss it
 
 
 def launch_torchrun(job: Job[Result], launcher: LauncherConfig, device: DeviceConfig) -> Result:
@@ -80,9 +83,18 @@ def _work(folder: Path, device: DeviceConfig) -> None:
     except InputError as error:
         (folder / _REFUSED).write_text(str(error))
         return
+    except RuntimeError as error:
+        if _tells_of_another(error):
+            time.sleep(_NOTICED)
+        raise
     if here == 0:  # of each machine: one that joined has a node that waits for a result too
         with (folder / _RESULT).open("wb") as file:
             pickle.dump(result, file)
+
+
+def _tells_of_another(error: RuntimeError) -> bool:
+    """Whether a worker fails because it has lost another one."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
 def _end_with_launcher() -> None:
