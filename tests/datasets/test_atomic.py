@@ -133,7 +133,7 @@ def test_two_sessions_of_the_same_millisecond_do_not_mix(dataset, folder, monkey
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", rename_late)
-    with pytest.raises(DatasetError, match="not empty"):
+    with pytest.raises(DatasetError, match="was just saved by another run"):
         dataset(NEW).save(table(2))
     assert dataset(load=NEW).load().equals(table(1))
     assert names(folder.parent) == ["samples"]

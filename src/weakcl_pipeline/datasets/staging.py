@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.files import flush
 
 _PREFIX = ".staging-"
@@ -27,7 +28,8 @@ def staged_directory(target: Path) -> Iterator[Path]:
         The empty staging directory.
 
     Raises:
-        OSError: ``target`` exists, or the disk is full or read-only.
+        InputError: Another process has published ``target`` meanwhile.
+        OSError: The disk is full or read-only.
     """
     folder = target.parent
     staging = folder.parent / f"{_PREFIX}{folder.name}-{target.name}{_owner(os.getpid())}"
@@ -37,7 +39,7 @@ def staged_directory(target: Path) -> Iterator[Path]:
         for path in (*staging.rglob("*"), staging):
             flush(path)
         folder.mkdir(exist_ok=True)
-        staging.rename(target)
+        _publish(staging, target)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
@@ -58,6 +60,19 @@ def sweep(parent: Path) -> list[Path]:
     for path in abandoned:
         shutil.rmtree(path, ignore_errors=True)
     return abandoned
+
+
+def _publish(staging: Path, target: Path) -> None:
+    try:
+        staging.rename(target)
+    except OSError as error:
+        if not target.exists():
+            raise
+        msg = (
+            f"{target} was just saved by another run, which has started within the same millisecond and so names its "
+            "versions alike. What is there is its own and whole; run again what failed here"
+        )
+        raise InputError(msg) from error
 
 
 def _owner(pid: int | str) -> str:
