@@ -290,7 +290,7 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, help="where to draw")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    threadpool_limits(1)  # those of faiss and scikit-learn
+    threadpool_limits(1)  # those of scikit-learn
     print(machine())
     print("| step | against | sizes | time | exponent | of the algorithm |\n| --- | --- | --- | --- | ---: | ---: |")
     found = []

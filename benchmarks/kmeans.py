@@ -1,8 +1,8 @@
-"""K-means of embeddings: this package against faiss called alone, and scikit-learn, full and in mini-batches.
+"""K-means of embeddings: this package against faiss, and scikit-learn, full and in mini-batches.
 
 All sides get the same points on the unit sphere, drawn around random centres, and as many Lloyd iterations; with
-mini-batches, as many passes over the points. What this package adds to faiss is a last assignment and dense ids by
-size. The inertia of a result is measured alike for all.
+mini-batches, as many passes over the points. This package finishes with an exact assignment and dense ids by size.
+The inertia of a result is measured alike for all.
 
 Run: python benchmarks/kmeans.py [--points 100000] [--k 1000] [--rounds 3]
 """

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import normalized_mutual_info_score
 
 from weakcl_pipeline.contrastive import FixedPositives, IterativeConfig, IterativePositives
@@ -16,7 +17,7 @@ class Embedder:
 
     def __call__(self, features):
         self.calls.append(features)
-        return Shard.whole(np.random.default_rng(len(self.calls)).normal(size=(self.n, 5)).astype(np.float32))
+        return Shard.whole(torch.randn(self.n, 5, generator=torch.Generator().manual_seed(len(self.calls))))
 
 
 def test_fixed_positives_never_change():

@@ -1,4 +1,4 @@
-"""Workers with a part of the points each find the clusters that faiss finds with all of them."""
+"""Workers with a part of the points each find the clusters that one process finds with all of them."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from weakcl_pipeline.contrastive.sharded_kmeans import sharded_kmeans
 
 MOST_WORKERS = 3
 N, DIM = 400, 7  # parts of 133, 133 and 134
-SEED = 2**40 + 3  # faiss takes no more than 31 bits
+SEED = 2**40 + 3
 
 
 def points(case):
@@ -38,8 +38,7 @@ CASES = [
 
 
 def clustered(case, spherical, k, group):
-    whole = points(case)
-    shard = Shard(whole[group.part(N)], N, group)
+    shard = Shard(torch.from_numpy(points(case))[group.part(N)], N, group)
     return sharded_kmeans(shard, k, spherical=spherical, iterations=15, seed=SEED)
 
 
@@ -51,7 +50,7 @@ def partition(assignment):
 
 def prototypes(encoder, group):
     objective = Pcl(PclConfig(ks=(5, 9), warmup_epochs=0), encoder, N, seed=1)
-    whole = np.random.default_rng(1).normal(size=(N, objective.output_dim)).astype(np.float32)
+    whole = torch.randn(N, objective.output_dim, generator=torch.Generator().manual_seed(1))
     figures = objective.begin_epoch(0, lambda _: Shard(whole[group.part(N)], N, group))
     return figures, {name: buffer for name, buffer in objective.state_dict().items() if "clusterings" in name}
 
@@ -108,9 +107,9 @@ def test_workers_have_the_prototypes_of_one_process(folder, size):
         torch.testing.assert_close(found, buffers, rtol=1e-4, atol=1e-5)
 
 
-def test_who_is_alone_leaves_it_to_faiss():
+def test_who_is_alone_finds_the_clusters_of_one_process():
     whole = points("noise")
-    found = sharded_kmeans(Shard.whole(whole), 20, spherical=True, iterations=15, seed=SEED)
+    found = sharded_kmeans(Shard.whole(torch.from_numpy(whole)), 20, spherical=True, iterations=15, seed=SEED)
     expected = kmeans(whole, 20, spherical=True, iterations=15, seed=SEED)
     np.testing.assert_array_equal(found.centroids, expected.centroids)
     np.testing.assert_array_equal(found.assignment, expected.assignment)

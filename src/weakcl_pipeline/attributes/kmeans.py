@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
+from weakcl_pipeline.attributes.lloyd import Lloyd, lloyd
 from weakcl_pipeline.errors import InputError
 
+Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
-
-FAISS_SEEDS = 2**31
-"""Seeds of faiss are below this number."""
 
 _BLOCK = 1024
 """Rows at a time in `nearest`."""
@@ -31,7 +32,7 @@ class KMeans:
     assignment: Rows
     inertia: float
     n_clusters: int
-    centroids: npt.NDArray[np.float32]
+    centroids: Floats
 
 
 def number_of_clusters(k: float, n_samples: int, key: str) -> int:
@@ -47,58 +48,53 @@ def number_of_clusters(k: float, n_samples: int, key: str) -> int:
     return n_clusters
 
 
-def kmeans(
-    embeddings: npt.NDArray[np.float32], k: int, *, spherical: bool, iterations: int, seed: int, starts: int = 1
-) -> KMeans:
-    """Cluster embeddings with faiss.
+def kmeans(points: Floats, k: int, *, spherical: bool, iterations: int, seed: int, starts: int = 1) -> KMeans:
+    """Cluster points by Lloyd's iterations, from k of them that are drawn at random.
 
-    Faiss gives a cluster that runs empty in an iteration half of a large one. A cluster that ends up empty all the
-    same, because samples coincide, is left out of the ids.
+    A cluster that runs empty in an iteration gets half of a large one. One that ends up empty all the same, because
+    samples coincide, is left out of the ids.
 
     Args:
-        embeddings: float32 (N, D).
+        points: float32 (N, D).
         k: Number of clusters, at most N.
-        spherical: Normalise embeddings and centroids, so that closeness is the cosine.
+        spherical: Normalise points and centroids, so that closeness is the cosine.
         iterations: Lloyd iterations.
         seed: Of the first centroids.
         starts: How often to start anew; the best is taken.
     """
-    points = np.ascontiguousarray(embeddings, dtype=np.float32)
-    if spherical:
-        points = normalise(points)
-    engine = faiss.Kmeans(
-        points.shape[1],
-        k,
-        niter=iterations,
-        nredo=starts,
-        spherical=spherical,
-        seed=seed % FAISS_SEEDS,
-        min_points_per_centroid=1,
-        max_points_per_centroid=len(points),
+    own = torch.from_numpy(np.ascontiguousarray(points))
+    own = F.normalize(own, dim=1) if spherical else own
+    generator = np.random.default_rng(seed)
+    found = (
+        lloyd(own, own[draw_first(len(own), k, generator)], iterations, spherical=spherical, generator=generator)
+        for _ in range(starts)
     )
-    engine.train(points)
-    distances, closest = engine.assign(points)
-    inertia = float((2 - 2 * distances if spherical else distances).clip(min=0).mean())
-    return name_by_size(closest, inertia, np.asarray(engine.centroids, dtype=np.float32))
+    best = min(found, key=lambda one: one.inertia)
+    return name_by_size(best, best.closest)
 
 
-def name_by_size(closest: Rows, inertia: float, centroids: npt.NDArray[np.float32]) -> KMeans:
+def draw_first(count: int, k: int, generator: np.random.Generator) -> Tensor:
+    """Draw which k of so many points are the first centroids, int64 (k,)."""
+    return torch.from_numpy(generator.choice(count, k, replace=False))
+
+
+def name_by_size(found: Lloyd, closest: Tensor) -> KMeans:
     """Number clusters by size, and leave out those without samples.
 
     Args:
+        found: Centroids and inertia.
         closest: The centroid of each sample, int64 (N,).
-        inertia: See :class:`KMeans`.
-        centroids: float32 (k, D).
     """
-    used, ids, counts = np.unique(closest, return_inverse=True, return_counts=True)
+    used, ids, counts = np.unique(closest.cpu().numpy(), return_inverse=True, return_counts=True)
     by_size = np.argsort(-counts, kind="stable")
     names = np.argsort(by_size, kind="stable")
-    return KMeans(names[ids].astype(np.int64), inertia, len(counts), centroids[used[by_size]])
+    centroids = found.centroids.cpu().numpy()[used[by_size]]
+    return KMeans(names[ids].astype(np.int64), found.inertia, len(counts), centroids)
 
 
-def normalise(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def normalise(points: Floats) -> Floats:
     """Scale each of the points (N, D) to length 1; zeros stay as they are."""
-    scaled: npt.NDArray[np.float32] = points / np.linalg.norm(points, axis=1, keepdims=True).clip(min=1e-12)
+    scaled: Floats = points / np.linalg.norm(points, axis=1, keepdims=True).clip(min=1e-12)
     return scaled
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.hardware import computes_bf16
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
@@ -72,15 +73,6 @@ def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype
     if precision == "auto":
         return torch.bfloat16 if computes_bf16(device) else torch.float32
     return _DTYPES[precision]
-
-
-def computes_bf16(device: torch.device) -> bool:
-    """Say whether the hardware multiplies in bfloat16, rather than emulating it."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type != "cpu":
-        return False
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:

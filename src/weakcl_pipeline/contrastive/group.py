@@ -6,8 +6,6 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from pydantic import Field, model_validator
@@ -199,17 +197,17 @@ class Shard:
     """Points of which each worker of a group has a part.
 
     Attributes:
-        own: Those of this worker, float32 (b, D): the rows :meth:`Group.part` of all.
+        own: Those of this worker, float32 (b, D), on its device: the rows :meth:`Group.part` of all.
         count: N, the points of all workers.
         group: The workers.
     """
 
-    own: npt.NDArray[np.float32]
+    own: Tensor
     count: int
     group: Group
 
     @classmethod
-    def whole(cls, points: npt.NDArray[np.float32]) -> Self:
+    def whole(cls, points: Tensor) -> Self:
         """Return points (N, D) that are all here."""
         return cls(points, len(points), ALONE)
 

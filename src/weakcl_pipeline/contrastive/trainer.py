@@ -351,7 +351,7 @@ class Trainer:
             projection=features == "projection",
             size=size,
         )
-        return Shard(own, len(self._rows), self._group)
+        return Shard(torch.from_numpy(own).to(self._learner.device), len(self._rows), self._group)
 
 
 def _clock(seconds: float) -> str:

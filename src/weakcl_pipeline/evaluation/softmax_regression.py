@@ -27,7 +27,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from weakcl_pipeline.contrastive.device import computes_bf16, keep_freed_memory
+from weakcl_pipeline.contrastive.device import keep_freed_memory
+from weakcl_pipeline.hardware import computes_bf16
 
 logger = logging.getLogger(__name__)
 

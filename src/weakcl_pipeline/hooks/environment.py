@@ -20,7 +20,6 @@ _LIBRARIES = (
     "torchvision",
     "timm",
     "scikit-learn",
-    "faiss-cpu",
     "safetensors",
 )
 

@@ -51,7 +51,7 @@ def features(n=N, seed=0, spread=0.3):
     generator = np.random.default_rng(seed)
     centres = generator.normal(size=(12, DIM))
     points = centres[generator.integers(0, 12, n)] + spread * generator.normal(size=(n, DIM))
-    return Shard.whole((points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32))
+    return Shard.whole(torch.from_numpy(points / np.linalg.norm(points, axis=1, keepdims=True)).float())
 
 
 def loss_and_gradient(function, z, *arguments):
@@ -137,7 +137,7 @@ def test_clusters_are_k_means_with_the_concentrations_of_the_paper():
     for clustering in objective.clusterings:
         k = int(clustering.n_clusters)
         assignment = clustering.assignment.numpy()
-        points = features().own.astype(np.float64)
+        points = features().own.double().numpy()
         sums = np.array([points[assignment == c].sum(axis=0) for c in range(k)])
         centroids = sums / np.linalg.norm(sums, axis=1, keepdims=True)
         phi = slow_concentrations(points, assignment, centroids, alpha=3, temperature=0.4)
@@ -193,7 +193,7 @@ def test_points_that_all_coincide_leave_the_plain_temperature():
 
 def test_coinciding_pictures_leave_empty_clusters_that_take_no_part():
     objective = pcl(ks=(9,), queue=1)
-    three = np.eye(3, DIM, dtype=np.float32)[np.arange(N) % 3]
+    three = torch.eye(3, DIM)[torch.arange(N) % 3]
     objective.update(0, Shard.whole(three), seed=0)
     (clustering,) = objective.clusterings
     assert int(clustering.n_clusters) == 3

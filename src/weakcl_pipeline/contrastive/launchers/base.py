@@ -4,7 +4,6 @@ import logging
 import os
 from typing import Protocol, TypeVar
 
-import faiss
 import torch
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import Store
@@ -100,7 +99,6 @@ def work(
         torch.cuda.set_device(here)
     threads = max(1, (os.cpu_count() or 1) // all_here)
     torch.set_num_threads(threads)
-    faiss.omp_set_num_threads(threads)
     _show_log(group)
     if store is not None:
         dist.init_process_group(BACKENDS[kind], store=store, rank=group.rank, world_size=group.size)

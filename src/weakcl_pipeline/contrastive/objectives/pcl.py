@@ -228,16 +228,17 @@ class _Clustering(nn.Module):
     def update(self, features: Shard, config: PclConfig, seed: int) -> float:
         """Cluster embeddings (N, D); return the inertia."""
         found = sharded_kmeans(features, self.k, spherical=True, iterations=_KMEANS_ITERATIONS, seed=seed)
-        group, assignment = features.group, torch.from_numpy(found.assignment)
-        points, own = F.normalize(torch.from_numpy(features.own), dim=1), assignment[group.part(features.count)]
-        sums = torch.zeros(found.n_clusters, points.shape[1]).index_add_(0, own, points)
+        group, points = features.group, F.normalize(features.own, dim=1)
+        assignment = torch.from_numpy(found.assignment).to(points.device)
+        own = assignment[group.part(features.count)]
+        sums = points.new_zeros(found.n_clusters, points.shape[1]).index_add_(0, own, points)
         prototypes = F.normalize(group.sum(sums), dim=1)
         distances = group.gather((points - prototypes[own]).norm(dim=1), features.count)
         self.assignment.copy_(assignment)
         self.n_clusters.fill_(found.n_clusters)
-        self.prototypes[: found.n_clusters] = prototypes.to(self.prototypes.device)
+        self.prototypes[: found.n_clusters] = prototypes
         self.concentrations[: found.n_clusters] = concentrations(
-            distances, assignment, config.alpha, config.temperature
+            distances.cpu(), assignment.cpu(), config.alpha, config.temperature
         ).to(self.concentrations.device)
         return found.inertia
 

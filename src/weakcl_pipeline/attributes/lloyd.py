@@ -1,0 +1,147 @@
+"""Lloyd's iterations, of k-means in one process or in several, on whatever device the points are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from weakcl_pipeline.hardware import computes_bf16
+
+_APART = 1 / 1024
+"""What the halves of a cluster differ by, as a share of its centroid."""
+
+_SCORES = {"cpu": 2**21, "cuda": 2**28}
+"""Scores at once, of so many points and all centroids: what fits the caches, or a part of a GPU's memory."""
+_FEWEST_POINTS = 128
+_COLUMNS = 2**16
+
+
+@dataclass(frozen=True)
+class Lloyd:
+    """What Lloyd's iterations end with.
+
+    Attributes:
+        centroids: float32 (k, D); spherical: of length 1.
+        closest: The nearest centroid of each point, int64 (n,).
+        inertia: Mean squared Euclidean distance of all workers' points to their nearest centroids.
+    """
+
+    centroids: Tensor
+    closest: Tensor
+    inertia: float
+
+
+def lloyd(
+    points: Tensor,
+    first: Tensor,
+    iterations: int,
+    *,
+    spherical: bool,
+    generator: np.random.Generator,
+    add: Callable[[Tensor], Tensor] = lambda own: own,
+) -> Lloyd:
+    """Move centroids to the means of the points that are nearest to them, again and again.
+
+    Where the hardware multiplies in bfloat16, all but the last search for nearest centroids do so: points whose two
+    nearest centroids are about as near may take the farther one, which moves means by next to nothing
+    (docs/benchmarks.md has inertias). A centroid that no point is nearest to takes half of another one's cluster, which
+    is drawn by size, as in faiss.
+
+    Args:
+        points: This worker's, float32 (n, D); spherical: of length 1.
+        first: Where centroids start, float32 (k, D), the same on every worker.
+        iterations: How often they move.
+        spherical: Keep centroids at length 1, so that closeness is the cosine.
+        generator: Draws the clusters that are halved; in the same state on every worker.
+        add: Adds up what the workers have; one worker alone has all.
+    """
+    count = add(torch.tensor(len(points), device=points.device))
+    centre = add(points.sum(dim=0)) / count
+    search = _Search(points, centre, torch.bfloat16 if computes_bf16(points.device) else torch.float32)
+    centroids = first
+    for _ in range(iterations):
+        closest = search.closest(centroids)
+        sums = add(torch.zeros_like(centroids).index_add_(0, closest, points))
+        sizes = add(closest.bincount(minlength=len(centroids)))
+        centroids = _halve_large(sums / sizes.clamp(min=1)[:, None], sizes, generator)
+        centroids = F.normalize(centroids, dim=1) if spherical else centroids
+    closest = _Search(points, centre, torch.float32).closest(centroids)
+    inertia = add(_squared_distances(points, centroids, closest)) / count
+    return Lloyd(centroids, closest, inertia.item())
+
+
+class _Search:
+    """Finds nearest centroids: those with the largest x c - |c|^2 / 2, a product of matrices.
+
+    Args:
+        points: float32 (n, D).
+        centre: What coordinates are counted from, float32 (D,): near zero, numbers of few digits lie close together.
+        dtype: Of the product.
+    """
+
+    def __init__(self, points: Tensor, centre: Tensor, dtype: torch.dtype) -> None:
+        self._centre = centre
+        self._summands = 3 if dtype is torch.bfloat16 else 1  # of |c|^2 / 2, whose digits one bfloat16 cannot hold
+        ones = points.new_ones(len(points), self._summands)
+        self._points = torch.cat([points - centre, ones], dim=1).to(dtype)
+
+    def closest(self, centroids: Tensor) -> Tensor:
+        """Return the nearest centroid of each point, int64 (n,)."""
+        moved = centroids - self._centre
+        columns = [moved.to(self._points.dtype)]
+        rest = moved.square().sum(dim=1, keepdim=True) / -2
+        for _ in range(self._summands):
+            columns.append(rest.to(self._points.dtype))
+            rest = rest - columns[-1].float()
+        factors = torch.cat(columns, dim=1).T
+        found = torch.empty(len(self._points), dtype=torch.int64, device=moved.device)
+        at_once = max(_FEWEST_POINTS, _SCORES.get(moved.device.type, _SCORES["cpu"]) // len(centroids))
+        scores = self._points.new_empty(at_once, len(centroids))
+        spare = torch.empty_like(scores, dtype=torch.float32)  # memory for all blocks, or each would ask for its own
+        for block, answer in zip(torch.split(self._points, at_once), torch.split(found, at_once), strict=True):
+            own = slice(len(block))
+            answer.copy_(_column_of_largest(torch.mm(block, factors, out=scores[own]), spare[own]))
+        return found
+
+
+def _column_of_largest(scores: Tensor, spare: Tensor) -> Tensor:
+    """Return where each row of scores (n, k) has its largest; which of equals is not said. `spare` is overwritten.
+
+    The 16 bits that float32 has more than bfloat16 have room for a column, so that looking for the largest number finds
+    it as well, in a third of the time.
+    """
+    if scores.dtype is not torch.bfloat16 or scores.shape[1] > _COLUMNS:
+        return scores.max(dim=1).indices
+    columns = torch.arange(scores.shape[1], dtype=torch.int32, device=scores.device)
+    spare.copy_(scores).view(torch.int32).bitwise_or_(columns)
+    return spare.amax(dim=1).view(torch.int32).bitwise_and(_COLUMNS - 1)
+
+
+def _squared_distances(points: Tensor, centroids: Tensor, closest: Tensor) -> Tensor:
+    """Return the sum of the squared distances of points to their centroids, float64."""
+    blocks = zip(*(torch.split(own, _SCORES["cpu"]) for own in (points, closest)), strict=True)
+    sums = [(block - centroids[ids]).square().sum(dtype=torch.float64) for block, ids in blocks]
+    return torch.stack(sums).sum()
+
+
+def _halve_large(centroids: Tensor, sizes: Tensor, generator: np.random.Generator) -> Tensor:
+    """Return centroids (k, D) where each that has no point and another one, drawn by its size (k,), are two halves."""
+    left: npt.NDArray[np.int64] = sizes.cpu().numpy()
+    empty = np.flatnonzero(left == 0)
+    if not len(empty):
+        return centroids
+    centroids, left = centroids.clone(), left.copy()
+    apart = torch.full_like(centroids[0], _APART)
+    apart[1::2] *= -1
+    for cluster in empty:
+        weights = (left - 1).clip(min=0)
+        large = int(generator.choice(len(left), p=weights / weights.sum()))
+        centroids[cluster] = centroids[large] * (1 + apart)
+        centroids[large] *= 1 - apart
+        left[cluster] = left[large] // 2
+        left[large] -= left[cluster]
+    return centroids
