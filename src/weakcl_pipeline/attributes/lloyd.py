@@ -14,9 +14,11 @@ from weakcl_pipeline.hardware import computes_bf16
 _APART = 1 / 1024
 """What the halves of a cluster differ by, as a share of its centroid."""
 
-_SCORES = {"cpu": 2**21, "cuda": 2**28}
+_SCORES = {"cpu": 2**21, "cuda": 2**26}
 """Scores at once, of so many points and all centroids: what fits the caches, or a part of a GPU's memory."""
 _FEWEST_POINTS = 128
+_COPIED = 2**16
+"""Points of which there is a copy in float32 at a time."""
 _COLUMNS = 2**16
 
 
@@ -69,9 +71,8 @@ def lloyd(
         sizes = add(closest.bincount(minlength=len(centroids)))
         centroids = _halve_large(sums / sizes.clamp(min=1)[:, None], sizes, generator)
         centroids = F.normalize(centroids, dim=1) if spherical else centroids
-    closest = _Search(points, centre, torch.float32).closest(centroids)
-    inertia = add(_squared_distances(points, centroids, closest)) / count
-    return Lloyd(centroids, closest, inertia.item())
+    closest, distances = _search_exactly(points, centre, centroids)
+    return Lloyd(centroids, closest, (add(distances) / count).item())
 
 
 class _Search:
@@ -86,8 +87,8 @@ class _Search:
     def __init__(self, points: Tensor, centre: Tensor, dtype: torch.dtype) -> None:
         self._centre = centre
         self._summands = 3 if dtype is torch.bfloat16 else 1  # of |c|^2 / 2, whose digits one bfloat16 cannot hold
-        ones = points.new_ones(len(points), self._summands)
-        self._points = torch.cat([points - centre, ones], dim=1).to(dtype)
+        self._points = points.new_ones(len(points), points.shape[1] + self._summands, dtype=dtype)
+        self._points[:, : points.shape[1]] = points - centre
 
     def closest(self, centroids: Tensor) -> Tensor:
         """Return the nearest centroid of each point, int64 (n,)."""
@@ -121,11 +122,13 @@ def _column_of_largest(scores: Tensor, spare: Tensor) -> Tensor:
     return spare.amax(dim=1).view(torch.int32).bitwise_and(_COLUMNS - 1)
 
 
-def _squared_distances(points: Tensor, centroids: Tensor, closest: Tensor) -> Tensor:
-    """Return the sum of the squared distances of points to their centroids, float64."""
-    blocks = zip(*(torch.split(own, _SCORES["cpu"]) for own in (points, closest)), strict=True)
-    sums = [(block - centroids[ids]).square().sum(dtype=torch.float64) for block, ids in blocks]
-    return torch.stack(sums).sum()
+def _search_exactly(points: Tensor, centre: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the nearest centroid of each point, int64 (n,), and the sum of their squared distances, float64."""
+    closest, distances = [], torch.zeros((), dtype=torch.float64, device=points.device)
+    for block in torch.split(points, _COPIED):
+        closest.append(_Search(block, centre, torch.float32).closest(centroids))
+        distances += (block - centroids[closest[-1]]).square().sum(dtype=torch.float64)
+    return torch.cat(closest), distances
 
 
 def _halve_large(centroids: Tensor, sizes: Tensor, generator: np.random.Generator) -> Tensor:
