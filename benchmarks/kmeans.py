@@ -17,6 +17,7 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 
 from measured import alternate, machine, seconds, show
 from weakcl_pipeline.attributes.kmeans import kmeans, nearest
+from weakcl_pipeline.contrastive.device import keep_freed_memory
 
 DIM, ITERATIONS, OURS = 128, 20, "weakcl-pipeline"
 
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--k", type=int, default=1000, help="number of clusters")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each side")
     arguments = parser.parse_args()
+    keep_freed_memory()  # as trainings do; for all sides, which share the process
     points = points_around_centres(arguments.points, arguments.k)
     print(machine(**{"faiss": faiss.__version__, "scikit-learn": sklearn.__version__}))
     print(f"{arguments.points:,} points of {DIM} dimensions, k = {arguments.k:,}, {ITERATIONS} iterations")

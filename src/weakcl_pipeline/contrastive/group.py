@@ -143,13 +143,8 @@ class Group:
         summed: Tensor = own if self.size == 1 else _Sum.apply(own)
         return summed
 
-    def sum_gradients(self, parameters: Iterable[nn.Parameter], *, share: float = 1.0) -> None:
-        """Replace each gradient by the workers' sum, times a share, in one message.
-
-        Args:
-            parameters: The same on every worker.
-            share: 1 where each worker has the gradient of its part; 1 / size where each has all of it.
-        """
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace each gradient, of which every worker has all, by the workers' mean, in one message."""
         if self.size == 1:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -158,7 +153,7 @@ class Group:
         message = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(message)
         for gradient, summed in zip(gradients, torch.split(message, [g.numel() for g in gradients]), strict=True):
-            gradient.copy_(summed.view(gradient.shape)).mul_(share)
+            gradient.copy_(summed.view(gradient.shape)).div_(self.size)
 
     def each(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """Have each call made by one of the workers, in turns; return what all of them returned, in their order."""

@@ -19,6 +19,7 @@ from weakcl_pipeline.contrastive.device import (
     resolve_precision,
 )
 from weakcl_pipeline.contrastive.encoder import Encoder
+from weakcl_pipeline.contrastive.gradients import GradientSum
 from weakcl_pipeline.contrastive.group import ALONE, Group
 from weakcl_pipeline.contrastive.metrics import alignment, uniformity
 from weakcl_pipeline.contrastive.objectives import FULL_VIEWS, Batch, Objective
@@ -76,6 +77,7 @@ class Learner:
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high" if device.tf32 else "highest")
         self._views = Views(augmentation, objective.small_crops)
+        self._gradients = GradientSum(self.encoder.parameters(), group)
         self._clip_norm = optimiser.clip_norm
         self._optimiser = create_optimiser(self.encoder, self.objective, optimiser)
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self._dtype == torch.float16)
@@ -169,8 +171,8 @@ class Learner:
         set_learning_rate(self._optimiser, learning_rate)
         self._optimiser.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        self._group.sum_gradients(self.encoder.parameters())
-        self._group.sum_gradients(self.objective.parameters(), share=1 / self._group.size)
+        self._gradients.finish()
+        self._group.average_gradients(self.objective.parameters())
         if self._clip_norm is not None:
             self._scaler.unscale_(self._optimiser)
             parameters = chain.from_iterable(module.parameters() for module in self._modules().values())
