@@ -17,9 +17,11 @@ _APART = 1 / 1024
 _SCORES = {"cpu": 2**21, "cuda": 2**26}
 """Scores at once, of so many points and all centroids: what fits the caches, or a part of a GPU's memory."""
 _FEWEST_POINTS = 128
+"""Points at once at least, however many centroids there are: a product of fewer rows is slow."""
 _COPIED = 2**16
 """Points of which there is a copy in float32 at a time."""
 _COLUMNS = 2**16
+"""What 16 bits can number."""
 
 
 @dataclass(frozen=True)
