@@ -19,7 +19,7 @@ from weakcl_pipeline.evaluation import comparison_figure, study_figure
 from weakcl_pipeline.evaluation.claims import Judgement, judge
 from weakcl_pipeline.evaluation.claims_figure import claim_figure
 from weakcl_pipeline.evaluation.figures import PROBES, probe_title
-from weakcl_pipeline.evaluation.methods import describe_method, in_order
+from weakcl_pipeline.evaluation.methods import METHODS, describe_method, in_order
 from weakcl_pipeline.evaluation.study_figure import mean_over_seeds, rank_correlation
 
 DOCS = Path(__file__).parent
@@ -105,12 +105,15 @@ def build() -> str:
 
 
 def draw() -> None:
-    """Write the figures that the page shows."""
+    """Write the figures that the page shows, and README's, of the methods of the default pipeline."""
     claims = _read("claims")
     for judgement in judge(claims):
         if len(judgement.rows):
             claim_figure(judgement.rows, CONFIDENCE).savefig(IMAGES / _picture(judgement), dpi=150)
-    comparison_figure(_read("comparison"), CONFIDENCE).savefig(IMAGES / "methods.png", dpi=150)
+    comparison, rivals = _read("comparison"), [method.name for method in METHODS if method.rival]
+    comparison_figure(comparison, CONFIDENCE).savefig(IMAGES / "methods.png", dpi=150)
+    of_default = comparison.filter(~pl.col("method").is_in(rivals))
+    comparison_figure(of_default, CONFIDENCE).savefig(IMAGES / "comparison.png", dpi=150)
     study = _read("study")
     study_figure(study, study["label"][0]).savefig(IMAGES / "study.png", dpi=150)
 
