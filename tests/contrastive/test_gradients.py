@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from weakcl_pipeline.contrastive import gradients as module
-from weakcl_pipeline.contrastive.gradients import GradientSum
+from weakcl_pipeline.contrastive.gradients import GradientSum, average_gradients
 from weakcl_pipeline.contrastive.group import ALONE, Group
 
 DIM = 8
@@ -104,10 +104,19 @@ def test_gradients_keep_their_layout(wire):
     assert net.weight.grad.stride() == strides
 
 
+def test_gradients_that_all_workers_have_are_averaged_in_one_message(wire):
+    net = layers()
+    found, expected = gradients_of(net), gradients_of(layers())
+    average_gradients([*net.parameters(), nn.Parameter(torch.ones(3))], Group(0, 2))
+    torch.testing.assert_close(found, expected)
+    assert wire.events == [4 * DIM * DIM]
+
+
 def test_who_is_alone_sends_nothing(wire):
     net = layers()
     total = GradientSum(net.parameters(), ALONE)
     found, expected = gradients_of(net), gradients_of(layers())
     total.finish()
+    average_gradients(net.parameters(), ALONE)
     torch.testing.assert_close(found, expected)
     assert not wire.events

@@ -158,4 +158,3 @@ def test_who_is_alone_is_told_what_it_says():
     assert ALONE.collect(tensor, [4]) is tensor
     assert ALONE.each([lambda: 1, lambda: 2]) == [1, 2]
     ALONE.agree([tensor])
-    ALONE.average_gradients([nn.Parameter(tensor)])

@@ -55,6 +55,16 @@ class GradientSum:
         self._sent.append(_Sent([p.grad for p in self._messages[len(self._sent)] if p.grad is not None]))
 
 
+def average_gradients(parameters: Iterable[nn.Parameter], group: Group) -> None:
+    """Replace each gradient, of which every worker has all, by the workers' mean, in one message."""
+    if group.size == 1:
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    _Sent(gradients).receive()
+    for gradient in gradients:
+        gradient.div_(group.size)
+
+
 class _Sent:
     """A message on its way.
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 import torch
 import torch.distributed as dist
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from weakcl_pipeline.config import Config
 
@@ -142,18 +142,6 @@ class Group:
         """Return the sum of what the workers have; its gradient goes to all of them."""
         summed: Tensor = own if self.size == 1 else _Sum.apply(own)
         return summed
-
-    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient, of which every worker has all, by the workers' mean, in one message."""
-        if self.size == 1:
-            return
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        if not gradients:
-            return
-        message = torch.cat([gradient.flatten() for gradient in gradients])
-        dist.all_reduce(message)
-        for gradient, summed in zip(gradients, torch.split(message, [g.numel() for g in gradients]), strict=True):
-            gradient.copy_(summed.view(gradient.shape)).div_(self.size)
 
     def each(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """Have each call made by one of the workers, in turns; return what all of them returned, in their order."""

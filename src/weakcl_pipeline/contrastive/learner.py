@@ -19,7 +19,7 @@ from weakcl_pipeline.contrastive.device import (
     resolve_precision,
 )
 from weakcl_pipeline.contrastive.encoder import Encoder
-from weakcl_pipeline.contrastive.gradients import GradientSum
+from weakcl_pipeline.contrastive.gradients import GradientSum, average_gradients
 from weakcl_pipeline.contrastive.group import ALONE, Group
 from weakcl_pipeline.contrastive.metrics import alignment, uniformity
 from weakcl_pipeline.contrastive.objectives import FULL_VIEWS, Batch, Objective
@@ -172,7 +172,7 @@ class Learner:
         self._optimiser.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._gradients.finish()
-        self._group.average_gradients(self.objective.parameters())
+        average_gradients(self.objective.parameters(), self._group)
         if self._clip_norm is not None:
             self._scaler.unscale_(self._optimiser)
             parameters = chain.from_iterable(module.parameters() for module in self._modules().values())

@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,18 +27,24 @@ def torchrun(workers, **changes):
 
 @dataclass
 class Deadly(FixedPositives):
-    """Positives that kill the worker that does not lead at the beginning of the second epoch, so many times."""
+    """Positives that kill the worker that does not lead at the beginning of the second epoch, so many times.
+
+    Where there are checkpoints, the one that leads has saved its first by then.
+    """
 
     marks: Path
     times: int
+    checkpoints: Path | None
 
-    def __init__(self, clusters, marks, times):
+    def __init__(self, clusters, marks, times, checkpoints=None):
         super().__init__(clusters)
-        self.marks, self.times = marks, times
+        self.marks, self.times, self.checkpoints = marks, times, checkpoints
 
     def update(self, epoch, clusters, embed):
         deaths = len(list(self.marks.iterdir()))
         if epoch == 1 and os.environ.get("RANK") == "1" and deaths < self.times:
+            while self.checkpoints and not any(self.checkpoints.glob("*/epoch-00001")):
+                time.sleep(0.01)
             (self.marks / str(deaths)).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().update(epoch, clusters, embed)
@@ -52,8 +59,9 @@ def test_a_worker_that_dies_has_all_go_on_from_the_last_checkpoint(images, tmp_p
     marks = tmp_path / "marks"
     marks.mkdir()
     caplog.set_level("INFO", "weakcl_pipeline")
-    positives = Deadly(ROWS % 2, marks, times=1)
-    found = train(images, ROWS, positives, torchrun(2), seed=0, name="twice", checkpoints=tmp_path / "checkpoints")
+    checkpoints = tmp_path / "checkpoints"
+    positives = Deadly(ROWS % 2, marks, times=1, checkpoints=checkpoints)
+    found = train(images, ROWS, positives, torchrun(2), seed=0, name="twice", checkpoints=checkpoints)
     assert len(list(marks.iterdir())) == 1
     assert "twice, seed 0: 2 workers" in caplog.text
     assert "twice: going on after epoch 1 of 3" in capfd.readouterr().err
@@ -63,7 +71,7 @@ def test_a_worker_that_dies_has_all_go_on_from_the_last_checkpoint(images, tmp_p
     torch.testing.assert_close(weights(found), weights(alone), rtol=1e-3, atol=1e-4)
     np.testing.assert_array_equal(found.clusters, alone.clusters)
     assert not found.encoder.training
-    assert (tmp_path / "checkpoints" / found.checkpoint / "epoch-00003").is_dir()
+    assert (checkpoints / found.checkpoint / "epoch-00003").is_dir()
 
 
 @pytest.mark.parametrize("seconds", [0.1, 1.0])
