@@ -114,3 +114,24 @@ def test_coinciding_points_are_at_distance_zero_where_there_are_centroids_for_al
     assert found.centroids.isfinite().all()
     if len(points.unique(dim=0)) == 1:
         assert found.inertia < 1e-5
+
+
+def test_centroids_that_no_longer_move_end_the_search(monkeypatch):
+    monkeypatch.setattr(module, "computes_bf16", lambda device: False)
+    points, sums = around_centres(n=500, centres=5), []
+
+    def add(own):
+        sums.append(own)
+        return own
+
+    found = lloyd(points, points[:8], 10**6, spherical=False, generator=np.random.default_rng(0), add=add)
+    assert len(sums) < 500
+    for cluster in range(8):
+        np.testing.assert_allclose(found.centroids[cluster], points[found.closest == cluster].mean(dim=0), atol=1e-5)
+
+
+def test_a_cluster_without_points_is_filled_though_no_point_moved():
+    points = torch.tensor([[0.0], [1.0], [10.0], [11.0]])
+    first = torch.tensor([[0.0], [10.5], [100.0]])
+    found = lloyd(points, first, 50, spherical=False, generator=np.random.default_rng(0))
+    assert len(found.closest.unique()) == 3

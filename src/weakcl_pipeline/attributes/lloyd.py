@@ -58,7 +58,7 @@ def lloyd(
     Args:
         points: This worker's, float32 (n, D); spherical: of length 1.
         first: Where centroids start, float32 (k, D), the same on every worker.
-        iterations: How often they move.
+        iterations: How often they move at most; once no point changes its cluster, they stay where they are.
         spherical: Keep centroids at length 1, so that closeness is the cosine.
         generator: Draws the clusters that are halved; in the same state on every worker.
         add: Adds up what the workers have; one worker alone has all.
@@ -66,11 +66,14 @@ def lloyd(
     count = add(torch.tensor(len(points), device=points.device))
     centre = add(points.sum(dim=0)) / count
     search = _Search(points, centre, torch.bfloat16 if computes_bf16(points.device) else torch.float32)
-    centroids = first
+    centroids, closest = first, points.new_full((len(points),), -1, dtype=torch.int64)
     for _ in range(iterations):
-        closest = search.closest(centroids)
-        sums = add(torch.zeros_like(centroids).index_add_(0, closest, points))
+        before, closest = closest, search.closest(centroids)
+        changed = add((closest != before).sum())
         sizes = add(closest.bincount(minlength=len(centroids)))
+        if not changed and sizes.all():
+            break
+        sums = add(torch.zeros_like(centroids).index_add_(0, closest, points))
         centroids = _halve_large(sums / sizes.clamp(min=1)[:, None], sizes, generator)
         centroids = F.normalize(centroids, dim=1) if spherical else centroids
     closest, distances = _search_exactly(points, centre, centroids)
