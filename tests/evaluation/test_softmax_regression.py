@@ -60,7 +60,7 @@ def test_each_strength_is_within_the_tolerance_of_scikit_learns_minimum(monkeypa
         mine = loss(x, y, fit.weight.double().numpy(), fit.bias.double().numpy(), fit.cost)
         assert fit.converged
         assert -1e-8 < mine - best < 1e-4
-        assert mine == pytest.approx(fit.loss, abs=1e-4)
+        assert mine == pytest.approx(fit.loss, abs=3e-4)  # of rounded features; seeds differ by up to 1.4e-4
 
 
 def test_bfloat16_is_for_many_samples_and_coarse_tolerances(monkeypatch):

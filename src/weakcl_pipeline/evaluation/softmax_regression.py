@@ -6,7 +6,7 @@ matrix products an iteration. Here a path of strengths takes fewer and cheaper o
 - Features are rotated to their principal axes, in which the curvature of each axis and class is known well enough to
   start from: its variance times the mean of p (1 - p), plus the penalty.
 - L-BFGS keeps its pairs from strength to strength, for the penalty's share of a pair is known. Forgetting them nearly
-  doubled the iterations (38 to 71, and 47 to 86, of 20 strengths on two tasks).
+  doubled the iterations (38 to 71, and 47 to 86, of 20 strengths on two tasks). Each is written once, into a slot.
 - Logits are updated by the step times the product of a direction, so that a shorter step costs no further product.
 - Many samples are multiplied in bfloat16 where the hardware does so. Along the principal axes rounding is small beside
   the spread of each axis; as it is the step that is rounded, not the weights, errors do not add up: the loss stays
@@ -17,7 +17,6 @@ docs/benchmarks.md has the times.
 
 import logging
 import math
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -135,9 +134,9 @@ class _Search:
         self._transposed = self._x.T if dtype == torch.float32 else self._x.T.contiguous()  # bfloat16's fast layout
         self._variance = torch.cat([variance, one]).unsqueeze(1)
         self._y, self._rows = y, torch.arange(len(y))
-        self._pairs = _Pairs()
         bias = torch.bincount(y, minlength=classes).div(len(y)).log()
         self.solution = torch.cat([torch.zeros(len(variance), classes), bias[None]])
+        self._pairs = _Pairs(self.solution)
         self._logits = bias.expand(len(y), classes)
         self._excess = self._excess_of(self._logits)
         self._gradient = self._gradient_of(self._excess)
@@ -147,10 +146,11 @@ class _Search:
         penalties = torch.full_like(self._variance, penalty)
         penalties[-1] = 0
         scale = 1 / (self._variance * self._spread() + penalties)
+        self._pairs.penalise(penalties)
         converged = False
         for _ in range(max_iterations):
             gradient = self._gradient + penalties * self.solution
-            direction = -self._pairs.solve(gradient, penalties, scale)
+            direction = -self._pairs.solve(gradient, scale)
             direction = direction.to(self._x.dtype).float()  # so that the logits stay those of the solution
             slope = float((gradient * direction).sum())
             converged = -slope < tolerance / _CAUTION
@@ -199,39 +199,69 @@ class _Search:
 
 
 class _Pairs:
-    """Steps with the changes of the cross-entropy's gradient, from which L-BFGS knows the curvature."""
+    """Steps with the changes of the gradient, from which L-BFGS knows the curvature.
 
-    def __init__(self) -> None:
-        self._pairs: deque[tuple[Tensor, Tensor]] = deque(maxlen=_HISTORY)
+    Pairs lie in slots, the newest in that of the oldest, and the inner products of steps with changes are kept. So a
+    pair is written once, and an iteration reads each a few times: copying them in their order took longer than the
+    products with samples, where these are few.
+
+    Args:
+        like: A step, float32 (R + 1, K).
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        self._steps = like.new_empty(_HISTORY, like.numel())
+        self._changes = torch.empty_like(self._steps)  # with the penalty's share
+        self._products = torch.empty(_HISTORY, _HISTORY, dtype=torch.float64)  # of the step in row i and change in j
+        self._penalties = torch.zeros(len(like), 1)
+        self._slots: list[int] = []  # from the oldest to the newest
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self._slots)
 
     def clear(self) -> None:
         """Forget all."""
-        self._pairs.clear()
+        self._slots.clear()
+
+    def penalise(self, penalties: Tensor) -> None:
+        """Let changes have the share of other penalties, float32 (R + 1, 1)."""
+        steps, changes = self._steps[: len(self)], self._changes[: len(self)]
+        more = (penalties - self._penalties).expand(-1, steps.shape[1] // len(penalties)).flatten()
+        changes.addcmul_(steps, more)
+        self._products[: len(self), : len(self)] = (steps @ changes.T).double()
+        self._penalties = penalties
 
     def add(self, step: Tensor, change: Tensor) -> None:
         """Remember a step, float32 (R + 1, K), and the change of the gradient without the penalty's, likewise."""
-        if float((step * change).sum()) > 0:  # as in a convex function, but for rounding
-            self._pairs.append((step, change))
+        if float((step * change).sum()) <= 0:  # which only rounding does to a convex function
+            return
+        slot = len(self) if len(self) < _HISTORY else self._slots.pop(0)
+        self._slots.append(slot)
+        self._steps[slot] = step.flatten()
+        self._changes[slot] = torch.addcmul(change, self._penalties, step).flatten()
+        self._products[: len(self), slot] = (self._steps[: len(self)] @ self._changes[slot]).double()
 
-    def solve(self, gradient: Tensor, penalties: Tensor, scale: Tensor) -> Tensor:
+    def solve(self, gradient: Tensor, scale: Tensor) -> Tensor:
         """Return the inverse Hessian, which is scale, float32 (R + 1, K), where nothing is known, times the gradient.
 
         The two loops of L-BFGS as matrix products (Byrd, Nocedal and Schnabel 1994, theorem 2.2).
         """
-        if not self._pairs:
+        if not self:
             return scale * gradient
-        steps = torch.stack([step.flatten() for step, _ in self._pairs])
-        changes = torch.stack([torch.addcmul(change, penalties, step).flatten() for step, change in self._pairs])
-        upper = torch.triu(steps @ changes.T).double()
-        inner = torch.linalg.solve_triangular(upper, (steps @ gradient.flatten()).double()[:, None], upper=True)
-        rest = scale * (gradient - (inner[:, 0].float() @ changes).view_as(gradient))
-        outer = upper.diagonal()[:, None] * inner - (changes @ rest.flatten()).double()[:, None]
+        steps, changes, slots = self._steps[: len(self)], self._changes[: len(self)], torch.tensor(self._slots)
+        upper = self._products[slots][:, slots].triu()
+        along = (steps @ gradient.flatten()).double()[slots, None]
+        inner = torch.linalg.solve_triangular(upper, along, upper=True)
+        rest = scale * (gradient - (_in_slots(inner, slots) @ changes).view_as(gradient))
+        outer = upper.diagonal()[:, None] * inner - (changes @ rest.flatten()).double()[slots, None]
         outer = torch.linalg.solve_triangular(upper.T, outer, upper=False)
-        product: Tensor = rest + (outer[:, 0].float() @ steps).view_as(gradient)
+        product: Tensor = rest + (_in_slots(outer, slots) @ steps).view_as(gradient)
         return product
+
+
+def _in_slots(column: Tensor, slots: Tensor) -> Tensor:
+    """Return numbers (m, 1) of pairs, from the oldest to the newest, in the order of their slots, float32 (m,)."""
+    return torch.empty(len(slots)).index_copy_(0, slots, column[:, 0].float())
 
 
 def _log_unconverged(fits: Sequence[SoftmaxRegression], max_iterations: int) -> None:
