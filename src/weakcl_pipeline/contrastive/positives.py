@@ -13,6 +13,7 @@ from weakcl_pipeline.attributes.kmeans import number_of_clusters
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.group import Shard
 from weakcl_pipeline.contrastive.sharded_kmeans import sharded_kmeans
+from weakcl_pipeline.contrastive.whitening import whiten
 from weakcl_pipeline.seeding import derive_seed
 
 Rows = npt.NDArray[np.int64]
@@ -75,6 +76,7 @@ class IterativeConfig(Config):
         recluster_every: Epochs between two clusterings.
         features: What is clustered: ``backbone`` features, or the ``projection`` that the objective compares. The
             paper's code takes the projection; docs/decisions.md has the figures for the default here.
+        whitening: How far they are whitened before (:func:`whiten`): from 0, not at all, to 1, all directions alike.
         spherical: Cluster by cosine, as the objective compares by cosine.
         iterations: Lloyd iterations of each clustering.
     """
@@ -83,6 +85,7 @@ class IterativeConfig(Config):
     warmup_epochs: int = Field(default=5, ge=0)
     recluster_every: int = Field(default=2, ge=1)
     features: Literal["backbone", "projection"] = "backbone"
+    whitening: float = Field(default=0.0, ge=0, le=1)
     spherical: bool = True
     iterations: int = Field(default=20, ge=1)
 
@@ -129,8 +132,9 @@ class IterativePositives:
         since_warmup = epoch - self._config.warmup_epochs
         if since_warmup < 0 or since_warmup % self._config.recluster_every:
             return clusters, {}
+        features = embed(self._config.features)
         found = sharded_kmeans(
-            embed(self._config.features),
+            whiten(features, self._config.whitening) if self._config.whitening else features,
             self._k,
             spherical=self._config.spherical,
             iterations=self._config.iterations,
