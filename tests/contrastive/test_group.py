@@ -45,7 +45,7 @@ def jobs():
     attributes = torch.from_numpy(np.random.default_rng(0).integers(0, 2, (N, 5)).astype(np.float32))
     kinds = [{"kind": str(kind)} for kind in ROWS % 4]
     specs = {"kind": AttributeSpec(kind="categorical", min_count=1)}
-    affinity = SideInformation(affinity=Affinity(pl.DataFrame(kinds), specs, AffinityConfig()))
+    affinity = SideInformation(attributes, Affinity(pl.DataFrame(kinds), specs, AffinityConfig()))
     known = SideInformation(attributes=attributes)
     shared = config(
         epochs=2,

@@ -20,7 +20,8 @@ class OptimiserConfig(Config):
     Attributes:
         name: ``sgd`` (Nesterov momentum, as in the paper's code), ``adamw``, or ``muon`` (Jordan et al. 2024), which
             replaces the update of each of the encoder's matrices by the nearest orthogonal one, scaled to the size of
-            an update of AdamW (Liu et al. 2025), and leaves vectors and the objective's own parameters to NAdamW.
+            an update of AdamW (Liu et al. 2025), and leaves vectors and the objective's own parameters to NAdamW. The
+            nearest orthogonal matrix comes from the polynomials of Polar Express (Amsel et al. 2025).
         learning_rate: Its peak.
         objective_rate: The learning rate of the objective's own parameters, such as a classifier, as a share of
             ``learning_rate``. ``muon`` moves them by NAdamW, whose rates are smaller as a rule.
@@ -69,7 +70,8 @@ def create_optimiser(encoder: nn.Module, objective: nn.Module, config: Optimiser
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=True)
     groups[2]["use_fallback"] = True  # an orthogonal update is for hidden layers, say Muon's authors
-    return Muon(groups, lr=rate, momentum=momentum, nesterov=nesterov, ns_steps=config.newton_schulz_steps)
+    steps = config.newton_schulz_steps
+    return Muon(groups, lr=rate, momentum=momentum, nesterov=nesterov, ns_steps=steps, ns_coefficients="polar_express")
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import torch
+from torch import Tensor
 
 from weakcl_pipeline.attributes import as_assignment
 from weakcl_pipeline.contrastive.positives import NO_CLUSTER
@@ -35,3 +37,15 @@ def cluster_ids(samples: pl.DataFrame, clusters: pl.DataFrame) -> Rows:
     """Return the cluster of each sample of the train split, int64 (N,), -1 for none."""
     ids = samples.select("sample_id").join(clusters, on="sample_id", how="left", maintain_order="left")["cluster"]
     return as_assignment(ids)[train_rows(samples)]
+
+
+def known_attributes(samples: pl.DataFrame, binary_attributes: pl.DataFrame) -> Tensor:
+    """Return the binary attributes of the train split, float32 (N, A): 1, 0, or NaN where missing.
+
+    Args:
+        samples: The samples.
+        binary_attributes: A row a sample, nullable Boolean columns; ids beside them are left out.
+    """
+    columns = binary_attributes.drop("sample_id", strict=False)[train_rows(samples)]
+    known = columns.cast(pl.Float32).fill_null(float("nan"))
+    return torch.from_numpy(known.to_numpy(order="c").copy())

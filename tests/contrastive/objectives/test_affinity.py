@@ -11,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contrastive.oracles import nt_xent
+from tests.contrastive.test_encoder import tiny
 from tests.processes import result_of
 from weakcl_pipeline.attributes.affinity import Affinity
 from weakcl_pipeline.attributes.schema import AttributeSpec
 from weakcl_pipeline.contrastive.logsumexp import self_excluded_logsumexp
 from weakcl_pipeline.contrastive.objectives.affinity import AffinityInfoNCE, AffinityInfoNCEConfig
+from weakcl_pipeline.contrastive.objectives.attribute_prediction import AttributePrediction, AttributePredictionConfig
+from weakcl_pipeline.contrastive.objectives.base import Batch, Setting, SideInformation
 from weakcl_pipeline.contrastive.objectives.cl_infonce import ClInfoNCE, ClInfoNCEConfig
 
 
@@ -299,6 +302,46 @@ def test_an_anchors_own_view_keeps_its_share_beside_partners_of_whom_less_is_kno
         uncorrected.append(shares[2] / shares[0])
     assert np.mean(uncorrected) > 1 + 0.5 * share
     assert np.mean(ratios) == pytest.approx(1, abs=0.05)  # a ratio of means has a bias of its own, for few partners
+
+
+def built_on(attributes, **config):
+    """An objective and its encoder's feature width, on a train split of 12 samples of which some are alike."""
+    encoder = tiny()
+    kinds = pl.DataFrame({"kind": [["x", "y", None][i % 3] for i in range(12)]})
+    side = SideInformation(attributes, Affinity(kinds, {"kind": AttributeSpec(kind="categorical", min_count=1)}))
+    setting = Setting(encoder, np.full(12, -1), side, 0)
+    return AffinityInfoNCE.build(AffinityInfoNCEConfig(**config), setting), encoder.feature_dim
+
+
+def batch_of(samples, width):
+    features = torch.randn(2 * len(samples), width, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    z = embeddings(2 * len(samples), dtype=torch.float32)
+    return Batch(torch.empty(0), features, z, samples, torch.full_like(samples, -1))
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_prototypes_of_attributes_add_their_prediction(loss):
+    attributes = torch.tensor([[float(i % 3 == 0), float(i % 2), torch.nan if i % 4 else 1.0] for i in range(12)])
+    objective, width = built_on(attributes, prediction=loss, prediction_weight=0.5)
+    batch = batch_of(torch.tensor([7, 0, 4, 11, 2]), width)
+    by_affinity = objective(batch.z, batch.samples, objective.affinity)
+    predicted = AttributePrediction(AttributePredictionConfig(loss=loss), width, 3)
+    predicted.load_state_dict(objective.prediction.state_dict())
+    expected = by_affinity + 0.5 * predicted(batch.features, attributes[batch.samples].repeat(2, 1))
+    torch.testing.assert_close(objective.loss(batch), expected)
+    objective.loss(batch).backward()
+    assert batch.features.grad.abs().sum() > 0
+    assert objective.prediction.classifier.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("attributes", "prediction"), [(None, "softmax"), (torch.empty(12, 0), "softmax"), (torch.ones(12, 2), None)]
+)
+def test_without_attributes_or_prediction_pairs_alone_count(attributes, prediction):
+    objective, width = built_on(attributes, prediction=prediction)
+    batch = batch_of(torch.arange(6), width)
+    assert not list(objective.parameters())
+    torch.testing.assert_close(objective.loss(batch), objective(batch.z, batch.samples, objective.affinity))
 
 
 def gigabytes(*sizes):

@@ -7,8 +7,8 @@ import torch
 
 from weakcl_pipeline.contrastive import load_encoder
 from weakcl_pipeline.evaluation import METHODS
-from weakcl_pipeline.pipelines.rivals.nodes import _attributes
 from weakcl_pipeline.pipelines.rivals.pipeline import RIVALS
+from weakcl_pipeline.pipelines.samples import known_attributes
 
 
 @pytest.fixture(scope="module")
@@ -66,5 +66,5 @@ def test_tuning_one_rival_leaves_the_trainings_of_the_others_repeats_of_their_se
 def test_attributes_are_those_of_the_train_split_with_missing_as_nan():
     samples = pl.DataFrame({"sample_id": ["a", "b", "c"], "split": ["train", "test", "train"]})
     binary = pl.DataFrame({"sample_id": ["a", "b", "c"], "x": [True, False, None], "y": [False, True, True]})
-    known = _attributes(samples, binary).attributes
-    np.testing.assert_array_equal(known.numpy(), [[1, 0], [np.nan, 1]])
+    for table in (binary, binary.drop("sample_id")):
+        np.testing.assert_array_equal(known_attributes(samples, table).numpy(), [[1, 0], [np.nan, 1]])

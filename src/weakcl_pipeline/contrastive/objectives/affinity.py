@@ -10,6 +10,7 @@ from torch import Tensor
 from weakcl_pipeline.attributes.affinity import Affinity
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.logsumexp import TILE, self_excluded_logsumexp
+from weakcl_pipeline.contrastive.objectives.attribute_prediction import AttributePrediction, AttributePredictionConfig
 from weakcl_pipeline.contrastive.objectives.base import Batch, Objective, Setting
 
 _STRIP = 256  # anchors whose weights are held at a time, against all samples: O(N) memory, and work for a GPU
@@ -23,11 +24,17 @@ class AffinityInfoNCEConfig(Config):
         temperature: T, the divisor of the similarities.
         power: A pair weighs its affinity to this power. The larger, the less the many pairs that are hardly alike count
             beside the few that are close; but see on missing values. Affinities of 0 and 1 stay.
+        prediction: How the binary attributes are predicted beside it, as in
+            :class:`~weakcl_pipeline.contrastive.objectives.attribute_prediction.AttributePredictionConfig`; none leaves
+            that out, as does a train split without any.
+        prediction_weight: What that counts in the sum of the two losses.
     """
 
     name: Literal["affinity"] = "affinity"
     temperature: float = Field(default=0.1, gt=0)
     power: float = Field(default=1.0, gt=0)
+    prediction: Literal["softmax", "sigmoid"] | None = "softmax"
+    prediction_weight: float = Field(default=1.0, gt=0)
 
 
 class AffinityInfoNCE(Objective):
@@ -55,6 +62,12 @@ class AffinityInfoNCE(Objective):
     is at least as far. It orders all pairs and needs no kernel width, but one distance that ranks them; here far pairs
     are just unrelated, and several attributes of any kind add up. None says what a missing value is.
 
+    **Prototypes.** A batch holds few samples that have a rare attribute in common, if any. So beside the samples of the
+    batch every attribute itself is a candidate, with a prototype that is trained: the features of a view are drawn to
+    the prototypes of its sample's attributes, and away from those of others, which is
+    :class:`~weakcl_pipeline.contrastive.objectives.attribute_prediction.AttributePrediction`. Its loss is added; it is
+    not part of :meth:`forward`. What is missing adds nothing there either.
+
     **Missing values.** The partition function never looks at attributes, and a pair of which nothing is known adds
     nothing to the sums of the positive term; the pairs that are known stand for those that are not, as in the estimator
     of Horvitz and Thompson (JASA 1952). If the values of an attribute are missing completely at random, the sum of an
@@ -68,25 +81,30 @@ class AffinityInfoNCE(Objective):
     Weights are computed for a strip of anchors at a time and thrown away; time is O(N^2 D), memory O(N D).
 
     Args:
-        config: Temperature and power.
+        config: Temperature, power and prediction.
     """
 
     def __init__(self, config: AffinityInfoNCEConfig | None = None) -> None:
         super().__init__()
         self.config = config or AffinityInfoNCEConfig()
+        self.prediction: AttributePrediction | None = None
 
     affinity: Affinity
 
     @classmethod
     def build(cls, config: AffinityInfoNCEConfig, setting: Setting) -> Self:
-        """Build the objective for the affinities of a train split."""
+        """Build the objective for the affinities of a train split, and the prototypes of its binary attributes."""
         built = cls(config)
         built.affinity = setting.affinity
+        if config.prediction is not None and setting.side.has_attributes:
+            built.prediction = AttributePrediction.build(AttributePredictionConfig(loss=config.prediction), setting)
         return built
 
     def loss(self, batch: Batch) -> Tensor:
-        """Compute the loss of a batch from its embeddings and the affinities of its samples."""
+        """Compute the loss of a batch from its embeddings, the affinities of its samples and their attributes."""
         loss: Tensor = self(batch.z, batch.samples, self.affinity)
+        if self.prediction is not None:
+            loss = loss + self.config.prediction_weight * self.prediction.loss(batch)
         return loss
 
     def forward(self, z: Tensor, samples: Tensor, affinity: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -72,6 +72,11 @@ class SideInformation:
     attributes: Tensor | None = None
     affinity: Affinity | None = None
 
+    @property
+    def has_attributes(self) -> bool:
+        """Whether there is a binary attribute."""
+        return self.attributes is not None and self.attributes.shape[1] > 0
+
     def describe(self) -> str:
         """Return a digest by which a training on it is recognised."""
         digest = sha256()
@@ -105,7 +110,7 @@ class Setting:
         Raises:
             InputError: If there are none.
         """
-        if self.side.attributes is None or not self.side.attributes.shape[1]:
+        if self.side.attributes is None or not self.side.has_attributes:
             msg = (
                 "no binary attribute to learn from; lower ingestion.attributes.<column>.min_count, or use other columns"
             )

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import torch
 
 from weakcl_pipeline.attributes import Affinity, AffinityConfig, ClusteringConfig
 from weakcl_pipeline.attributes.schema import Schema
@@ -16,13 +15,14 @@ from weakcl_pipeline.contrastive.objectives import (
     ObjectiveConfig,
 )
 from weakcl_pipeline.pipelines.clustering.nodes import chosen_specs
-from weakcl_pipeline.pipelines.samples import Rows, alone, cluster_ids, train_rows
+from weakcl_pipeline.pipelines.samples import Rows, alone, cluster_ids, known_attributes, train_rows
 from weakcl_pipeline.pipelines.training.nodes import Trained, describe, run
 
 
 def train_affinity(
     image_store: pa.Table,
     samples: pl.DataFrame,
+    binary_attributes: pl.DataFrame,
     clusters: pl.DataFrame,
     attributes: pl.LazyFrame,
     attribute_schema: Schema,
@@ -36,8 +36,8 @@ def train_affinity(
     """Train on how alike samples are by their attributes; the clusters only tell who shares a batch with whom."""
     chosen = chosen_specs(attribute_schema, clustering)
     affinity = Affinity(attributes.select(list(chosen)).collect()[train_rows(samples)], chosen, kernel)
-    side, ids = SideInformation(affinity=affinity), cluster_ids(samples, clusters)
-    return _train(objective, ids, side, image_store, samples, training, seed, checkpoints)
+    side = SideInformation(attributes=known_attributes(samples, binary_attributes), affinity=affinity)
+    return _train(objective, cluster_ids(samples, clusters), side, image_store, samples, training, seed, checkpoints)
 
 
 def train_cluster_cross_entropy(
@@ -66,7 +66,7 @@ def training_on_attributes(config: type[ObjectiveConfig]) -> Callable[..., Train
         seed: int,
         checkpoints: Path,
     ) -> Trained:
-        side = _attributes(samples, binary_attributes)
+        side = SideInformation(attributes=known_attributes(samples, binary_attributes))
         return _train(objective, alone(samples), side, image_store, samples, training, seed, checkpoints)
 
     return train
@@ -104,9 +104,3 @@ def _train(
         objective.name, positives, image_store, samples, training, seed, checkpoints, objective=objective, side=side
     )
     return describe(result, metadata | {"objective": objective.model_dump(mode="json")})
-
-
-def _attributes(samples: pl.DataFrame, binary_attributes: pl.DataFrame) -> SideInformation:
-    """Return the binary attributes of the train split, NaN where missing."""
-    known = binary_attributes.drop("sample_id")[train_rows(samples)].cast(pl.Float32).fill_null(float("nan"))
-    return SideInformation(attributes=torch.from_numpy(known.to_numpy(order="c").copy()))

@@ -15,8 +15,8 @@ from weakcl_pipeline.pipelines.rivals.nodes import (
 from weakcl_pipeline.pipelines.training.pipeline import training_pipeline
 
 PICTURES = ["image_store", "samples"]
-ATTRIBUTES = [*PICTURES, "clusters", "attributes", "attribute_schema"]
 BINARY = [*PICTURES, "binary_attributes"]
+ATTRIBUTES = [*BINARY, "clusters", "attributes", "attribute_schema"]
 
 RIVALS: dict[str, tuple[Callable[..., Any], list[str], list[str]]] = {
     "affinity": (train_affinity, ATTRIBUTES, ["clustering", "training", "affinity", "affinity_kernel"]),

@@ -31,7 +31,7 @@ from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import EvaluationConfig, Setting, run_setting, study_figure
 from weakcl_pipeline.images import open_store
 from weakcl_pipeline.pipelines.clustering.nodes import chosen_specs, fit
-from weakcl_pipeline.pipelines.samples import Rows, cluster_ids, label_ids, train_rows
+from weakcl_pipeline.pipelines.samples import Rows, cluster_ids, known_attributes, label_ids, train_rows
 from weakcl_pipeline.seeding import numpy_generator
 
 Repeats = Mapping[str, Mapping[int, pl.DataFrame]]
@@ -119,9 +119,13 @@ def study_degraded(
         settings.append(Setting("noise", share, ids, training, chosen=share == 0))
     for share in study.missing:
         table = delete_cells(given, share, _draws(seed, "missing", share))
-        ids = _chosen(fit(FittingData(table, used, train, seed), clustering, training), samples)
+        data = FittingData(table, used, train, seed)
+        ids = _chosen(fit(data, clustering, training), samples)
         settings.append(Setting("missing", share, ids, training, chosen=share == 0))
-        side = SideInformation(affinity=Affinity(table[train_rows(samples)], used, affinity_kernel))
+        side = SideInformation(
+            attributes=known_attributes(samples, data.binary),
+            affinity=Affinity(table[train_rows(samples)], used, affinity_kernel),
+        )
         settings.append(Setting("missing", share, ids, training, "affinity", affinity, side))
     return _run(settings, samples, evaluation, seed, image_store, checkpoints)
 
