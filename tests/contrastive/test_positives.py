@@ -62,3 +62,15 @@ def test_k_is_a_number_or_a_fraction_and_at_most_the_samples():
     assert IterativeConfig(k=0.05).n_clusters(1000) == 50
     with pytest.raises(InputError, match=r"iterative\.k.*2000 clusters.*1000 samples"):
         IterativeConfig(k=2000).n_clusters(1000)
+
+
+@pytest.mark.parametrize(("whitening", "agreement"), [(0.0, 0.0), (1.0, 1.0)])
+def test_whitened_features_are_clustered_by_what_varies_less_too(whitening, agreement):
+    kinds = np.arange(200) % 2
+    generator = np.random.default_rng(0)
+    style = generator.uniform(-100, 100, 200)  # which k-means splits in the middle, unless all directions count alike
+    points = torch.from_numpy(np.column_stack([style, 2 * kinds + 0.01 * generator.normal(size=200)])).float()
+    config = IterativeConfig(k=2, warmup_epochs=0, whitening=whitening, spherical=False, iterations=50)
+    positives = IterativePositives(config, 200, {"kind": kinds}, seed=0)
+    _, figures = positives.update(0, positives.initial(), lambda _: Shard.whole(points))
+    assert figures["nmi_kind"] == pytest.approx(agreement, abs=0.05)
