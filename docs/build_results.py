@@ -34,8 +34,12 @@ STUDIES = {
     "merged": ("information", "rises with I(Z;T)"),
     "split": ("conditional_entropy", "falls with H(Z\\|T)"),
     "noise": ("value", "falls with the share of noise"),
-    "missing": ("value", "falls with the share that is missing"),
+    "missing": ("value", "falls with the share of cells that are missing"),
+    "missing one by one": ("value", "falls with the share of binary attributes that are missing"),
 }
+
+# The studies of what is lost when cells are deleted, and what a cell is in each.
+MISSING = {"missing": "whole lists of hashtags", "missing one by one": "single hashtags"}
 
 
 def collect() -> None:
@@ -219,7 +223,8 @@ def _study(study: pl.DataFrame) -> str:
             "Cluster-aware batches against uniform ones at every granularity, differences in points; the shares are of"
             " anchors that have a partner in their batch:",
             _samplers(means, cells),
-            "What is lost when cells of the attribute table are deleted, in points:",
+            "What deleted cells cost, in points: cells of the attribute table, where a list of hashtags is one,"
+            " or of the table of binary attributes, where every hashtag of every picture, had or not, is one:",
             _losses(means, cells),
             "Every training of the studies; accuracies in percent, information in bits:",
             _table(values),
@@ -238,13 +243,14 @@ def _samplers(means: pl.DataFrame, cells: Sequence[Cell]) -> str:
 
 
 def _losses(means: pl.DataFrame, cells: Sequence[Cell]) -> str:
-    table = [["share of the cells", "method", *_titles(cells), "mean"]]
-    missing = means.filter(variable="missing")
-    whole = missing.filter(value=0)
-    for share in missing.filter(pl.col("value") > 0)["value"].unique().sort():
-        for method in in_order(missing["method"].unique()):
-            kept, lost = (_by_cell(rows.filter(method=method)) for rows in (whole, missing.filter(value=share)))
-            table.append([f"{share:.0%}", describe_method(method).title, *_points(lost, kept, cells)])
+    table = [["deleted", "method", *_titles(cells), "mean"]]
+    for variable, what in MISSING.items():
+        missing = means.filter(variable=variable)
+        whole = missing.filter(value=0)
+        for share in missing.filter(pl.col("value") > 0)["value"].unique().sort():
+            for method in in_order(missing["method"].unique()):
+                kept, lost = (_by_cell(rows.filter(method=method)) for rows in (whole, missing.filter(value=share)))
+                table.append([f"{share:.0%} of {what}", describe_method(method).title, *_points(lost, kept, cells)])
     return _table(table)
 
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import runpy
 import sys
 from collections.abc import Callable
@@ -34,6 +35,19 @@ def result_of(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def _send(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     sender.send(function(*arguments))
+
+
+def growth_of(step: Callable[[int], Any], *sizes: int) -> float:
+    """Call ``step`` with one size after the other in a process of its own; return the last one's growth in GiB."""
+    return float(result_of(_growth, step, sizes))
+
+
+def _growth(step: Callable[[int], Any], sizes: tuple[int, ...]) -> float:
+    peaks = []
+    for size in sizes:
+        step(size)
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return (peaks[-1] - peaks[-2]) / 2**20
 
 
 def work_together(work: Callable[..., Any], workers: int, *arguments: Any) -> None:

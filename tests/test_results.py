@@ -55,8 +55,8 @@ def test_studies_are_told_by_their_differences(builder, tables):
     )
     lines = builder.build().splitlines()
     assert "| 200 | 40 % | 90 % | +2.0 | +2.0 | +2.0 | +2.0 | +2.0 |" in lines
-    assert "| 30% | Affinity | -5.0 | -5.0 | -5.0 | -5.0 | -5.0 |" in lines
-    assert "| 30% | Attributes | +0.0 | +0.0 | +0.0 | +0.0 | +0.0 |" in lines
+    assert "| 30% of whole lists of hashtags | Affinity | -5.0 | -5.0 | -5.0 | -5.0 | -5.0 |" in lines
+    assert "| 30% of whole lists of hashtags | Attributes | +0.0 | +0.0 | +0.0 | +0.0 | +0.0 |" in lines
 
 
 def test_a_page_without_a_part_says_which(builder, tmp_path, monkeypatch):

@@ -32,6 +32,7 @@ _PANELS = (
     _Panel("Classes split (full I(Z;T))", ("split",), "conditional_entropy", "H(Z|T) (bits)"),
     _Panel("Attributes turned into noise", ("noise",), "value", "share of the attributes"),
     _Panel("Cells deleted", ("missing",), "value", "share of the cells"),
+    _Panel("Binary attributes deleted one by one", ("missing one by one",), "value", "share of the binary attributes"),
     _Panel("Granularity (ringed: chosen without labels)", _GRANULARITIES, "value", "binary attributes k"),
     _Panel("Granularity: what clusters tell", _GRANULARITIES, "information", "I(Z;T) (bits)"),
     _Panel("Granularity: what they tell besides", _GRANULARITIES, "conditional_entropy", "H(Z|T) (bits)"),

@@ -12,9 +12,10 @@ from weakcl_pipeline.contrastive.objectives.attribute_prediction import Attribut
 LOSSES = ["softmax", "sigmoid"]
 
 
-def objective_of(loss, width, n_attributes, frequencies=None, seed=0):
+def objective_of(loss, width, n_attributes, frequencies=None, seed=0, weights="equal"):
     torch.manual_seed(seed)
-    return AttributePrediction(AttributePredictionConfig(loss=loss), width, n_attributes, frequencies).double()
+    config = AttributePredictionConfig(loss=loss, weights=weights)
+    return AttributePrediction(config, width, n_attributes, frequencies).double()
 
 
 def batch_of(n, width, n_attributes, missing=0.3, seed=0):
@@ -25,10 +26,11 @@ def batch_of(n, width, n_attributes, missing=0.3, seed=0):
     return features, attributes
 
 
-def looped(objective, features, attributes):
-    """Both losses, written with loops over pictures and their known attributes."""
+def looped(objective, features, attributes, bits=None):
+    """Both losses, written with loops over pictures and their known attributes, which count by their bits if given."""
     weight, bias = objective.classifier.weight, objective.classifier.bias
-    losses = []
+    counts = bits or [1.0] * len(bias)
+    losses, shares = [], []
     for h, row in zip(features, attributes.tolist(), strict=True):
         known = [a for a, value in enumerate(row) if not math.isnan(value)]
         present = [a for a in known if row[a] == 1]
@@ -36,10 +38,14 @@ def looped(objective, features, attributes):
         if objective.config.loss == "sigmoid":
             probability = {a: 1 / (1 + torch.exp(-logits[a])) for a in known}
             losses += [-torch.log(probability[a] if a in present else 1 - probability[a]) for a in known]
-        elif present:
+            shares += [counts[a] for a in known]
+        elif sum(counts[a] for a in present):
             partition = sum(torch.exp(logits[a]) for a in known)
-            losses.append(-sum(torch.log(torch.exp(logits[a]) / partition) for a in present) / len(present))
-    return torch.stack(losses).mean() if losses else features.sum() * 0
+            of_present = [-counts[a] * torch.log(torch.exp(logits[a]) / partition) for a in present]
+            losses.append(sum(of_present) / sum(counts[a] for a in present))
+            shares.append(1.0)
+    weighted = [share * loss for share, loss in zip(shares, losses, strict=True)]
+    return sum(weighted) / sum(shares) if sum(shares) else features.sum() * 0
 
 
 def loss_and_gradients(function, objective, features, attributes):
@@ -62,6 +68,32 @@ def test_equals_the_loop_over_pictures_and_attributes(loss, n, n_attributes, mis
     value, gradients = loss_and_gradients(objective, objective, features, attributes)
     torch.testing.assert_close(value, expected, rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(gradients, expected_gradients, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("n", "missing"), [(5, 0.0), (17, 0.0), (17, 0.3), (17, 0.9)])
+def test_by_bits_equals_the_loop_in_which_attributes_count_by_them(loss, n, missing):
+    shares = [0.5, 0.25, 1 / 64, 1.0, 0.0]
+    objective = objective_of(loss, 5, 5, torch.tensor(shares), weights="bits")
+    features, attributes = batch_of(n, 5, 5, missing, seed=n)
+    expected, expected_gradients = loss_and_gradients(
+        lambda h, a: looped(objective, h, a, bits=[1, 2, 6, 0, 0]), objective, features, attributes
+    )
+    value, gradients = loss_and_gradients(objective, objective, features, attributes)
+    torch.testing.assert_close(value, expected, rtol=1e-6, atol=1e-12)
+    torch.testing.assert_close(gradients, expected_gradients, rtol=1e-6, atol=1e-12)
+    assert float(value) != pytest.approx(float(looped(objective, features, attributes).detach()), rel=1e-3)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_by_bits_a_picture_with_what_all_have_is_left_to_the_others(loss):
+    objective = objective_of(loss, 5, 2, torch.tensor([1.0, 0.5]), weights="bits")
+    features, attributes = batch_of(2, 5, 2, missing=0)
+    attributes[:] = torch.tensor([[1.0, torch.nan], [1.0, 1.0]])
+    value, (gradient, *_) = loss_and_gradients(objective, objective, features, attributes)
+    torch.testing.assert_close(value, objective(features[1:], attributes[1:]))
+    assert gradient[0].abs().max() == 0
+    assert float(objective(features[:1], attributes[:1]).detach()) == 0
 
 
 def test_softmax_is_the_published_cross_entropy_to_one_over_k():
@@ -192,3 +224,5 @@ def test_nothing_to_predict_and_a_wrong_number_of_frequencies_are_refused():
         objective_of("sigmoid", 5, 0)
     with pytest.raises(ValueError, match=r"expected frequencies \(3,\)"):
         objective_of("sigmoid", 5, 3, torch.full((2,), 0.5))
+    with pytest.raises(ValueError, match="expected frequencies, which the bits"):
+        objective_of("softmax", 5, 3, weights="bits")

@@ -14,7 +14,8 @@ STUDY = {
         "missing": [0.0, 0.5],
         "batch_sizes": [16],
         "temperatures": [0.2],
-    }
+    },
+    "affinity_kernel": {"weights": {"tags": 2.0}},
 }
 
 
@@ -52,10 +53,16 @@ def test_attributes_are_studied_with_noise_and_with_missing_cells_which_affinity
         ("affinity", "missing", 0.0),
         ("attribute", "missing", 0.5),
         ("affinity", "missing", 0.5),
+        ("attribute", "missing one by one", 0.0),
+        ("affinity", "missing one by one", 0.0),
+        ("attribute", "missing one by one", 0.5),
+        ("affinity", "missing one by one", 0.5),
     ]
-    unclustered = dict(found.filter(method="attribute", variable="missing").select("value", "unclustered_share").rows())
-    assert unclustered[0.5] > unclustered[0.0] + 0.1
-    assert found["chosen"].to_list() == [True, False, True, False, False, False]
+    whole, halved = (found.filter(method="attribute", value=value)["unclustered_share"] for value in (0.0, 0.5))
+    assert whole.unique().len() == 1  # nothing is deleted in either form
+    assert (halved[1:] > whole[1:] + 0.1).all()
+    assert halved[2] > halved[1]  # a sample has a cluster only where all its attributes are known
+    assert found["chosen"].to_list() == [True, False, True, False, False, False, True, False, False, False]
 
 
 def test_every_granularity_is_trained_with_either_sampler_and_the_configured_one_marked(studied):

@@ -25,8 +25,8 @@ class AffinityInfoNCEConfig(Config):
         power: A pair weighs its affinity to this power. The larger, the less the many pairs that are hardly alike count
             beside the few that are close; but see on missing values. Affinities of 0 and 1 stay.
         prediction: How the binary attributes are predicted beside it, as in
-            :class:`~weakcl_pipeline.contrastive.objectives.attribute_prediction.AttributePredictionConfig`; none leaves
-            that out, as does a train split without any.
+            :class:`~weakcl_pipeline.contrastive.objectives.attribute_prediction.AttributePredictionConfig`, each by its
+            bits; none leaves that out, as does a train split without any.
         prediction_weight: What that counts in the sum of the two losses.
     """
 
@@ -65,8 +65,9 @@ class AffinityInfoNCE(Objective):
     **Prototypes.** A batch holds few samples that have a rare attribute in common, if any. So beside the samples of the
     batch every attribute itself is a candidate, with a prototype that is trained: the features of a view are drawn to
     the prototypes of its sample's attributes, and away from those of others, which is
-    :class:`~weakcl_pipeline.contrastive.objectives.attribute_prediction.AttributePrediction`. Its loss is added; it is
-    not part of :meth:`forward`. What is missing adds nothing there either.
+    :class:`~weakcl_pipeline.contrastive.objectives.attribute_prediction.AttributePrediction`, where attributes count by
+    their bits as they do in the affinity. Its loss is added; it is not part of :meth:`forward`. What is missing adds
+    nothing there either.
 
     **Missing values.** The partition function never looks at attributes, and a pair of which nothing is known adds
     nothing to the sums of the positive term; the pairs that are known stand for those that are not, as in the estimator
@@ -97,7 +98,8 @@ class AffinityInfoNCE(Objective):
         built = cls(config)
         built.affinity = setting.affinity
         if config.prediction is not None and setting.side.has_attributes:
-            built.prediction = AttributePrediction.build(AttributePredictionConfig(loss=config.prediction), setting)
+            by_bits = AttributePredictionConfig(loss=config.prediction, weights="bits")
+            built.prediction = AttributePrediction.build(by_bits, setting)
         return built
 
     def loss(self, batch: Batch) -> Tensor:

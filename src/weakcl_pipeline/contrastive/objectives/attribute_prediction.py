@@ -20,10 +20,13 @@ class AttributePredictionConfig(Config):
         loss: ``softmax`` treats the attributes as rivals for one prediction, ``sigmoid`` each on its own. Mahajan et
             al. found sigmoid significantly worse on hashtags, where a tag that is not given says little. Take sigmoid
             where absence was annotated as carefully as presence, or where many pictures have no attribute at all.
+        weights: Whether attributes count alike (``equal``, as published), or each by its information content
+            (``bits``): -log2 of the share of the pictures that have it, so that rare ones count more.
     """
 
     name: Literal["attribute_prediction"] = "attribute_prediction"
     loss: Literal["softmax", "sigmoid"] = "softmax"
+    weights: Literal["equal", "bits"] = "equal"
 
 
 class AttributePrediction(Objective):
@@ -41,6 +44,8 @@ class AttributePrediction(Objective):
     .. math:: L = \operatorname{mean}_{i, a \in K(i)} \bigl[ -y_{ia} \log \sigma(l_{ia})
               - (1 - y_{ia}) \log (1 - \sigma(l_{ia})) \bigr]
 
+    Where attributes count by their bits, the mean over P(i), or over all i and a, is one with these weights.
+
     A missing cell adds nothing to either: it is no target, and not in the partition function of its picture. Nor do
     pictures without any present attribute (``softmax``) or any known one (``sigmoid``): the mean is over the others.
 
@@ -50,15 +55,17 @@ class AttributePrediction(Objective):
     attributes are rare, and the features would move with them.
 
     Args:
-        config: Which of the two.
+        config: Which of the two, and what attributes count.
         feature_dim: Width F of the features.
         n_attributes: The number of attributes A.
         frequencies: Share of the pictures that have each attribute, of those where it is known: float (A,) in [0, 1],
             for instance ``attributes.nanmean(dim=0)`` of the train split. NaN, for never known, is taken for one half.
 
     Raises:
-        ValueError: If there is no attribute, or another number of frequencies.
+        ValueError: If there is no attribute, another number of frequencies, or none where attributes count by bits.
     """
+
+    weights: Tensor
 
     def __init__(
         self,
@@ -70,11 +77,20 @@ class AttributePrediction(Objective):
         if n_attributes < 1:
             msg = f"expected at least one attribute to predict, got {n_attributes}"
             raise ValueError(msg)
+        if frequencies is not None and frequencies.shape != (n_attributes,):
+            msg = f"expected frequencies ({n_attributes},), one an attribute, got {tuple(frequencies.shape)}"
+            raise ValueError(msg)
+        if frequencies is None and config.weights == "bits":
+            msg = "expected frequencies, which the bits of attributes come from"
+            raise ValueError(msg)
         super().__init__()
         self.config = config
         self.classifier = nn.Linear(feature_dim, n_attributes)
+        weights = torch.ones(n_attributes)
         if frequencies is not None:
             self._start_at(frequencies)
+            weights = _bits(frequencies) if config.weights == "bits" else weights
+        self.register_buffer("weights", weights, persistent=False)
 
     attributes: Tensor
 
@@ -119,26 +135,34 @@ class AttributePrediction(Objective):
             known = ~attributes.isnan()
             present = attributes.nan_to_num(nan=0).to(logits.dtype)
             loss = _softmax_loss if self.config.loss == "softmax" else _sigmoid_loss
-            return loss(logits, present, known)
+            return loss(logits, present, known, self.weights.to(logits.dtype))
 
     @torch.no_grad()
     def _start_at(self, frequencies: Tensor) -> None:
-        bias = self.classifier.bias
-        if frequencies.shape != bias.shape:
-            msg = f"expected frequencies ({len(bias)},), one an attribute, got {tuple(frequencies.shape)}"
-            raise ValueError(msg)
         prior = frequencies.nan_to_num(nan=0.5).clamp(_RAREST, 1 - _RAREST)
-        bias.copy_(prior.log() if self.config.loss == "softmax" else prior.logit())
+        self.classifier.bias.copy_(prior.log() if self.config.loss == "softmax" else prior.logit())
 
 
-def _softmax_loss(logits: Tensor, present: Tensor, known: Tensor) -> Tensor:
-    counts = present.sum(dim=1)
+def _bits(frequencies: Tensor) -> Tensor:
+    """Return the information content of each attribute, float (A,); 0 for one that no picture is known to have."""
+    return torch.where(frequencies > 0, -frequencies.clamp(min=_RAREST).log2(), 0)
+
+
+def _softmax_loss(logits: Tensor, present: Tensor, known: Tensor, weights: Tensor) -> Tensor:
+    targets = present * weights
+    totals = targets.sum(dim=1)
     # The lowest finite number instead of minus infinity: a picture with nothing known stays free of NaN.
     partition = logits.masked_fill(~known, torch.finfo(logits.dtype).min).logsumexp(dim=1)
-    per_picture = partition - (present * logits).sum(dim=1) / counts.clamp(min=1)
-    return torch.where(counts > 0, per_picture, 0).sum() / (counts > 0).sum().clamp(min=1)
+    per_picture = partition - (targets * logits).sum(dim=1) / _or_one(totals)
+    return torch.where(totals > 0, per_picture, 0).sum() / (totals > 0).sum().clamp(min=1)
 
 
-def _sigmoid_loss(logits: Tensor, present: Tensor, known: Tensor) -> Tensor:
+def _sigmoid_loss(logits: Tensor, present: Tensor, known: Tensor, weights: Tensor) -> Tensor:
     per_cell = F.binary_cross_entropy_with_logits(logits, present, reduction="none")
-    return torch.where(known, per_cell, 0).sum() / known.sum().clamp(min=1)
+    of_cells = known * weights
+    return (of_cells * per_cell).sum() / _or_one(of_cells.sum())
+
+
+def _or_one(totals: Tensor) -> Tensor:
+    """Return totals to divide by: what they divide is 0 where they are."""
+    return torch.where(totals > 0, totals, 1)

@@ -1,10 +1,12 @@
 """Nodes that train one method again and again, each time with one thing changed."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 from matplotlib.figure import Figure
@@ -49,7 +51,8 @@ class StudyConfig(Config):
         split: Numbers of parts that each class is split into.
         noise: Shares of the binary attributes that are turned into noise; of the attribute columns, where the cluster
             rule looks at more than their binary form.
-        missing: Shares of the cells of the attribute table that are deleted.
+        missing: Shares of the cells that are deleted: of the attribute table, where a cell may be a whole list of tags,
+            and, where the cluster rule looks at binary attributes, of their table, one by one.
         batch_sizes: Sizes of a batch.
         temperatures: Temperatures of the objective.
     """
@@ -99,7 +102,6 @@ def study_degraded(
     affinity_kernel: AffinityConfig,
     image_store: pa.Table,
     attributes: pl.LazyFrame,
-    binary_attributes: pl.DataFrame,
     attribute_schema: Schema,
     checkpoints: Path,
 ) -> pl.DataFrame:
@@ -109,24 +111,24 @@ def study_degraded(
     """
     training = _shortened(training, study)
     train = (samples["split"] == "train").to_numpy()
-    settings = []
     used = chosen_specs(attribute_schema, clustering)
-    given = attributes.select(list(used)).collect()
-    whole, known = _units_of_noise(given, binary_attributes, used, clustering)
+    given = _Form("missing", attributes.select(list(used)).collect(), used, affinity_kernel)
+    seen = _as_seen(given, train, clustering)
+    settings = []
     for share in study.noise:
-        noisy = shuffle_attributes(whole, share, _draws(seed, "noise", share))
-        ids = _chosen(fit(FittingData(noisy, known, train, seed), clustering, training), samples)
+        noisy = shuffle_attributes(seen.table, share, _draws(seed, "noise", share))
+        ids = _chosen(fit(FittingData(noisy, seen.specs, train, seed), clustering, training), samples)
         settings.append(Setting("noise", share, ids, training, chosen=share == 0))
-    for share in study.missing:
-        table = delete_cells(given, share, _draws(seed, "missing", share))
-        data = FittingData(table, used, train, seed)
+    for form, share in product([given] if seen is given else [given, seen], study.missing):
+        table = delete_cells(form.table, share, _draws(seed, form.missing, share))
+        data = FittingData(table, form.specs, train, seed)
         ids = _chosen(fit(data, clustering, training), samples)
-        settings.append(Setting("missing", share, ids, training, chosen=share == 0))
+        settings.append(Setting(form.missing, share, ids, training, chosen=share == 0))
         side = SideInformation(
             attributes=known_attributes(samples, data.binary),
-            affinity=Affinity(table[train_rows(samples)], used, affinity_kernel),
+            affinity=Affinity(table[train_rows(samples)], form.specs, form.kernel),
         )
-        settings.append(Setting("missing", share, ids, training, "affinity", affinity, side))
+        settings.append(Setting(form.missing, share, ids, training, "affinity", affinity, side))
     return _run(settings, samples, evaluation, seed, image_store, checkpoints)
 
 
@@ -239,17 +241,27 @@ def _changed(training: TrainingConfig, group: str, **values: Any) -> TrainingCon
     return training.model_copy(update={group: getattr(training, group).model_copy(update=values)})
 
 
-def _units_of_noise(
-    attributes: pl.DataFrame,
-    binary_attributes: pl.DataFrame,
-    used: Mapping[str, AttributeSpec],
-    clustering: ClusteringConfig,
-) -> tuple[pl.DataFrame, dict[str, AttributeSpec]]:
-    """Return the columns that are turned into noise, each as a whole: binary ones where the rule sees no others."""
-    if not clustering.rule.on_binary:
-        return attributes, dict(used)
-    binary = binary_attributes.drop("sample_id")
-    return binary, dict.fromkeys(binary.columns, AttributeSpec(kind=AttributeKind.BOOL))
+class _Form(NamedTuple):
+    """Attributes in a form in which they can be made worse: the name of the study that deletes cells, and the columns.
+
+    The kernel is that of their affinity.
+    """
+
+    missing: str
+    table: pl.DataFrame
+    specs: Mapping[str, AttributeSpec]
+    kernel: AffinityConfig
+
+
+def _as_seen(given: _Form, train: npt.NDArray[np.bool_], clustering: ClusteringConfig) -> _Form:
+    """Return the attributes as the cluster rule sees them: each binary one by itself, or as they are given."""
+    if not clustering.rule.on_binary or all(spec.kind == AttributeKind.BOOL for spec in given.specs.values()):
+        return given
+    data = FittingData(given.table, given.specs, train)
+    columns = {counted.indicator.name: counted.indicator.column for counted in data.counted}
+    weights = {name: given.kernel.weights[of] for name, of in columns.items() if of in given.kernel.weights}
+    specs = dict.fromkeys(columns, AttributeSpec(kind=AttributeKind.BOOL))
+    return _Form("missing one by one", data.binary, specs, given.kernel.model_copy(update={"weights": weights}))
 
 
 def _chosen(fitted: tuple[FittedClustering, pl.DataFrame], samples: pl.DataFrame) -> Rows:

@@ -18,7 +18,7 @@ STUDIES: dict[str, tuple[Callable[..., Any], list[str], list[str]]] = {
     "synthetic": (study_synthetic, [], []),
     "degraded": (
         study_degraded,
-        ["attributes", "binary_attributes", "attribute_schema"],
+        ["attributes", "attribute_schema"],
         ["clustering", "affinity", "affinity_kernel"],
     ),
     "granularities": (study_granularities, ["clusters"], ["clustering"]),
