@@ -65,6 +65,19 @@ def test_attributes_are_studied_with_noise_and_with_missing_cells_which_affinity
     assert found["chosen"].to_list() == [True, False, True, False, False, False, True, False, False, False]
 
 
+@pytest.mark.parametrize(
+    "clustering",
+    [{"rule": "mixed_k_means"}, {"attributes": ["has_skin_tones", "is_zwj"], "granularities": [2], "granularity": 2}],
+    ids=["columns as they are", "columns that are binary"],
+)
+def test_cells_are_deleted_in_one_form_where_the_rule_knows_no_other(clustering, full_run, tmp_path):
+    project = full_run.copy(tmp_path / "project")
+    study = {"epochs": 1, "noise": [0.5], "missing": [0.5]}
+    project.run("study", node_names=["study.degraded"], params={"study": study, "clustering": clustering})
+    found = table(project, "degraded").select("method", "variable").rows()
+    assert found == [("attribute", "noise"), ("attribute", "missing"), ("affinity", "missing")]
+
+
 def test_every_granularity_is_trained_with_either_sampler_and_the_configured_one_marked(studied):
     found = table(studied, "granularities")
     names = ["granularity, uniform batches"] * 3 + ["granularity, cluster_aware batches"] * 3
