@@ -120,15 +120,15 @@ def study_degraded(
         ids = _chosen(fit(FittingData(noisy, seen.specs, train, seed), clustering, training), samples)
         settings.append(Setting("noise", share, ids, training, chosen=share == 0))
     for form, share in product([given] if seen is given else [given, seen], study.missing):
-        table = delete_cells(form.table, share, _draws(seed, form.missing, share))
+        table = delete_cells(form.table, share, _draws(seed, form.variable, share))
         data = FittingData(table, form.specs, train, seed)
         ids = _chosen(fit(data, clustering, training), samples)
-        settings.append(Setting(form.missing, share, ids, training, chosen=share == 0))
+        settings.append(Setting(form.variable, share, ids, training, chosen=share == 0))
         side = SideInformation(
             attributes=known_attributes(samples, data.binary),
             affinity=Affinity(table[train_rows(samples)], form.specs, form.kernel),
         )
-        settings.append(Setting(form.missing, share, ids, training, "affinity", affinity, side))
+        settings.append(Setting(form.variable, share, ids, training, "affinity", affinity, side))
     return _run(settings, samples, evaluation, seed, image_store, checkpoints)
 
 
@@ -242,12 +242,16 @@ def _changed(training: TrainingConfig, group: str, **values: Any) -> TrainingCon
 
 
 class _Form(NamedTuple):
-    """Attributes in a form in which they can be made worse: the name of the study that deletes cells, and the columns.
+    """Attributes in a form in which they can be made worse.
 
-    The kernel is that of their affinity.
+    Attributes:
+        variable: What a study that deletes cells of the table is called.
+        table: Typed columns of all samples.
+        specs: Their specification.
+        kernel: Of their affinity.
     """
 
-    missing: str
+    variable: str
     table: pl.DataFrame
     specs: Mapping[str, AttributeSpec]
     kernel: AffinityConfig
