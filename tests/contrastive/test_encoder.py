@@ -93,9 +93,10 @@ def test_weights_depend_on_the_seed_alone_and_leave_the_global_generator_as_it_w
 def test_state_rebuilds_the_same_encoder(tmp_path):
     encoder = tiny(seed=3).eval()
     pictures = torch.rand(2, 3, 32, 32)
-    write(encoder, tmp_path / "encoder" / "2026-01-01T00.00.00.000Z")
+    newest = tmp_path / "encoder" / "2026-01-01T00.00.00.000Z"
+    write(encoder, newest)
     write(tiny(seed=4), tmp_path / "encoder" / "2025-01-01T00.00.00.000Z")
-    for path in (tmp_path / "encoder", tmp_path / "encoder" / "2026-01-01T00.00.00.000Z"):
+    for path in (tmp_path / "encoder", newest, newest / WEIGHTS_FILE):
         loaded = load_encoder(path)
         assert not loaded.training
         assert torch.equal(loaded(pictures), encoder(pictures))

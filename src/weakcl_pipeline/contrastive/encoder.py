@@ -184,13 +184,15 @@ def load_encoder(path: str | Path) -> Encoder:
     """Load a trained encoder for use anywhere, in evaluation mode.
 
     Args:
-        path: A version's directory, or the artifact's directory, of which the newest version is taken.
+        path: A version's directory or one of its files, or the artifact's directory, of which the newest version is
+            taken.
 
     Raises:
         InputError: If there is no encoder, or its files are broken.
     """
     path = Path(path)
-    found = sorted([*path.glob(METADATA_FILE), *path.glob(f"*/{METADATA_FILE}")])
+    folder = path.parent if path.is_file() else path
+    found = sorted([*folder.glob(METADATA_FILE), *folder.glob(f"*/{METADATA_FILE}")])
     if not found:
         msg = f"{path}: no encoder here ({METADATA_FILE} is missing); train one with `kedro run --pipelines=training`"
         raise InputError(msg)
