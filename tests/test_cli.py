@@ -1,5 +1,6 @@
 """What a user sees of `kedro run`."""
 
+import errno
 import logging
 
 import click
@@ -9,6 +10,7 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.io import DatasetError
 
 from weakcl_pipeline import cli
+from weakcl_pipeline.datasets import staging
 from weakcl_pipeline.errors import InputError
 
 
@@ -48,6 +50,18 @@ def test_a_users_mistake_is_one_message_without_a_traceback(run, words, message)
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: ")
     assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_full_disk_is_one_message_without_a_traceback(run, standin, monkeypatch):
+    def full(path):
+        raise OSError(errno.ENOSPC, f"{path}: no space left on device")
+
+    monkeypatch.setattr(staging, "flush", full)
+    result = run("--pipelines=ingestion")
+    assert result.exit_code == 1
+    assert "cannot be written: no space is left on its disk. Free some, and give the same command" in result.stderr
+    assert result.stderr.startswith(f"Error: {standin.path}/data/")
     assert "Traceback" not in result.output
 
 

@@ -12,7 +12,7 @@ from kedro.io import DatasetError
 from kedro.validation import ParameterValidationError
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, causes
 
 logger = logging.getLogger(__name__)
 
@@ -45,18 +45,12 @@ def explain(error: BaseException) -> str | None:
 
     Kedro wraps what a dataset raises, so the causes are searched for ours first.
     """
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, InputError):
             return str(cause)
     if isinstance(error, DatasetError | ParameterValidationError) or _is_refusal(error):
         return str(error).strip()
     return None
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
 
 
 def _is_refusal(error: BaseException) -> bool:

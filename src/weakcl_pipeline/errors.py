@@ -1,5 +1,7 @@
 """What goes wrong because of what a user gave, as opposed to a defect of this package."""
 
+from collections.abc import Iterator
+
 _LONGEST = 4000
 """Characters of a message; more are what a file quotes that is no table, or not the one it should be."""
 _END = 500
@@ -18,3 +20,10 @@ class InputError(ValueError):
             start, end = message[: _LONGEST - 2 * _END], message[-_END:]
             message = f"{start}\n... ({len(message) - len(start) - len(end):,} characters) ...\n{end}"
         super().__init__(message)
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, the one that it was raised from, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__

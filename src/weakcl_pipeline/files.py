@@ -5,10 +5,14 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 from filelock import FileLock, Timeout
+
+from weakcl_pipeline.errors import InputError, causes
 
 _digests: dict[tuple[int, int, int, int], str] = {}  # of files, by device, inode, time of change and size
 
@@ -59,16 +63,20 @@ class TemporaryFolder:
 
     Attributes:
         path: The folder.
+
+    Raises:
+        InputError: There is no room for it, or nothing may be written there.
     """
 
     _PREFIX, _LOCK = "weakcl-", ".lock"
 
     def __init__(self) -> None:
         self._remove_abandoned()
-        self._folder = tempfile.TemporaryDirectory(prefix=self._PREFIX)
-        self.path = Path(self._folder.name)
-        self._lock = FileLock(self.path / self._LOCK)
-        self._lock.acquire()
+        with writing(Path(tempfile.gettempdir())):
+            self._folder = tempfile.TemporaryDirectory(prefix=self._PREFIX)
+            self.path = Path(self._folder.name)
+            self._lock = FileLock(self.path / self._LOCK)
+            self._lock.acquire()
 
     @classmethod
     def _remove_abandoned(cls) -> None:
@@ -80,9 +88,35 @@ class TemporaryFolder:
                 continue
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Write a file or a folder in here.
+
+    Raises:
+        InputError: Its disk is full, or nothing may be written there.
+    """
+    try:
+        yield
+    except Exception as error:
+        for cause in causes(error):
+            if is_full(cause):
+                msg = f"{path} cannot be written: no space is left on its disk. Free some"
+            elif isinstance(cause, OSError) and cause.errno in _FORBIDDEN:
+                msg = f"{path} cannot be written: {os.strerror(cause.errno).lower()}. See to its permissions"
+            else:
+                continue
+            msg = f"{msg}, and give the same command again; what was saved before is still there"
+            raise InputError(msg) from error
+        raise
+
+
 def is_full(error: BaseException) -> bool:
-    """Whether an error says that there is no room left on a disk; polars gives the number in its text alone."""
-    return getattr(error, "errno", None) == errno.ENOSPC or f"os error {errno.ENOSPC})" in str(error)
+    """Whether an error says that there is no room left on a disk; libraries in Rust give its number in their text."""
+    return getattr(error, "errno", None) in _FULL or any(f"os error {number})" in str(error) for number in _FULL)
 
 
 def flush(path: Path) -> None:

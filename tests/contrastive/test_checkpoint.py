@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 import shutil
@@ -8,6 +9,7 @@ import torch
 
 from weakcl_pipeline.contrastive import checkpoint
 from weakcl_pipeline.contrastive.checkpoint import CheckpointStore
+from weakcl_pipeline.errors import InputError
 
 
 def tensors(value):
@@ -44,6 +46,21 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_says_so(tmp_path, 
         assert int(loaded["step"]) == 1
     assert "epoch-00002 is damaged" in caplog.text
     assert "falling back to the one before it" in caplog.text
+
+
+def test_a_full_disk_leaves_the_checkpoints_before_and_is_told(tmp_path, monkeypatch):
+    def full(path):
+        raise OSError(errno.ENOSPC, f"{path}: no space left on device")
+
+    with CheckpointStore(tmp_path, "key") as store:
+        store.save(1, tensors(1), {})
+        with monkeypatch.context() as patched:
+            patched.setattr(checkpoint, "flush", full)
+            with pytest.raises(InputError, match="key cannot be written: no space is left on its disk"):
+                store.save(2, tensors(2), {})
+        assert int(store.load()[0]["step"]) == 1
+        store.save(2, tensors(2), {})
+        assert int(store.load()[0]["step"]) == 2
 
 
 def test_a_second_training_with_the_same_key_gets_a_directory_of_its_own(tmp_path):

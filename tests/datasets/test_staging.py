@@ -1,3 +1,4 @@
+import errno
 import os
 import socket
 import subprocess
@@ -5,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from weakcl_pipeline.datasets import staging
 from weakcl_pipeline.datasets.staging import staged_directory, sweep
+from weakcl_pipeline.errors import InputError
 
 
 def test_target_appears_with_all_files_at_the_end_of_the_block(tmp_path):
@@ -40,6 +43,18 @@ def test_an_error_publishes_nothing_and_cleans_up(tmp_path, error):
 
     with pytest.raises(error):
         fail_halfway()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_publishes_nothing_and_names_the_version(tmp_path, monkeypatch):
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, f"{path}: no space left on device")
+
+    monkeypatch.setattr(staging, "flush", full)
+    target = tmp_path / "samples" / "v1"
+    message = f"{target} cannot be written: no space is left on its disk"
+    with pytest.raises(InputError, match=message), staged_directory(target) as folder:
+        (folder / "file").write_text("content")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,3 +1,4 @@
+import errno
 import shutil
 import signal
 import subprocess
@@ -299,6 +300,25 @@ class TestInterruption:
         assert len(removed) == 3
         assert [number_of(open_store(table), row) for row in range(95)] == list(range(95))
         assert rejects.is_empty()
+
+    def test_what_was_packed_before_the_disk_was_full_is_not_decoded_again(
+        self, pack_images, folder, decoded, monkeypatch
+    ):
+        config, flushed = LENIENT.model_copy(update={"root": str(folder)}), []
+
+        def full(file):
+            if len(flushed) == 4:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            flushed.append(file)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(shards, "flush", full)
+            with pytest.raises(InputError, match=r"shards/\w+ cannot be written: no space is left on its disk"):
+                pack_images(self.rows(), config)
+        decoded.clear()
+        table, _ = pack_images(self.rows(), config)
+        assert sorted(decoded) == list(range(40, 95))
+        assert [number_of(open_store(table), row) for row in range(95)] == list(range(95))
 
     def test_rejects_are_looked_at_again(self, pack_images, folder, decoded):
         config = LENIENT.model_copy(update={"root": str(folder)})

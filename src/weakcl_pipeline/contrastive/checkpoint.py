@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from weakcl_pipeline.files import flush, sha256_of
+from weakcl_pipeline.files import flush, sha256_of, writing
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,15 @@ class CheckpointStore:
         self.directory = root / key
 
     def __enter__(self) -> Self:
-        """Take the first directory of this key that no other process uses."""
+        """Take the first directory of this key that no other process uses.
+
+        Raises:
+            InputError: The disk is full, or nothing may be written there.
+        """
+        with writing(self._root):
+            return self._enter()
+
+    def _enter(self) -> Self:
         self._root.mkdir(parents=True, exist_ok=True)
         number = 1
         while True:
@@ -65,7 +73,15 @@ class CheckpointStore:
             self._lock.release()
 
     def save(self, epochs_done: int, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-        """Write a checkpoint whole or not at all, then remove those that are not kept."""
+        """Write a checkpoint whole or not at all, then remove those that are not kept.
+
+        Raises:
+            InputError: The disk is full, or nothing may be written there.
+        """
+        with writing(self.directory):
+            self._save(epochs_done, tensors, metadata)
+
+    def _save(self, epochs_done: int, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
         self.directory.mkdir(exist_ok=True)
         flush(self._root)
         staging = self.directory / _STAGING

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.files import flush
+from weakcl_pipeline.files import flush, writing
 
 _PREFIX = ".staging-"
 
@@ -28,23 +28,23 @@ def staged_directory(target: Path) -> Iterator[Path]:
         The empty staging directory.
 
     Raises:
-        InputError: Another process has published ``target`` meanwhile.
-        OSError: The disk is full or read-only.
+        InputError: Another process has published ``target`` meanwhile, the disk is full, or nothing may be written.
     """
     folder = target.parent
     staging = folder.parent / f"{_PREFIX}{folder.name}-{target.name}{_owner(os.getpid())}"
-    staging.mkdir(parents=True)
-    try:
-        yield staging
-        for path in (*staging.rglob("*"), staging):
-            flush(path)
-        folder.mkdir(exist_ok=True)
-        _publish(staging, target)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-    flush(folder)
-    flush(folder.parent)  # where the staging directory went, and the folder, if it is new, came
+    with writing(target):
+        staging.mkdir(parents=True)
+        try:
+            yield staging
+            for path in (*staging.rglob("*"), staging):
+                flush(path)
+            folder.mkdir(exist_ok=True)
+            _publish(staging, target)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        flush(folder)
+        flush(folder.parent)  # where the staging directory went, and the folder, if it is new, came
 
 
 def sweep(parent: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import PIL
 import pyarrow as pa
 
-from weakcl_pipeline.files import flush
+from weakcl_pipeline.files import flush, writing
 from weakcl_pipeline.images.decode import ImagesConfig
 from weakcl_pipeline.images.stores import STORES
 
@@ -71,11 +71,15 @@ class Shards:
             sample_ids: N identifiers of the accepted pictures.
             kept: What the store keeps of them.
             rejects: Sample id and reason of the others.
+
+        Raises:
+            InputError: The disk is full, or nothing may be written there.
         """
         batch = self._store.batch(sample_ids, kept, self._config)
         described = batch.replace_schema_metadata({**batch.schema.metadata, _REJECTS: json.dumps(rejects)})
         while True:
-            with suppress(FileNotFoundError):  # another packing that ends removes the directory, which is its own, too
+            # Another packing that ends removes the directory, which is its own, too.
+            with writing(self._directory), suppress(FileNotFoundError):
                 return self._write(digest, described)
 
     def _write(self, digest: str, batch: pa.RecordBatch) -> Shard:
