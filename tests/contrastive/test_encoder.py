@@ -1,5 +1,6 @@
 import json
 import threading
+from urllib.error import URLError
 
 import pytest
 import timm
@@ -159,10 +160,43 @@ def test_wrong_parameters_are_named():
         ValidationError, match=r"backbone_kwargs\n.*checkpoint_path: an encoder cannot start from files"
     ):
         EncoderConfig(backbone_kwargs={"checkpoint_path": "weights.bin"})
-    with pytest.raises(InputError, match=r"training\.encoder\.backbone_kwargs.*layerz"):
-        Encoder.create(EncoderConfig(backbone="resnet18", backbone_kwargs={"layerz": [1]}), MEAN, STD, 0)
-    with pytest.raises(InputError, match=r"training\.encoder\.stem.*`original`"):
-        Encoder.create(EncoderConfig(backbone="test_vit", stem="small"), MEAN, STD, 0)
+    with pytest.raises(ValidationError, match=r"backbone_kwargs\n.*timm cannot build 'resnet18' with them: .*'layerz'"):
+        EncoderConfig(backbone="resnet18", backbone_kwargs={"layerz": [1]})
+    with pytest.raises(ValidationError, match=r"backbone_kwargs\n.*timm cannot build 'resnet18' with them: .*wavy"):
+        EncoderConfig(backbone="resnet18", backbone_kwargs={"act_layer": "wavy"})
+    with pytest.raises(ValidationError, match=r"stem\n.*'test_vit' has no convolutional stem .* use `original`"):
+        EncoderConfig(backbone="test_vit")
+
+
+def test_weights_are_not_fetched_to_check_parameters(monkeypatch):
+    given, create = [], timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, **kwargs: given.append(kwargs) or create(name, **kwargs))
+    config = EncoderConfig(backbone="resnet18", backbone_kwargs={"pretrained": True, **TINY})
+    assert given
+    assert all(kwargs == {"num_classes": 0, **TINY} for kwargs in given)
+    monkeypatch.setattr(timm, "create_model", unreachable)
+    with pytest.raises(InputError, match=r"training\.encoder\.backbone_kwargs: timm cannot .*URLError: .*unreachable"):
+        Encoder.create(config, MEAN, STD, 0)
+
+
+def unreachable(*_, **__):
+    raise URLError("the server is unreachable")
+
+
+def test_a_backbone_that_needs_memory_to_be_built_is_none_the_worse(monkeypatch):
+    create = timm.create_model
+
+    def demanding(name, **kwargs):
+        torch.zeros(1).item()  # not there on the meta device
+        return create(name, **kwargs)
+
+    monkeypatch.setattr(timm, "create_model", demanding)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    config = EncoderConfig(backbone="resnet18", backbone_kwargs=TINY)
+    assert torch.equal(torch.rand(3), expected)
+    assert Encoder.create(config, MEAN, STD, 0).feature_dim == 24
 
 
 @pytest.mark.parametrize(("stem", "smallest"), [("small", 5), ("half", 9), ("original", 17)])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from difflib import get_close_matches
 from itertools import pairwise
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import timm
 import torch
 import torch.nn.functional as F
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, ValidationInfo, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -24,6 +25,8 @@ WEIGHTS_FILE, METADATA_FILE = "encoder.safetensors", "encoder.json"
 
 EncoderState = tuple[dict[str, Tensor], dict[str, Any]]
 """Weights, and the JSON-able metadata from which the encoder is rebuilt."""
+
+Stem = Literal["original", "small", "half"]
 
 _FOREIGN_WEIGHTS = ("checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
 
@@ -58,7 +61,7 @@ class EncoderConfig(Config):
 
     backbone: str = "resnet18"
     backbone_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
-    stem: Literal["original", "small", "half"] = "small"
+    stem: Stem = Field(default="small", validate_default=True)
     head: HeadConfig = HeadConfig()
 
     @field_validator("backbone")
@@ -72,11 +75,22 @@ class EncoderConfig(Config):
 
     @field_validator("backbone_kwargs")
     @classmethod
-    def _no_foreign_weights(cls, kwargs: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    def _accepted_by_timm(cls, kwargs: dict[str, JsonValue], info: ValidationInfo) -> dict[str, JsonValue]:
         if foreign := sorted(kwargs.keys() & set(_FOREIGN_WEIGHTS)):
             msg = f"{', '.join(foreign)}: an encoder cannot start from files that no lineage knows; leave it out"
             raise ValueError(msg)
+        if "backbone" in info.data:
+            _sketch(info.data["backbone"], kwargs)
         return kwargs
+
+    @field_validator("stem")
+    @classmethod
+    def _there_to_shrink(cls, stem: Stem, info: ValidationInfo) -> Stem:
+        if {"backbone", "backbone_kwargs"} <= info.data.keys():
+            backbone = _sketch(info.data["backbone"], info.data["backbone_kwargs"])
+            with torch.device("meta"):
+                _shrink_stem(backbone, stem, info.data["backbone"])
+        return stem
 
 
 class Encoder(nn.Module):
@@ -227,28 +241,54 @@ def _feature_dim(backbone: Any) -> int:
 
 
 def _create_backbone(config: EncoderConfig) -> nn.Module:
-    kwargs: dict[str, Any] = dict(config.backbone_kwargs)
     try:
-        backbone: nn.Module = timm.create_model(config.backbone, num_classes=0, **kwargs)
-    except (TypeError, ValueError, AttributeError, RuntimeError, AssertionError) as error:
-        msg = f"training.encoder.backbone_kwargs: timm cannot build {config.backbone!r} with them: {error}"
+        backbone = _build(config.backbone, config.backbone_kwargs)
+    except ValueError as error:  # such as pretrained weights that cannot be fetched
+        msg = f"training.encoder.backbone_kwargs: {error}"
         raise InputError(msg) from error
-    if config.stem != "original":
-        _shrink_stem(backbone, config)
+    _shrink_stem(backbone, config.stem, config.backbone)
     return backbone
 
 
-def _shrink_stem(backbone: Any, config: EncoderConfig) -> None:
-    """Let the first convolution keep the resolution of small pictures (or halve it), and drop the max-pooling."""
+def _build(name: str, kwargs: Mapping[str, Any]) -> nn.Module:
+    try:
+        backbone: nn.Module = timm.create_model(name, num_classes=0, **kwargs)
+    except Exception as error:  # each backbone has its own
+        msg = f"timm cannot build {name!r} with them: {type(error).__name__}: {error}"
+        raise ValueError(msg) from error
+    return backbone
+
+
+def _sketch(name: str, kwargs: Mapping[str, Any]) -> nn.Module:
+    """Build a backbone without fetching weights, and without memory for them if it can be built so.
+
+    Raises:
+        ValueError: If it cannot be built.
+    """
+    kwargs = {key: value for key, value in kwargs.items() if key != "pretrained"}
+    with suppress(ValueError), torch.device("meta"):
+        return _build(name, kwargs)
+    with seeded_torch(0, "sketch"):
+        return _build(name, kwargs)
+
+
+def _shrink_stem(backbone: Any, stem: Stem, backbone_name: str) -> None:
+    """Let the first convolution keep the resolution of small pictures (or halve it), and drop the max-pooling.
+
+    Raises:
+        ValueError: If the first layer is no such convolution.
+    """
+    if stem == "original":
+        return
     convs = ((name, module) for name, module in backbone.named_modules() if isinstance(module, nn.Conv2d))
     name, conv = next(convs, ("", None))
     if conv is None or conv.in_channels != 3 or (conv.kernel_size == conv.stride and conv.stride != (1, 1)):
         msg = (
-            f"training.encoder.stem: {config.backbone!r} has no convolutional stem to shrink; use `original`, and give "
-            f"training.encoder.backbone_kwargs for small pictures (for instance patch_size, img_size)"
+            f"{backbone_name!r} has no convolutional stem to shrink; use `original`, and give backbone_kwargs for small"
+            " pictures (for instance patch_size, img_size)"
         )
-        raise InputError(msg)
-    stride = 1 if config.stem == "small" else 2
+        raise ValueError(msg)
+    stride = 1 if stem == "small" else 2
     parent, _, child = name.rpartition(".")
     small = nn.Conv2d(3, conv.out_channels, 3, stride=stride, padding=1, bias=conv.bias is not None)
     nn.init.kaiming_normal_(small.weight, mode="fan_out", nonlinearity="relu")
