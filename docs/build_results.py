@@ -95,6 +95,7 @@ def build() -> str:
     parts = {
         "claims": _claims(claims),
         "comparison": _comparison(comparison),
+        "few": _few_labels(comparison),
         "seeds": _seeds(seeds),
         "study": _study(study),
     }
@@ -113,7 +114,8 @@ def draw() -> None:
     claims = _read("claims")
     for judgement in judge(claims):
         if len(judgement.rows):
-            claim_figure(judgement.rows, CONFIDENCE).savefig(IMAGES / _picture(judgement), dpi=150)
+            differences = judgement.rows.vstack(judgement.few_label_rows)
+            claim_figure(differences, CONFIDENCE).savefig(IMAGES / _picture(judgement), dpi=150)
     comparison, rivals = _read("comparison"), [method.name for method in METHODS if method.rival]
     comparison_figure(comparison, CONFIDENCE).savefig(IMAGES / "methods.png", dpi=150)
     of_default = comparison.filter(~pl.col("method").is_in(rivals))
@@ -130,15 +132,22 @@ def _claim(judgement: Judgement) -> str:
     claim, rows = judgement.claim, judgement.rows
     parts = [f"### {claim.text}: {judgement.verdict}", judgement.text]
     if len(rows):
-        cells = rows.select("label", "probe").unique(maintain_order=True).rows()
-        table = [["against", *_titles(cells)]]
-        for rival in rows["rival"].unique(maintain_order=True):
-            found = _by_cell(rows.filter(rival=rival))
-            table.append([describe_method(rival).title, *(_difference(found.get(cell)) for cell in cells)])
         seeds = ", ".join(rows["seeds"].explode().unique().sort())
         about = f"Differences in points, with their 95 % intervals over test emoji and seeds; seeds {seeds}."
-        parts += [about, _table(table), f"![The differences above](images/{_picture(judgement)})"]
+        parts += [about, _differences(rows)]
+        if len(judgement.few_label_rows):
+            parts += ["With few labels:", _differences(judgement.few_label_rows)]
+        parts.append(f"![The differences above](images/{_picture(judgement)})")
     return "\n\n".join([*parts, f"```bash\n{claim.command}\n```"])
+
+
+def _differences(rows: pl.DataFrame) -> str:
+    cells = rows.select("label", "probe").unique(maintain_order=True).rows()
+    table = [["against", *_titles(cells)]]
+    for rival in rows["rival"].unique(maintain_order=True):
+        found = _by_cell(rows.filter(rival=rival))
+        table.append([describe_method(rival).title, *(_difference(found.get(cell)) for cell in cells)])
+    return _table(table)
 
 
 def _picture(judgement: Judgement) -> str:
@@ -154,17 +163,26 @@ def _difference(row: dict[str, Any] | None) -> str:
 
 
 def _comparison(comparison: pl.DataFrame) -> str:
-    shown = comparison.filter(pl.col("probe").is_in(list(PROBES)))
-    cells = shown.select("label", "probe").unique(maintain_order=True).rows()
-    table = [["method", *_titles(cells), "training", "images/s"]]
-    for method in in_order(shown["method"].unique()):
-        rows = _by_cell(shown.filter(method=method))
-        (first, *_) = rows.values()
-        cost = (
-            ["", ""] if first["seconds"] is None else [f"{first['seconds']:.0f} s", f"{first['images_per_second']:.0f}"]
-        )
-        table.append([describe_method(method).title, *(_accuracy(rows.get(cell)) for cell in cells), *cost])
+    head, *rows = _accuracies(comparison.filter(pl.col("probe").is_in(list(PROBES))))
+    table = [[*head, "training", "images/s"]]
+    for method, row in zip(in_order(comparison["method"].unique()), rows, strict=True):
+        seconds, rate = comparison.filter(method=method).select("seconds", "images_per_second").row(0)
+        table.append([*row, *(["", ""] if seconds is None else [f"{seconds:.0f} s", f"{rate:.0f}"])])
     return _table(table)
+
+
+def _few_labels(comparison: pl.DataFrame) -> str:
+    return _table(_accuracies(comparison.filter(~pl.col("probe").is_in(list(PROBES)))))
+
+
+def _accuracies(shown: pl.DataFrame) -> list[list[str]]:
+    cells = shown.select("label", "probe").unique(maintain_order=True).rows()
+    found = {method: _by_cell(shown.filter(method=method)) for method in in_order(shown["method"].unique())}
+    rows = [
+        [describe_method(method).title, *(_accuracy(rows.get(cell)) for cell in cells)]
+        for method, rows in found.items()
+    ]
+    return [["method", *_titles(cells)], *rows]
 
 
 def _accuracy(row: dict[str, Any] | None) -> str:

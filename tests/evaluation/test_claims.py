@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -18,13 +20,27 @@ def right(share):
     return np.arange(200) < round(200 * share)
 
 
-def check(**shares):
-    """Check the claims given the share of test samples, or by seed the shares, that each method gets right."""
+def check(few=None, **shares):
+    """Check the claims given the share of test samples, or by seed the shares, that each method gets right.
+
+    `few` gives the same by a probe on a tenth of the labels.
+    """
+    outcomes = outcomes_of(shares)
+    for name, found in outcomes_of(few or {}).items():
+        predictions = {
+            seed: frame.vstack(found.predictions[seed].with_columns(probe=pl.lit("linear_10%")))
+            for seed, frame in outcomes[name].predictions.items()
+        }
+        outcomes[name] = replace(outcomes[name], predictions=predictions)
+    return check_claims(measure_accuracies(outcomes, SAMPLES, BOOTSTRAP, seed=0), 0.95)
+
+
+def outcomes_of(shares):
     seeds = {
         name: {seed: right(share) for seed, share in (found if isinstance(found, dict) else {0: found}).items()}
         for name, found in shares.items()
     }
-    return check_claims(measure_accuracies(made_up_outcomes(seeds, SAMPLES), SAMPLES, BOOTSTRAP, seed=0), 0.95)
+    return made_up_outcomes(seeds, SAMPLES)
 
 
 def verdicts(claims):
@@ -117,3 +133,17 @@ def test_the_figure_has_a_panel_for_each_rival():
     assert colours[:2] == [by_name["iterative"], by_name["pcl"]]  # whoever is above by more than chance
     assert colours[2] == by_name["majority"]  # grey
     assert [float(axes.lines[-1].get_xdata()[0]) for axes in figure.axes] == pytest.approx([10, -10, 0])
+
+
+def test_few_labels_are_told_beside_the_verdict_and_do_not_change_it():
+    others = {"cluster_cross_entropy": 0.3, "attribute_prediction": 0.3, "cmc": 0.3}
+    few = {"attribute": 0.2, "cluster_cross_entropy": 0.1, "attribute_prediction": 0.4, "cmc": 0.2}
+    found = judge(check(few=few, attribute=0.5, **others))[1]
+    assert found.verdict == "holds"
+    assert found.rows["probe"].unique().to_list() == ["linear"]
+    assert found.few_label_rows["probe"].unique().to_list() == ["linear_10%"]
+    assert found.few_label_rows["difference"].to_list() == pytest.approx([0.1, -0.2, 0.0])
+    assert found.text == (
+        "Attributes, of 3 differences to Cluster cross-entropy, Attribute prediction, CMC: 3 above 0, 0 below, 0 that"
+        " may be due to chance. With few labels, of 3 differences: 1 above 0, 1 below, 1 that may be due to chance."
+    )

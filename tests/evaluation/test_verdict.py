@@ -6,9 +6,9 @@ from weakcl_pipeline.evaluation.verdict import verdict
 ENDS = ("", "_low", "_high")
 
 
-def row(method, accuracy, difference=(0.0, 0.0, 0.0), share=None, label="kind", seeds=(0,)):
+def row(method, accuracy, difference=(0.0, 0.0, 0.0), share=None, label="kind", seeds=(0,), probe="linear"):
     named = dict(zip([f"difference{end}" for end in ENDS], difference, strict=True))
-    found = {"label": label, "probe": "linear", "method": method, "seeds": list(seeds), "accuracy": accuracy}
+    found = {"label": label, "probe": probe, "method": method, "seeds": list(seeds), "accuracy": accuracy}
     return found | {"gap_closed": share} | named
 
 
@@ -63,3 +63,25 @@ def test_without_the_method_the_best_is_named():
 def test_a_text_for_each_label_in_their_order():
     texts = say(row("iterative", 0.5, label="side"), row("iterative", 0.6, label="kind"))
     assert [text.split(",")[0] for text in texts] == ["On side", "On kind"]
+
+
+def test_the_smallest_share_of_the_labels_is_told_beside_all():
+    few = [
+        row(method, accuracy, difference, probe=probe)
+        for probe, gain in (("linear_10%", 0.03), ("linear_1%", 0.05), ("linear_0.5%", 0.07))
+        for method, accuracy, difference in (
+            ("self_supervised", 0.4, (0.0, 0.0, 0.0)),
+            ("attribute", 0.4 + gain, (gain, gain - 0.01, gain + 0.01)),
+        )
+    ]
+    (text,) = say(row("self_supervised", 0.5), row("attribute", 0.55, (0.05, -0.01, 0.1)), *few)
+    assert text.endswith(
+        "The difference of +5.0 points may be due to the choice of test pictures (95% interval -1.0 to +10.0). "
+        "With 0.5% of the labels it is right on 47.0%, against 40.0%. "
+        "The gain of 7.0 points is more than the choice of test pictures explains (95% interval +6.0 to +8.0)."
+    )
+
+
+def test_few_labels_are_left_out_where_a_method_is_missing():
+    text = "On kind, Iterative k-means is highest, with 62.5% of the test pictures right."
+    assert say(row("iterative", 0.625), row("iterative", 0.3, probe="linear_1%")) == [text]

@@ -2,7 +2,8 @@
 
 A claim says that a method is above others. It is looked at in every cell, a label by a probe, as the paired difference
 in test accuracy with its interval over test samples and seeds. A difference counts for the claim, or against it, where
-its interval excludes 0, and is open otherwise.
+its interval excludes 0, and is open otherwise. The verdict is of the probes on all train labels, as in the paper; those
+on few labels are told beside it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ import polars as pl
 
 from weakcl_pipeline.evaluation.accuracies import Accuracies
 from weakcl_pipeline.evaluation.bootstrap import named_interval
-from weakcl_pipeline.evaluation.figures import PROBES
+from weakcl_pipeline.evaluation.few_label import share_of
 from weakcl_pipeline.evaluation.methods import LOWER, METHOD, UPPER, describe_method
 
 Verdict = Literal["holds", "holds in part", "contradicted in part", "does not hold", "open", "not measured"]
@@ -93,14 +94,16 @@ class Judgement:
         verdict: ``holds`` where every difference counts for it; ``holds in part`` where some do and none against it;
             ``contradicted in part`` where some count for it and some against; ``does not hold`` where some count
             against it and none for it; ``open`` where none counts. The first claim needs half of the gap closed too.
-        text: The verdict in figures.
-        rows: Of the claims' table, in its order.
+        text: The verdict in figures, and what the probes on few labels say.
+        rows: Of the claims' table, in its order, by probes on all train labels.
+        few_label_rows: Likewise, by probes on few labels.
     """
 
     claim: Claim
     verdict: Verdict
     text: str
     rows: pl.DataFrame
+    few_label_rows: pl.DataFrame
 
 
 def check_claims(accuracies: Mapping[tuple[str, str], Accuracies], confidence: float) -> pl.DataFrame:
@@ -111,16 +114,13 @@ def check_claims(accuracies: Mapping[tuple[str, str], Accuracies], confidence: f
         confidence: Of the intervals.
 
     Returns:
-        A row for each claim, label, probe on all train labels, and rival: ``claim`` (its number), ``label``, ``probe``,
-        ``method``, ``rival``, ``seeds`` (those that both have), ``difference`` (method minus rival, in shares) and
-        ``gap_closed`` (by the method; null where there is no gap, and for all claims but the first), both with ``_low``
-        and ``_high``.
+        A row for each claim, label, probe, and rival: ``claim`` (its number), ``label``, ``probe``, ``method``,
+        ``rival``, ``seeds`` (those that both have), ``difference`` (method minus rival, in shares) and ``gap_closed``
+        (by the method; null where there is no gap, and for all claims but the first), both with ``_low`` and ``_high``.
     """
     rows: list[dict[str, Any]] = []
     for claim in CLAIMS:
         for (label, probe), measured in accuracies.items():
-            if probe not in PROBES:
-                continue
             for rival in claim.rivals:
                 difference = measured.difference(claim.method, rival, confidence)
                 if difference is None:
@@ -143,27 +143,39 @@ def check_claims(accuracies: Mapping[tuple[str, str], Accuracies], confidence: f
 
 def judge(claims: pl.DataFrame) -> list[Judgement]:
     """Say of each claim whether it holds, from the table of :func:`check_claims`."""
-    return [_judge(claim, claims.filter(pl.col("claim") == claim.number)) for claim in CLAIMS]
+    few = pl.col("probe").is_in([probe for probe in claims["probe"].unique() if share_of(probe)])
+    rows = {claim: claims.filter(claim=claim.number) for claim in CLAIMS}
+    return [_judge(claim, found.filter(~few), found.filter(few)) for claim, found in rows.items()]
 
 
-def _judge(claim: Claim, rows: pl.DataFrame) -> Judgement:
+def _judge(claim: Claim, rows: pl.DataFrame, few_label_rows: pl.DataFrame) -> Judgement:
     missing = [describe_method(name).title for name in claim.rivals if name not in rows["rival"]]
     if rows.is_empty():
-        return Judgement(claim, "not measured", f"Not measured in this run; `{claim.command}` does.", rows)
-    won = rows.filter(pl.col("difference_low") > 0).height
-    lost = rows.filter(pl.col("difference_high") < 0).height
-    text = (
-        f"{describe_method(claim.method).title}, of {rows.height} differences to {_names(rows)}: {won} above 0, {lost}"
-        f" below, {rows.height - won - lost} that may be due to chance."
-    )
+        text = f"Not measured in this run; `{claim.command}` does."
+        return Judgement(claim, "not measured", text, rows, few_label_rows)
+    won, lost = _beyond_chance(rows)
+    title = describe_method(claim.method).title
+    text = f"{title}, of {rows.height} differences to {_names(rows)}: {_counts(rows)}."
     # A gap that may be 0 has no interval: whatever share of it is closed says nothing.
     shares = rows.filter(pl.col("gap_closed_low").is_not_null())["gap_closed"].to_list()
     if claim.closes_gap:
         text += f" {_gap(shares)}"
     if missing:
         text += f" {', '.join(missing)} {'was' if len(missing) == 1 else 'were'} not trained: `{claim.command}`."
+    if len(few_label_rows):
+        text += f" With few labels, of {few_label_rows.height} differences: {_counts(few_label_rows)}."
     enough = not missing and (not claim.closes_gap or min(shares, default=0) >= _MOST)
-    return Judgement(claim, _verdict(won, lost, rows.height, enough=enough), text, rows)
+    return Judgement(claim, _verdict(won, lost, rows.height, enough=enough), text, rows, few_label_rows)
+
+
+def _beyond_chance(rows: pl.DataFrame) -> tuple[int, int]:
+    """Return how many differences are above 0, and below."""
+    return rows.filter(pl.col("difference_low") > 0).height, rows.filter(pl.col("difference_high") < 0).height
+
+
+def _counts(rows: pl.DataFrame) -> str:
+    won, lost = _beyond_chance(rows)
+    return f"{won} above 0, {lost} below, {rows.height - won - lost} that may be due to chance"
 
 
 def _verdict(won: int, lost: int, total: int, *, enough: bool) -> Verdict:

@@ -9,6 +9,7 @@ import polars as pl
 from weakcl_pipeline.evaluation.accuracies import Accuracies, Outcome
 from weakcl_pipeline.evaluation.augmented_probe import AUGMENTED_PROBE
 from weakcl_pipeline.evaluation.bootstrap import interval, named_interval
+from weakcl_pipeline.evaluation.few_label import share_of
 from weakcl_pipeline.evaluation.methods import LOWER, UPPER
 from weakcl_pipeline.evaluation.references import MAJORITY_PROBE
 
@@ -84,4 +85,4 @@ def _balanced_accuracy_of(metrics: Mapping[str, Any], probe: str) -> float:
         return float(metrics[MAJORITY_PROBE]["balanced_accuracy"])
     if probe in _METRICS_OF:
         return float(metrics[_METRICS_OF[probe]]["balanced_accuracy"])
-    return float(metrics["few_label"][probe.removeprefix("linear_")]["balanced_accuracy"])
+    return float(metrics["few_label"][share_of(probe)]["balanced_accuracy"])

@@ -18,7 +18,7 @@ from weakcl_pipeline.evaluation.augmented_probe import (
     augmented_probe,
 )
 from weakcl_pipeline.evaluation.bootstrap import BootstrapConfig
-from weakcl_pipeline.evaluation.few_label import FewLabelConfig, few_label_probe, share_name
+from weakcl_pipeline.evaluation.few_label import FewLabelConfig, few_label_probe, probe_name, share_name
 from weakcl_pipeline.evaluation.knn import KnnConfig, knn_probe
 from weakcl_pipeline.evaluation.linear_probe import LinearProbeConfig, linear_probe
 from weakcl_pipeline.evaluation.predictions import predictions_frame
@@ -141,7 +141,7 @@ def _describe(
     names = [share_name(share) for share in config.few_label.shares]
     frames = [predictions_frame(ids, task, "linear", [by_linear]), predictions_frame(ids, task, "knn", [by_near])]
     frames += [
-        predictions_frame(ids, task, f"linear_{name}", by_few) for name, (_, by_few) in zip(names, few, strict=True)
+        predictions_frame(ids, task, probe_name(name), by_few) for name, (_, by_few) in zip(names, few, strict=True)
     ]
     sizes = {"train": len(task.train.rows), "val": len(task.val.rows), "test": len(task.test.rows)}
     metrics = {

@@ -26,9 +26,22 @@ class FewLabelConfig(Config):
     costs: Costs = (0.01, 0.1, 1.0, 10.0)
 
 
+_PREFIX = "linear_"
+
+
 def share_name(share: float) -> str:
-    """Return a share as metrics and predictions name it, for instance ``1%``."""
+    """Return a share as metrics name it, for instance ``1%``."""
     return f"{100 * share:g}%"
+
+
+def probe_name(share: str) -> str:
+    """Return what predictions and tables call the probe on a share, for instance ``linear_1%``."""
+    return f"{_PREFIX}{share}"
+
+
+def share_of(probe: str) -> str | None:
+    """Return the share that a probe is on, for instance ``1%``; None for a probe on all train labels."""
+    return probe.removeprefix(_PREFIX) if probe.startswith(_PREFIX) else None
 
 
 def draw(classes: Integers, share: float, rng: np.random.Generator) -> Integers:

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from weakcl_pipeline.evaluation.augmented_probe import AUGMENTED_PROBE
+from weakcl_pipeline.evaluation.few_label import share_of
 from weakcl_pipeline.evaluation.methods import LOWER, describe_method, in_order
 
 GREY = "#8c8c8c"
@@ -36,7 +37,7 @@ _PANELS = {
 
 def probe_title(probe: str) -> str:
     """Return a probe's name in words, for instance ``linear probe, 1% of the labels`` for ``linear_1%``."""
-    return PROBES.get(probe) or f"linear probe, {probe.removeprefix('linear_')} of the labels"
+    return PROBES.get(probe) or f"linear probe, {share_of(probe)} of the labels"
 
 
 def comparison_figure(

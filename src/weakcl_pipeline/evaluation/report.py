@@ -11,6 +11,7 @@ from pydantic import Field
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.evaluation.claims import Judgement, judge
 from weakcl_pipeline.evaluation.claims_figure import claim_figure
+from weakcl_pipeline.evaluation.few_label import share_of
 from weakcl_pipeline.evaluation.figures import PROBES, comparison_figure, histories_figure, probe_title
 from weakcl_pipeline.evaluation.gallery import ClusterCard, Gallery
 from weakcl_pipeline.evaluation.methods import LOWER, describe_method, in_order
@@ -185,11 +186,12 @@ def _comparison_table(label: str, comparison: pl.DataFrame) -> dict[str, Any]:
 
 def _claim_section(judgement: Judgement, confidence: float) -> dict[str, Any]:
     """Describe a claim: its verdict, its figure, and a row for each difference."""
+    differences = judgement.rows.vstack(judgement.few_label_rows)
     rows = [
         row | {"rival": describe_method(row["rival"]).title, "probe": probe_title(row["probe"])}
-        for row in judgement.rows.iter_rows(named=True)
+        for row in differences.iter_rows(named=True)
     ]
-    plot = figure_uri(claim_figure(judgement.rows, confidence)) if rows else None
+    plot = figure_uri(claim_figure(differences, confidence)) if rows else None
     return {"judgement": judgement, "rows": rows, "plot": plot}
 
 
@@ -197,10 +199,9 @@ def _few_label_table(
     labels: Sequence[str], comparison: pl.DataFrame, metrics: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Gather the few-label probes: a column for each label and share, a row for each method."""
-    few = comparison.filter(pl.col("probe").str.starts_with("linear_"))
-    probes = few["probe"].unique(maintain_order=True).to_list()
-    columns = [(label, probe) for label in labels for probe in probes]
-    shares = {probe: probe.removeprefix("linear_") for probe in probes}
+    shares = {probe: share for probe in comparison["probe"].unique(maintain_order=True) if (share := share_of(probe))}
+    few = comparison.filter(pl.col("probe").is_in(list(shares)))
+    columns = [(label, probe) for label in labels for probe in shares]
     cells = {(row["method"], row["label"], row["probe"]): row for row in few.iter_rows(named=True)}
     methods = in_order(few["method"].unique().to_list())
     heads = {

@@ -5,11 +5,17 @@ from typing import Any
 
 import polars as pl
 
+from weakcl_pipeline.evaluation.few_label import probe_name, share_of
 from weakcl_pipeline.evaluation.methods import LOWER, METHOD, UPPER, describe_method
+
+Rows = Mapping[str, Mapping[str, Any]]
+"""Method -> its row of the comparison."""
 
 
 def verdict(comparison: pl.DataFrame, confidence: float) -> list[str]:
     """Say for each label whether auxiliary information helped, by how much, and whether that may be chance.
+
+    That is by the linear probe on all train labels; what one on the smallest share of them says is told beside it.
 
     Args:
         comparison: As :func:`weakcl_pipeline.evaluation.compare` returns it.
@@ -18,15 +24,21 @@ def verdict(comparison: pl.DataFrame, confidence: float) -> list[str]:
     Returns:
         A text per label, in the order of the labels.
     """
-    linear = comparison.filter(pl.col("probe") == "linear")
+    shares = [share for probe in comparison["probe"].unique() if (share := share_of(probe))]
+    fewest = min(shares, key=lambda share: float(share.removesuffix("%")), default=None)
     texts = []
-    for label in linear["label"].unique(maintain_order=True):
-        rows = {row["method"]: row for row in linear.filter(pl.col("label") == label).iter_rows(named=True)}
-        texts.append(_about(label, rows, confidence))
+    for label in comparison.filter(probe="linear")["label"].unique(maintain_order=True):
+        text = _about(label, _by_method(comparison, label, "linear"), confidence)
+        few = _with_few(fewest, _by_method(comparison, label, probe_name(fewest)), confidence) if fewest else ""
+        texts.append(f"{text} {few}".rstrip())
     return texts
 
 
-def _about(label: str, rows: Mapping[str, Mapping[str, Any]], confidence: float) -> str:
+def _by_method(comparison: pl.DataFrame, label: str, probe: str) -> Rows:
+    return {row["method"]: row for row in comparison.filter(label=label, probe=probe).iter_rows(named=True)}
+
+
+def _about(label: str, rows: Rows, confidence: float) -> str:
     if not {METHOD, LOWER} <= rows.keys():
         best = max(rows.values(), key=lambda row: row["accuracy"])
         title = describe_method(best["method"]).title
@@ -36,6 +48,17 @@ def _about(label: str, rows: Mapping[str, Mapping[str, Any]], confidence: float)
     accuracies = f"a linear probe is right on {_percent(method['accuracy'])} of the test pictures"
     against = f"against {_percent(lower['accuracy'])} self-supervised{upper}"
     return f"{_headline(label, method)}: {accuracies}, {against}. {_certainty(method, confidence)}"
+
+
+def _with_few(share: str, rows: Rows, confidence: float) -> str:
+    """Say what the probe on a share of the labels says, or nothing where it does not say it of both methods."""
+    if not {METHOD, LOWER} <= rows.keys():
+        return ""
+    method, lower = rows[METHOD], rows[LOWER]
+    return (
+        f"With {share} of the labels it is right on {_percent(method['accuracy'])}, against"
+        f" {_percent(lower['accuracy'])}. {_certainty(method, confidence)}"
+    )
 
 
 def _headline(label: str, method: Mapping[str, Any]) -> str:
