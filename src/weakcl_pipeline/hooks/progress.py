@@ -60,7 +60,9 @@ class ProgressHook:
 def _log_accuracies(method: str, labels: Mapping[str, Mapping[str, Any]]) -> None:
     for label, found in labels.items():
         if "linear_probe" in found:  # the majority class has no probe
-            figures = (f"{title} {found[probe]['accuracy']:.1%}" for probe, title in _PROBES.items() if probe in found)
+            figures = [f"{title} {found[probe]['accuracy']:.1%}" for probe, title in _PROBES.items() if probe in found]
+            few = found.get("few_label", {})
+            figures += [f"on {share} of the labels {probe['accuracy']:.1%}" for share, probe in few.items()]
             logger.info("%s: %s, %s", method, label, ", ".join(figures))
 
 
