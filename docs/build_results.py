@@ -62,7 +62,8 @@ def collect() -> None:
 def _of_all_seeds(name: str) -> Iterable[pl.DataFrame]:
     """Return a study's newest table of each seed, of those that varied what the newest of all varied."""
     tables = [pl.read_parquet(path) for path in sorted(REPORTING.glob(f"study/{name}/*/{name}.parquet"))]
-    varied = [table.select("method", "variable", "value", "label", "probe") for table in tables]
+    on_all_labels = pl.col("probe").is_in(list(PROBES))  # probes on few labels came later, and not for every seed
+    varied = [table.filter(on_all_labels).select("method", "variable", "value", "label", "probe") for table in tables]
     alike = [table for table, values in zip(tables, varied, strict=True) if values.equals(varied[-1])]
     return {table["seed"][0]: table for table in alike}.values()
 
@@ -218,7 +219,7 @@ def _study(study: pl.DataFrame) -> str:
             points = [
                 means.filter(variable=variable, method=method, label=label, probe=probe) for label, probe in cells
             ]
-            correlations = [f"{rank_correlation(measured, by):+.2f}" for measured in points]
+            correlations = ["" if found.is_empty() else f"{rank_correlation(found, by):+.2f}" for found in points]
             table.append([says, describe_method(method).title, *correlations])
     values = [["variable", "method", "value", "I(Z;T)", "H(Z\\|T)", "with a partner", *table[0][2:]]]
     for (variable, method, value), rows in means.partition_by(
@@ -232,7 +233,8 @@ def _study(study: pl.DataFrame) -> str:
             f"{value:g}" + (" (chosen)" if first["chosen"] else ""),
         ]
         clusters = [f"{first[name]:.2f}" for name in ("information", "conditional_entropy", "partner_share")]
-        values.append([*about, *clusters, *(f"{100 * found[cell]['accuracy']:.1f}" for cell in cells)])
+        accuracies = [f"{100 * found[cell]['accuracy']:.1f}" if cell in found else "" for cell in cells]
+        values.append([*about, *clusters, *accuracies])
     return "\n\n".join(
         [
             "Spearman's rank correlation of the accuracy on the test split with what was varied:",
@@ -281,8 +283,13 @@ def _points(
     found: Mapping[Cell, dict[str, Any]], reference: Mapping[Cell, dict[str, Any]], cells: Sequence[Cell]
 ) -> list[str]:
     """Return the differences in accuracy in points, cell by cell, and their mean."""
-    differences = [100 * (found[cell]["accuracy"] - reference[cell]["accuracy"]) for cell in cells]
-    return [f"{value:+.1f}" for value in [*differences, sum(differences) / len(differences)]]
+    differences = {
+        cell: 100 * (found[cell]["accuracy"] - reference[cell]["accuracy"])
+        for cell in cells
+        if cell in found and cell in reference
+    }
+    shown = [f"{differences[cell]:+.1f}" if cell in differences else "" for cell in cells]
+    return [*shown, f"{sum(differences.values()) / len(differences):+.1f}"]
 
 
 def _titles(cells: Sequence[Cell]) -> list[str]:

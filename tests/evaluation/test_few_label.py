@@ -44,6 +44,8 @@ def test_figures_are_means_over_the_repeats():
     assert metrics["accuracy"] == pytest.approx(np.mean(accuracies))
     assert metrics["accuracy_std"] == pytest.approx(np.std(accuracies))
     assert [repeat["accuracy"] for repeat in metrics["repeats"]] == pytest.approx(accuracies)
+    of_repeats = [repeat["validation_accuracy"] for repeat in metrics["repeats"]]
+    assert metrics["validation_accuracy"] == pytest.approx(np.mean(of_repeats))
     assert metrics["train_samples"] == 8  # 1.5 of each of four classes, rounded to the even number
 
 

@@ -68,9 +68,10 @@ def few_label_probe(
     """Evaluate features by linear probes on a share of the train split; the draws depend on the seed, not on features.
 
     Returns:
-        Means over the repeats of ``accuracy`` and ``balanced_accuracy`` on the test split, the standard deviation
-        ``accuracy_std``, the number of ``train_samples``, and ``repeats``: of each, ``C``, ``accuracy`` and
-        ``validation_accuracy``; and the predicted classes of the test split of each repeat, int64 (N,).
+        Means over the repeats of ``accuracy`` and ``balanced_accuracy`` on the test split and of
+        ``validation_accuracy``, the standard deviation ``accuracy_std``, the number of ``train_samples``, and
+        ``repeats``: of each, ``C``, ``accuracy`` and ``validation_accuracy``; and the predicted classes of the test
+        split of each repeat, int64 (N,).
     """
     repeats, predictions, balanced = [], [], []
     for repeat in range(config.repeats):
@@ -91,6 +92,7 @@ def few_label_probe(
         "accuracy": float(np.mean(accuracies)),
         "accuracy_std": float(np.std(accuracies)),
         "balanced_accuracy": float(np.mean(balanced)),
+        "validation_accuracy": float(np.mean([repeat["validation_accuracy"] for repeat in repeats])),
         "train_samples": len(train.rows),
         "repeats": repeats,
     }

@@ -1,5 +1,6 @@
 """What a representation owes to the clusters it was trained on: the same training under many settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from weakcl_pipeline.contrastive import (
 )
 from weakcl_pipeline.contrastive.objectives import ObjectiveConfig
 from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, EvaluationJob
-from weakcl_pipeline.evaluation.few_label import FewLabelConfig
+from weakcl_pipeline.evaluation.few_label import probe_name
 from weakcl_pipeline.images import ImageStore
 from weakcl_pipeline.sources import LABEL_PREFIX
 
@@ -71,7 +72,7 @@ def run_setting(
         setting: What to train.
         images: The pictures of all samples.
         samples: ``sample_id``, ``split`` and ``label_<name>`` columns, in the order of the pictures.
-        evaluation: The probes; those with few labels are left out.
+        evaluation: The probes; that on augmented views is left out.
         seed: Of the training.
         checkpoints: Where the training keeps its checkpoints, from which a killed study goes on.
 
@@ -80,7 +81,7 @@ def run_setting(
         train split ``clusters``, ``unclustered_share``, ``entropy`` H(Z), ``information`` I(Z;T) and
         ``conditional_entropy`` H(Z|T) about the row's label T (bits, over the samples that have a cluster and a label);
         ``partner_share`` (mean over the epochs) and ``checkpoint`` of the training; ``label``, ``probe`` (``linear``,
-        ``knn``), ``accuracy`` on the test split, and the ``validation_accuracy``.
+        ``knn``, ``linear_1%``, ...), ``accuracy`` on the test split, and the ``validation_accuracy``.
     """
     rows = np.flatnonzero((samples["split"] == "train").to_numpy())
     result = train(
@@ -109,9 +110,9 @@ def run_setting(
             about
             | _information(setting.clusters, samples[LABEL_PREFIX + name].gather(rows))
             | {"label": name, "probe": probe}
-            | {measure: found[key][measure] for measure in ("accuracy", "validation_accuracy")}
+            | {measure: measured[measure] for measure in ("accuracy", "validation_accuracy")}
             for name, found in labels.items()
-            for probe, key in (("linear", "linear_probe"), ("knn", "knn"))
+            for probe, measured in _by_probe(found).items()
         ]
     )
 
@@ -127,10 +128,14 @@ def _measure(
     """Embed all pictures and evaluate the features: label -> what each probe found."""
     device, launcher = training.device, training.launcher.here
     features = launch(EmbeddingJob(encoder.state(), images, device), launcher, device)
-    probes = evaluation.model_copy(update={"few_label": FewLabelConfig(shares=())})
-    metrics, _ = launch(EvaluationJob(features, samples, probes, seed), launcher, device)
+    metrics, _ = launch(EvaluationJob(features, samples, evaluation, seed), launcher, device)
     labels: dict[str, Any] = metrics["labels"]
     return labels
+
+
+def _by_probe(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    few = {probe_name(share): measured for share, measured in found["few_label"].items()}
+    return {"linear": found["linear_probe"], "knn": found["knn"], **few}
 
 
 def _information(clusters: Rows, label: pl.Series) -> dict[str, float]:

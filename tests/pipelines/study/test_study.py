@@ -112,9 +112,12 @@ def test_what_was_made_from_what_and_nothing_is_left_behind(studied):
     assert list(checkpoints.iterdir()) == []
 
 
-def test_both_labels_and_probes_are_there(studied):
+def test_both_labels_and_all_probes_are_there(studied):
     found = studied.artifact("study.granularities").load()
-    assert found.select("label", "probe").unique().height == 4
+    cells = found.select("label", "probe").unique().sort("label", "probe").rows()
+    assert cells == [(label, probe) for label in ("group", "subgroup") for probe in ("knn", "linear", "linear_10%")]
+    assert found["accuracy"].is_between(0, 1, closed="both").all()
+    assert found["validation_accuracy"].is_between(0, 1, closed="both").all()
     assert found.schema["value"] == pl.Float64
 
 
