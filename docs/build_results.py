@@ -18,6 +18,7 @@ import polars as pl
 from weakcl_pipeline.evaluation import comparison_figure, study_figure
 from weakcl_pipeline.evaluation.claims import Judgement, judge
 from weakcl_pipeline.evaluation.claims_figure import claim_figure
+from weakcl_pipeline.evaluation.few_label import share_of
 from weakcl_pipeline.evaluation.figures import PROBES, probe_title
 from weakcl_pipeline.evaluation.methods import METHODS, describe_method, in_order
 from weakcl_pipeline.evaluation.study_figure import mean_over_seeds, rank_correlation
@@ -37,6 +38,8 @@ STUDIES = {
     "missing": ("value", "falls with the share of cells that are missing"),
     "missing one by one": ("value", "falls with the share of binary attributes that are missing"),
 }
+
+_MEANS = ("mean on all labels", "mean on few")
 
 # The studies of what is lost when cells are deleted, and what a cell is in each.
 MISSING = {"missing": "whole lists of hashtags", "missing one by one": "single hashtags"}
@@ -253,7 +256,7 @@ def _study(study: pl.DataFrame) -> str:
 
 
 def _samplers(means: pl.DataFrame, cells: Sequence[Cell]) -> str:
-    table = [["binary attributes k", "uniform", "cluster-aware", *_titles(cells), "mean"]]
+    table = [["binary attributes k", "uniform", "cluster-aware", *_titles(cells), *_MEANS]]
     aware, uniform = (means.filter(variable=f"granularity, {name} batches") for name in ("cluster_aware", "uniform"))
     for k in aware["value"].unique().sort():
         found = [_by_cell(rows.filter(value=k)) for rows in (uniform, aware)]
@@ -263,7 +266,7 @@ def _samplers(means: pl.DataFrame, cells: Sequence[Cell]) -> str:
 
 
 def _losses(means: pl.DataFrame, cells: Sequence[Cell]) -> str:
-    table = [["deleted", "method", *_titles(cells), "mean"]]
+    table = [["deleted", "method", *_titles(cells), *_MEANS]]
     for variable, what in MISSING.items():
         missing = means.filter(variable=variable)
         whole = missing.filter(value=0)
@@ -282,18 +285,24 @@ def _by_cell(rows: pl.DataFrame) -> dict[Cell, dict[str, Any]]:
 def _points(
     found: Mapping[Cell, dict[str, Any]], reference: Mapping[Cell, dict[str, Any]], cells: Sequence[Cell]
 ) -> list[str]:
-    """Return the differences in accuracy in points, cell by cell, and their mean."""
+    """Return the differences in accuracy in points, cell by cell, and their means on all labels and on few."""
     differences = {
         cell: 100 * (found[cell]["accuracy"] - reference[cell]["accuracy"])
         for cell in cells
         if cell in found and cell in reference
     }
     shown = [f"{differences[cell]:+.1f}" if cell in differences else "" for cell in cells]
-    return [*shown, f"{sum(differences.values()) / len(differences):+.1f}"]
+    kinds = [[differences[cell] for cell in differences if (cell[1] in PROBES) == on_all] for on_all in (True, False)]
+    return [*shown, *(f"{sum(values) / len(values):+.1f}" if values else "" for values in kinds)]
 
 
 def _titles(cells: Sequence[Cell]) -> list[str]:
-    return [f"{label}, {probe_title(probe)}" for label, probe in cells]
+    return [f"{label}, {_title(probe)}" for label, probe in cells]
+
+
+def _title(probe: str) -> str:
+    share = share_of(probe)
+    return f"{share} of labels" if share else probe_title(probe)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
