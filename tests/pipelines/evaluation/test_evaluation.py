@@ -197,7 +197,7 @@ def test_the_claims_are_about_the_comparison(outputs):
     [row] = compared.filter(method="attribute", label="kind", probe="linear").iter_rows(named=True)
     ends = [f"{name}{end}" for name in ("difference", "gap_closed") for end in ("", "_low", "_high")]
     assert [first[end] for end in ends] == [row[end] for end in ends]
-    assert set(claims["probe"]) == {"linear", "knn", "augmented"}
+    assert set(claims["probe"]) == {"linear", "knn", "linear_20%", "augmented"}
 
 
 def test_the_report_shows_what_it_was_given(outputs):
