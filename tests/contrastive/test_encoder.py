@@ -194,7 +194,7 @@ def test_a_backbone_that_needs_memory_to_be_built_is_none_the_worse(monkeypatch)
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    config = EncoderConfig(backbone="resnet18", backbone_kwargs=TINY)
+    config = EncoderConfig(backbone="resnet18", backbone_kwargs={**TINY, "drop_rate": 0.1})  # not checked before
     assert torch.equal(torch.rand(3), expected)
     assert Encoder.create(config, MEAN, STD, 0).feature_dim == 24
 

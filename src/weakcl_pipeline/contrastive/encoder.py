@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from difflib import get_close_matches
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -79,17 +80,17 @@ class EncoderConfig(Config):
         if foreign := sorted(kwargs.keys() & set(_FOREIGN_WEIGHTS)):
             msg = f"{', '.join(foreign)}: an encoder cannot start from files that no lineage knows; leave it out"
             raise ValueError(msg)
-        if "backbone" in info.data:
-            _sketch(info.data["backbone"], kwargs)
+        if "backbone" in info.data and (refusal := _refusal(info.data["backbone"], json.dumps(kwargs), "original")):
+            raise ValueError(refusal)
         return kwargs
 
     @field_validator("stem")
     @classmethod
     def _there_to_shrink(cls, stem: Stem, info: ValidationInfo) -> Stem:
         if {"backbone", "backbone_kwargs"} <= info.data.keys():
-            backbone = _sketch(info.data["backbone"], info.data["backbone_kwargs"])
-            with torch.device("meta"):
-                _shrink_stem(backbone, stem, info.data["backbone"])
+            name, kwargs = info.data["backbone"], json.dumps(info.data["backbone_kwargs"])
+            if refusal := _refusal(name, kwargs, stem):
+                raise ValueError(refusal)
         return stem
 
 
@@ -257,6 +258,18 @@ def _build(name: str, kwargs: Mapping[str, Any]) -> nn.Module:
         msg = f"timm cannot build {name!r} with them: {type(error).__name__}: {error}"
         raise ValueError(msg) from error
     return backbone
+
+
+@lru_cache
+def _refusal(name: str, kwargs: str, stem: Stem) -> str | None:
+    """Return why a backbone cannot be built with keyword arguments (JSON) or its stem not be shrunk, if so."""
+    try:
+        backbone = _sketch(name, json.loads(kwargs))
+        with torch.device("meta"):
+            _shrink_stem(backbone, stem, name)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _sketch(name: str, kwargs: Mapping[str, Any]) -> nn.Module:
