@@ -240,6 +240,31 @@ def test_further_tables_are_joined(invoke):
     assert attributes["Wort"].list.sort().to_list() == attributes["Schlagwörter"].list.sort().to_list()
 
 
+def test_columns_may_be_called_what_configuration_has_a_meaning_for(invoke):
+    folder = invoke.path / "eigene"
+    export(folder, 100)
+    names = {
+        "Kennung": "${oc.env:HOME}",
+        "Bilddatei": "{file}",
+        "Gruppe": "1e3",
+        "Schlagwörter": "${size}",
+        "Herkunft": "1e5",
+    }
+    german = pl.read_csv(folder / "tabelle.csv", separator=";", encoding="latin-1", infer_schema=False)
+    flag = pl.col("Gruppe") == "flags"
+    named = pl.when(flag).then(pl.col("Schlagwörter") + ", 1e7").otherwise("Schlagwörter")
+    labels = pl.col("Gruppe").replace("flags", "1e7")
+    german.with_columns(named, labels).rename(names).write_csv(folder / "tabelle.csv")
+    words = ("--table", "eigene/tabelle.csv", "--images", "eigene/bilder", "--label", "1e3")
+    result = invoke("mine", *words)
+    assert result.exit_code == 0, result.output
+    invoke.project.run("ingestion", env="mine")
+    schema = invoke.project.artifact("attribute_schema").load()
+    assert {"${size}", "1e5"} <= set(schema)
+    assert "1e7" in schema["${size}"]["exclude"]
+    assert set(invoke.project.artifact("samples").load()["sample_id"]) == set(german["Kennung"])
+
+
 BAD = {
     "neither": ([], "Give --table, --images, or both: the table of the pictures, and the folder that they are in."),
     "no table": (["--table", "none.csv"], "--table: there is no none.csv (looked for from "),

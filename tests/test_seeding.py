@@ -32,7 +32,7 @@ def other_thread_gets_in():
 def test_the_generator_is_let_go_where_nothing_was_drawn():
     before = torch.get_rng_state()
     with seeded_torch(0, "epoch") as release_if_unused:
-        release_if_unused()
+        assert release_if_unused()
         assert torch.equal(torch.get_rng_state(), before)
         got_in, thread = other_thread_gets_in()
         assert got_in
@@ -42,7 +42,7 @@ def test_the_generator_is_let_go_where_nothing_was_drawn():
 def test_the_generator_is_kept_where_something_was_drawn():
     with seeded_torch(0, "epoch") as release_if_unused:
         torch.rand(1)
-        release_if_unused()
+        assert not release_if_unused()
         got_in, thread = other_thread_gets_in()
         assert not got_in
     thread.join(10)

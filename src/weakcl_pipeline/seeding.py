@@ -36,13 +36,14 @@ def torch_generator(seed: int, *purpose: str | int) -> torch.Generator:
 
 
 @contextmanager
-def seeded_torch(seed: int, *purpose: str | int) -> Iterator[Callable[[], None]]:
+def seeded_torch(seed: int, *purpose: str | int) -> Iterator[Callable[[], bool]]:
     """Give code that draws from torch's global generator (initialisation, dropout) the stream of a purpose.
 
     The global state is put back afterwards. There is one for all threads, so another thread that wants it waits.
 
     Yields:
-        A function that ends this at once, if nothing has been drawn so far, and leaves the generator to other threads.
+        A function that ends this at once, if nothing has been drawn so far, and leaves the generator to other threads;
+        it says whether it did.
     """
     devices = list(range(torch.cuda.device_count()))
     with ExitStack() as stack:
@@ -51,9 +52,11 @@ def seeded_torch(seed: int, *purpose: str | int) -> Iterator[Callable[[], None]]
         torch.manual_seed(derive_seed(seed, *purpose))
         before = _global_states(devices)
 
-        def release_if_unused() -> None:
-            if all(torch.equal(old, new) for old, new in zip(before, _global_states(devices), strict=True)):
+        def release_if_unused() -> bool:
+            unused = all(torch.equal(old, new) for old, new in zip(before, _global_states(devices), strict=True))
+            if unused:
                 stack.close()
+            return unused
 
         yield release_if_unused
 

@@ -11,6 +11,7 @@ from weakcl_pipeline.attributes.binarise import Indicator, binarise, count_indic
 from weakcl_pipeline.attributes.casting import AttributeKind
 from weakcl_pipeline.attributes.columns import columns_of
 from weakcl_pipeline.attributes.schema import AttributeSpec
+from weakcl_pipeline.errors import InputError
 
 
 def binary_of(values, kind, train=None, dtype=None, **spec):
@@ -63,6 +64,8 @@ def test_one_indicator_per_node_of_a_hierarchy():
 def test_a_slash_in_a_node_cannot_be_taken_for_a_level():
     found = binary_of([["a/b"], ["a", "b"]], AttributeKind.HIERARCHY)
     assert found == {"c>=a": [False, True], "c>=a%2Fb": [True, False], "c>=a/b": [False, True]}
+    found = binary_of([["a/b"], ["a%2Fb"]], AttributeKind.HIERARCHY)
+    assert found == {"c>=a%252Fb": [False, True], "c>=a%2Fb": [True, False]}
 
 
 def test_quantiles_of_the_train_split_make_thresholds():
@@ -211,3 +214,10 @@ def test_answers_and_counts_do_not_depend_on_how_many_rows_are_looked_at_at_once
     for (_, yes, known), answers in zip(counted, seen, strict=True):
         assert yes == answers.sum()
         assert known == answers.count()
+
+
+def test_two_indicators_of_one_name_are_refused():
+    table = pl.DataFrame({"a": ["b=c"] * 3, "a=b": ["c"] * 3})
+    specs = {name: AttributeSpec(kind=AttributeKind.CATEGORICAL, min_count=1) for name in table.columns}
+    with pytest.raises(InputError, match="'a' and 'a=b' both have a binary attribute called 'a=b=c'"):
+        binarise(table, specs, pl.Series([True] * 3))

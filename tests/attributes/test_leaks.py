@@ -122,6 +122,44 @@ def test_a_tag_that_is_the_label_leaks_unless_it_is_excluded():
     assert leaks_of(tags, AttributeKind.TAGS, two.to_frame(), exclude=("cat", "dog")) == []
 
 
+def test_tags_that_each_name_one_class_leak_together():
+    species = pl.Series("class", [f"c{i}" for i in range(8)] * 25)
+    codes = pl.Series("tags", [[f"code-{c}", f"noise-{i % 7}"] for i, c in enumerate(species)])
+    (leak,) = leaks_of(codes, AttributeKind.TAGS, species.to_frame())
+    assert leak.remaining == 0
+    shown = ", ".join(f"tags=code-c{i}" for i in range(5))
+    assert f"'{shown} and 3 more' determines the label 'class'" in str(leak)
+    # Where none names the last class, to have none of the others tells it; where none names the last two, one bit of
+    # theirs is left, of two eighths of the samples.
+    assert len(leaks_of(codes, AttributeKind.TAGS, species.to_frame(), exclude=("code-c7",))) == 1
+    two = {"labels": species.to_frame(), "exclude": ("code-c6", "code-c7")}
+    assert leaks_of(codes, AttributeKind.TAGS, **two) == []
+    (leak,) = leaks_of(codes, AttributeKind.TAGS, tolerance=0.25 / 3 + 1e-9, **two)
+    assert leak.remaining == pytest.approx(0.25)
+
+
+@given(st.data())
+def test_what_naming_tags_leave_open_is_what_is_left_once_they_are_known(data):
+    species = data.draw(st.lists(st.sampled_from("abcde"), min_size=6, max_size=40)) * 10
+    named = data.draw(st.sets(st.sampled_from("abcde")))
+    tags = [[c.upper()] if c in named else [] for c in species]
+    label = pl.Series("class", species)
+    tolerance = data.draw(st.floats(0.0, 0.5))
+    found = leaks_of(pl.Series("tags", tags, dtype=pl.List(pl.String)), AttributeKind.TAGS, label.to_frame(), tolerance)
+    together = [leak for leak in found if ", " in leak.indicator]
+    left = conditional_entropy(label, given=["".join(words) for words in tags])
+    if together:
+        assert together[0].remaining == pytest.approx(left, abs=1e-9)
+    elif len(named & set(species)) > 1 and not found:
+        assert left > tolerance * entropy(label) - 1e-9
+
+
+def test_rare_words_name_small_classes_by_chance():
+    species = pl.Series("class", [f"c{i}" for i in range(8)] * 9)
+    words = pl.Series("tags", [[f"word of {c}"] for c in species])
+    assert leaks_of(words, AttributeKind.TAGS, species.to_frame()) == []
+
+
 def found_in(table, specs):
     return [leak for column in table for leak in find_leaks(column, LABELS, specs[column.name], 0.05)]
 

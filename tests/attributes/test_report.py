@@ -62,13 +62,13 @@ def test_what_the_members_of_a_cluster_have_in_common():
     json.dumps(first)
 
 
-def report_of(config, labels):
+def report_of(config, labels, chosen=2):
     figures = {
         k: describe(np.arange(8) // size, labels)
         | {"partner_share_cluster_aware": 1.0, "bits_learned": float(size == 2)}
         for k, size in zip(config.granularities, (8, 2, 1), strict=True)
     }
-    return assemble_report(figures, config, batch_size=4)
+    return assemble_report(figures, config, chosen, batch_size=4)
 
 
 def test_the_report_says_what_was_chosen_and_why():
@@ -79,7 +79,7 @@ def test_the_report_says_what_was_chosen_and_why():
     assert [entry["column"] for entry in report["granularities"]] == ["top_1", "top_2", "top_3"]
     assert report["labels"] == ["class"]
     json.dumps(report)
-    fixed = report_of(ClusteringConfig(granularities=(1, 2, 3), granularity=3), {})
+    fixed = report_of(ClusteringConfig(granularities=(1, 2, 3), granularity=3), {}, chosen=3)
     assert fixed["chosen"] == "top_3"
     assert fixed["criterion"] == "set by clustering.granularity"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from weakcl_pipeline.attributes.casting import AttributeKind
-from weakcl_pipeline.attributes.schema import AttributeSpec, specs_of, type_attributes
+from weakcl_pipeline.attributes.schema import AttributeSpec, null_missing, specs_of, type_alike, type_attributes
 from weakcl_pipeline.errors import InputError
 
 
@@ -177,3 +177,66 @@ def test_texts_that_repeat_are_read_as_they_are_alone(cells, kind, times):
     else:
         assert repeated[1] == once[1]
         assert_frame_equal(repeated[0], pl.concat([once[0]] * times))
+
+
+@pytest.mark.parametrize(
+    ("cells", "style", "later", "typed"),
+    [
+        (["1.234,5", "2.000", "3.000"], {"decimal": ","}, ["2.000", "3.000"], [2000.0, 3000.0]),
+        (["13/01/1970", "01/02/1970"], {"date_format": "%d/%m/%Y"}, ["01/02/1970"], [31.0]),
+        (["1.5", "2"], {}, ["1,5", None], [1.5, None]),
+    ],
+)
+def test_later_cells_are_read_in_the_style_that_was_found(cells, style, later, typed):
+    _, schema = typed_by(pl.DataFrame({"n": cells}), {"n": AttributeSpec(kind=AttributeKind.CONTINUOUS)})
+    schema = json.loads(json.dumps(schema))
+    assert {key: schema["n"][key] for key in ("decimal", "date_format") if schema["n"][key]} == style
+    assert type_alike(pl.DataFrame({"n": later}), schema)["n"].to_list() == typed
+
+
+def test_a_cell_of_another_style_than_the_one_that_was_found_is_refused():
+    _, schema = typed_by(pl.DataFrame({"n": ["1,5", "2,25"]}), {"n": AttributeSpec(kind=AttributeKind.CONTINUOUS)})
+    with pytest.raises(InputError, match="'n', row 1"):
+        type_alike(pl.DataFrame({"n": ["1,5", "2.25"]}), schema)
+
+
+@pytest.mark.parametrize("kind", AttributeKind)
+def test_later_rows_may_know_nothing_of_an_attribute(kind):
+    cells = {
+        "bool": [True, False],
+        "categorical": ["a", "b"],
+        "tags": [["a"], []],
+        "hierarchy": [["a", "b"], ["a"]],
+        "continuous": [1.0, 2.5],
+        "vector": [[1.0, 2.0], [3.0, 4.0]],
+    }[kind]
+    typed, schema = typed_by(pl.DataFrame({"c": cells}), {"c": AttributeSpec(kind=kind)})
+    for nothing in ([None, None], pl.Series([None, None], dtype=pl.DataFrame({"c": cells})["c"].dtype), ["", "NA"]):
+        later = type_alike(pl.DataFrame({"c": nothing}), json.loads(json.dumps(schema)), missing=["", "NA"])
+        assert later["c"].to_list() == [None, None]
+        assert later.schema == typed.schema
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Categorical, pl.Enum(["a", "NA", "", "yes", "no"])])
+def test_texts_stand_for_missing_cells_whatever_type_they_have(dtype):
+    table = pl.DataFrame({"c": ["a", " NA" if dtype == pl.String else "NA", "", "a"], "b": ["yes", "no", "NA", "no"]})
+    typed, schema = typed_by(table.cast(dtype), {"c": AttributeSpec(), "b": AttributeSpec()}, missing=["", "NA"])
+    assert typed["c"].to_list() == ["a", None, None, "a"]
+    assert typed["b"].to_list() == [True, False, None, False]
+    assert schema["c"]["missing"] == 2
+
+
+def test_in_lists_such_texts_are_no_elements_and_a_list_of_nothing_else_is_missing():
+    lists = pl.Series("c", [["cat", "NA "], ["NA", ""], [], None, ["dog"]])
+    assert null_missing(lists, ["NA", ""]).to_list() == [["cat", None], None, [], None, ["dog"]]
+    assert null_missing(lists, []).to_list() == lists.to_list()
+    typed, _ = typed_by(lists.to_frame(), {"c": AttributeSpec(kind=AttributeKind.TAGS)}, missing=["NA", ""])
+    assert typed["c"].to_list() == [["cat"], None, [], None, ["dog"]]
+
+
+@pytest.mark.parametrize("nested", [[[{"k": 1}]] * 4, [[["x"]]] * 4])
+def test_lists_of_more_than_words_fit_no_kind(nested):
+    with pytest.raises(InputError, match="'c': no attribute kind fits"):
+        typed_by(pl.DataFrame({"c": nested}), {}, undeclared="infer")
+    with pytest.raises(InputError, match="needs a list of words"):
+        typed_by(pl.DataFrame({"c": nested}), {"c": AttributeSpec(kind=AttributeKind.TAGS)})

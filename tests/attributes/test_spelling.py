@@ -230,3 +230,22 @@ def test_numbers_written_with_either_mark_are_read_as_they_were(numbers, mark):
     cells = [repr(number).replace(".", mark) for number in numbers]
     read = cast("continuous", *cells, decimal=mark)
     assert all(math.isclose(one, other, rel_tol=1e-15) for one, other in zip(read, numbers, strict=True))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [("1.2.3", "2.11.4"), ("31.12.99", "01.01.00"), ("31.12.1999", "01.01.00"), ("99-12-31",), ("12/31/99 10:00",)],
+)
+def test_years_have_four_digits_unless_another_format_is_declared(cells):
+    assert infer_kind(texts(*cells)) == "categorical"
+    assert repr(cells[0]) in refused("continuous", *cells)
+
+
+def test_two_digit_years_are_read_by_a_declared_format():
+    assert cast("continuous", "31.12.69", "02.01.70", date_format="%d.%m.%y") == [36524.0, 1.0]
+
+
+@pytest.mark.parametrize("cell", ['["a\\ud83d"]', "[" + "0x" + "f" * 5000 + "]"])
+def test_lists_of_what_is_no_text_are_refused(cell):
+    assert infer_kind(texts(cell)) == "categorical"
+    assert "a JSON list of words" in refused("tags", cell)

@@ -6,14 +6,14 @@ import torch
 from pydantic import ValidationError
 
 from weakcl_pipeline.contrastive import device
-from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_device, resolve_precision
+from weakcl_pipeline.contrastive.device import DeviceConfig, allow_tf32, autocast, resolve_device, resolve_precision
 from weakcl_pipeline.errors import InputError
 
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize(("cuda", "mps", "expected"), [(1, 0, "cuda"), (0, 1, "mps"), (0, 0, "cpu")])
-def test_auto_takes_the_best_device_there_is(monkeypatch, cuda, mps, expected):
+@pytest.mark.parametrize(("cuda", "mps", "expected"), [(1, 0, "cuda"), (0, 1, "cpu"), (0, 0, "cpu")])
+def test_auto_takes_the_best_device_that_has_all_it_takes(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(cuda))
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: bool(mps))
     assert resolve_device("auto").type == expected
@@ -88,3 +88,17 @@ def test_memory_of_freed_tensors_is_used_again_without_asking_the_system():
     pages = 20 * (4 << 20) // 4096
     assert given_back > pages / 2
     assert kept < pages / 10
+
+
+def test_tf32_is_allowed_or_not_for_products_and_convolutions_of_a_gpu():
+    switches = [torch.backends.cuda.matmul, torch.backends.cudnn.conv]
+    before = [switch.fp32_precision for switch in switches]
+    try:
+        for allowed, precision in ((True, "tf32"), (False, "ieee")):
+            allow_tf32(torch.device("cuda"), allowed)
+            assert [switch.fp32_precision for switch in switches] == [precision] * 2
+            allow_tf32(CPU, not allowed)
+            assert [switch.fp32_precision for switch in switches] == [precision] * 2
+    finally:
+        for switch, precision in zip(switches, before, strict=True):
+            switch.fp32_precision = precision

@@ -168,6 +168,24 @@ def test_wrong_parameters_are_named():
         EncoderConfig(backbone="test_vit")
 
 
+def test_a_backbone_without_features_is_refused():
+    with pytest.raises(ValidationError, match=r"backbone_kwargs\n.*gives no features with them, but a FeatureListNet"):
+        EncoderConfig(backbone="resnet18", backbone_kwargs={"features_only": True})
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"global_pool": ""}, r"training\.encoder\.backbone_kwargs: 'resnet18' gives \(2, 24, 2, 2\) for two pictures"),
+        ({"drop_path_rate": 1.5}, r"training\.encoder\.backbone: 'resnet18' cannot take pictures of 16 px: .*\[0, 1\]"),
+    ],
+)
+def test_a_backbone_that_would_fail_in_the_first_step_is_refused_before(kwargs, message):
+    encoder = Encoder.create(EncoderConfig(backbone="resnet18", backbone_kwargs=TINY | kwargs), MEAN, STD, 0)
+    with pytest.raises(InputError, match=message):
+        encoder.is_large_enough(16)
+
+
 def test_weights_are_not_fetched_to_check_parameters(monkeypatch):
     given, create = [], timm.create_model
     monkeypatch.setattr(timm, "create_model", lambda name, **kwargs: given.append(kwargs) or create(name, **kwargs))

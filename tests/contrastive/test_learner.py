@@ -1,12 +1,20 @@
+from typing import get_type_hints
+
 import numpy as np
+import polars as pl
 import pytest
 import torch
+from timm.layers.norm_act import convert_sync_batchnorm
 
 from tests.contrastive.test_encoder import tiny
+from weakcl_pipeline.attributes import Affinity, AttributeSpec
 from weakcl_pipeline.contrastive import ClInfoNCE, ClInfoNCEConfig, DeviceConfig, Encoder, EncoderConfig
 from weakcl_pipeline.contrastive.encoder import HeadConfig
 from weakcl_pipeline.contrastive.learner import Learner
+from weakcl_pipeline.contrastive.metrics import alignment, uniformity
+from weakcl_pipeline.contrastive.objectives import OBJECTIVES, Setting, SideInformation
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig
+from weakcl_pipeline.contrastive.sync_batch_norm import frozen_statistics
 from weakcl_pipeline.images import AugmentationConfig
 
 FP32 = DeviceConfig(name="cpu", precision="fp32")
@@ -123,3 +131,43 @@ def test_batch_norm_follows_its_statistics_once_where_views_are_embedded_again()
     torch.testing.assert_close(layer.running_mean, before)
     assert layer.num_batches_tracked == 2
     assert layer.momentum == 0.1
+
+
+def test_statistics_stand_still_in_torchs_synchronised_batch_normalisation_too():
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), convert_sync_batchnorm(torch.nn.BatchNorm2d(4))).train()
+    net(PICTURES.float())
+    before = {name: buffer.clone() for name, buffer in net.named_buffers()}
+    with frozen_statistics(net):
+        net(2 * PICTURES.float())
+    assert all(torch.equal(buffer, before[name]) for name, buffer in net.named_buffers())
+    net(2 * PICTURES.float())
+    assert not any(torch.equal(buffer, before[name]) for name, buffer in net.named_buffers())
+
+
+SETTING = Setting(
+    tiny(),
+    CLUSTERS,
+    SideInformation(
+        attributes=torch.tensor([[1.0, 0.0, float(i % 2)] for i in SAMPLES]),
+        affinity=Affinity(pl.DataFrame({"kind": ["a", "b"] * 4}), {"kind": AttributeSpec(kind="categorical")}),
+    ),
+    seed=0,
+)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_objectives_say_whether_they_train_the_head_and_embeddings_are_measured_where_they_do(name, monkeypatch):
+    small = {"pcl": {"queue": 8, "ks": (2,)}, "swav": {"prototypes": 4, "queue": 8}}.get(name, {})
+    objective_class = OBJECTIVES[name]
+    config = get_type_hints(objective_class.build)["config"](**small)
+    made = Learner(tiny(), objective_class.build(config, SETTING), AugmentationConfig(), ADAMW, FP32)
+    made.train()
+    seen, embedded = [], Learner._embed
+    monkeypatch.setattr(Learner, "_embed", lambda *given: seen.append(embedded(*given)) or seen[-1])
+    measured = step(made, 0)
+    measured = step(made, 1)  # a queue has something in it now
+    trained = any(p.grad is not None and p.grad.abs().sum() > 0 for p in made.encoder.head.parameters())
+    assert made.objective.trains_head == trained
+    compared = seen[-1].z if trained else torch.nn.functional.normalize(seen[-1].features, dim=1)
+    first, second = compared.detach()[:16].chunk(2)
+    torch.testing.assert_close(measured[1:], torch.stack([alignment(first, second), uniformity(first)]))

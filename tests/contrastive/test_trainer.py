@@ -127,6 +127,38 @@ def test_trainings_in_threads_are_those_of_trainings_alone(images, drop):
     assert same(alone[0], weights(train(images, ROWS, KINDS, config(), seed=0, name="kinds"))) == (drop == 0)
 
 
+@pytest.mark.parametrize(
+    ("device", "objective"),
+    [
+        (DeviceConfig(name="cpu", precision="bf16"), SwavConfig(prototypes=5, queue=20, small_crops=2, small_size=8)),
+        (DeviceConfig(name="cpu", precision="bf16", views_at_once=8), None),
+    ],
+)
+def test_so_are_those_that_embed_twice_in_a_step_in_bf16(images, device, objective):
+    def train_one(seed):
+        training = config(epochs=6, device=device)
+        return weights(train(images, ROWS, KINDS, training, seed=seed, name="kinds", objective=objective))
+
+    alone = [train_one(seed) for seed in range(2)]
+    for _ in range(3):
+        with ThreadPoolExecutor(2) as pool:
+            together = list(pool.map(train_one, range(2)))
+        assert all(same(first, second) for first, second in zip(alone, together, strict=True))
+
+
+def test_a_training_that_embeds_in_parts_leaves_the_generator_to_other_threads(images):
+    device = DeviceConfig(name="cpu", precision="fp32", views_at_once=4)
+    first = Encoder.create(ENCODER, (0.5,) * 3, (0.3,) * 3, seed=5).state_dict()
+    with ThreadPoolExecutor(1) as pool:
+        training = pool.submit(train, images, ROWS, KINDS, config(epochs=8, device=device), seed=0, name="kinds")
+        made = 0
+        while not training.done():
+            assert same(first, Encoder.create(ENCODER, (0.5,) * 3, (0.3,) * 3, seed=5).state_dict())
+            made += 1
+    assert training.result().history.height == 8
+    assert made > 8
+
+
 def test_gradients_are_clipped(images, monkeypatch):
     norms = []
     clip = torch.nn.utils.clip_grad_norm_
@@ -174,7 +206,8 @@ def test_clusters_are_found_at_the_size_of_the_epochs_views(images, monkeypatch)
     monkeypatch.setattr(Encoder, "forward", spy)
     positives = IterativePositives(IterativeConfig(k=6, warmup_epochs=1, recluster_every=1), N, {}, 0)
     train(images, ROWS, positives, config(progressive={"scale": 0.5, "share": 0.7}), seed=0, name="iterative")
-    assert sides == [8, SIZE]
+    checked = [8, 8, SIZE]  # after each epoch a few features are looked at
+    assert sides == [checked[0], 8, checked[1], SIZE, checked[2]]
 
 
 def _train_until_killed(kind, training, options, root, epochs):
@@ -327,6 +360,45 @@ def test_a_loss_that_is_not_finite_stops_keeps_the_checkpoint_and_names_the_batc
     with pytest.raises(InputError, match=r"loss is nan at batch 2 of epoch 2; the checkpoint of epoch 1 is kept"):
         train(images, ROWS, KINDS, config(), seed=0, name="kinds", checkpoints=tmp_path)
     assert [path.name for path in tmp_path.glob("*/epoch-*")] == ["epoch-00001"]
+
+
+def test_weights_that_the_last_step_of_an_epoch_breaks_are_not_kept(images, tmp_path):
+    """One batch an epoch: its loss is that of the weights before it."""
+    blowing_up = config(epochs=1, batch_size=N, optimiser=OptimiserConfig(learning_rate=1e19, warmup_share=0.0))
+    with pytest.raises(InputError, match=r"features are not finite after the last batch of epoch 1; no epoch was fin"):
+        train(images, ROWS, KINDS, blowing_up, seed=0, name="kinds", checkpoints=tmp_path)
+    assert list(tmp_path.glob("*/epoch-*")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "positives", "objective"),
+    [
+        ("iterative", IterativePositives(IterativeConfig(k=6, warmup_epochs=3), N, {}, 0), None),
+        ("pcl", KINDS, PclConfig(queue=20, ks=(3,), warmup_epochs=3, negative_prototypes=2)),
+    ],
+)
+def test_a_warm_up_without_an_end_is_told(images, caplog, name, positives, objective):
+    def warned(epochs):
+        caplog.clear()
+        train(images, ROWS, positives, config(epochs=epochs), seed=0, name=name, objective=objective)
+        return f"{name}: all 3 epochs are warm-up" in caplog.text and f"lower {name}.warmup_epochs" in caplog.text
+
+    assert warned(3)
+    assert not warned(4)
+
+
+@pytest.mark.parametrize("channel", [0, 2])
+def test_a_channel_that_never_varies_does_not_drown_the_others(channel):
+    """Augmented views do vary there, as hue turns; divided by nearly nothing, they would be all that is learnt of."""
+    pixels = np.random.default_rng(0).integers(0, 256, (N, SIZE, SIZE, 3), dtype=np.uint8)
+    pixels[::2, :8] //= 3
+    pixels[..., channel] = 0
+    store = open_store(pixel_table([f"s{i}" for i in range(N)], pixels))
+    result = train(store, ROWS, KINDS, config(epochs=8), seed=0, name="kinds")
+    features = embed(result.encoder, store)
+    spread = features.std(axis=0).mean() / np.abs(features).mean()
+    assert spread > 0.05
+    assert result.history["loss"][-1] < result.history["loss"][0] - 0.3
 
 
 def test_a_learning_rate_that_blows_up_is_caught_for_real(images):

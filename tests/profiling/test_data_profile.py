@@ -64,11 +64,40 @@ def test_kinds_come_with_what_reads_them(found):
     }
 
 
-@pytest.mark.parametrize("name", ["group", "image", "label_x", "${size}"])
+@pytest.mark.parametrize("name", ["group", "image", "label_x"])
 def test_a_column_whose_name_cannot_be_used_is_told(pictures, name):
     found = profiled(pictures, animals().rename({"family": name}))
     assert roles(found)[name] == ""
     assert notes(found)[name].endswith("rename it to use it")
+
+
+@pytest.mark.parametrize("name", ["count", "missing", "distinct", "row number", "", "${size}"])
+def test_a_column_may_have_any_other_name(pictures, name):
+    for column, role in (("nr", "id"), ("file", "picture"), ("animal_id", "group"), ("family", "attribute")):
+        assert roles(profiled(pictures, animals().rename({column: name})))[name] == role
+    assert name in roles(profiled(pictures, animals().rename({"remark": name}), sample_rows=100))
+
+
+def test_small_whole_numbers_may_be_called_count(pictures):
+    counted = animals(40).with_columns(count=pl.int_range(pl.len()) % 11)
+    assert roles(profiled(pictures, counted))["count"] == "attribute"
+
+
+def test_durations_are_told_and_not_used(pictures):
+    took = pl.duration(seconds=pl.int_range(pl.len()) // 2)
+    found = profiled(pictures, animals().with_columns(took.alias("session"), pl.concat_list(took).alias("laps")))
+    assert (roles(found)["session"], roles(found)["laps"]) == ("", "")
+    assert notes(found)["session"] == "durations: make numbers of them, say of seconds, to use them"
+    with pytest.raises(InputError, match="column 'session' are lists, bytes or durations"):
+        profiled(pictures, animals().with_columns(took.alias("session")), label="session")
+
+
+def test_a_table_of_categoricals_is_the_same_as_one_of_texts(pictures, found):
+    texts = pl.exclude("file")
+    for dtype in (pl.Categorical, pl.Enum(pl.concat(animals().select(texts).get_columns(), how="vertical").unique())):
+        stored = profiled(pictures, animals().with_columns(texts.cast(dtype)))
+        assert stored.roles == found.roles
+        assert stored.columns == found.columns
 
 
 def test_splits_are_read_in_the_words_of_the_table(found):
@@ -213,7 +242,7 @@ def test_a_label_that_cannot_be_one_is_refused(pictures, case):
 
 
 def test_a_label_of_lists_is_refused(pictures):
-    with pytest.raises(InputError, match="--label: the cells of column 'tags' are lists or bytes"):
+    with pytest.raises(InputError, match="--label: the cells of column 'tags' are lists, bytes or durations"):
         profiled(pictures, animals().with_columns(pl.col("tags").str.split(", ")), label="tags")
 
 

@@ -1,15 +1,22 @@
 """The environment that a profile is written down as."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kedro.config import OmegaConfigLoader
+from omegaconf import OmegaConf
 
 from tests.conftest import ROOT
 from tests.profiling.conftest import animals
-from weakcl_pipeline.attributes import ClusteringConfig
+from weakcl_pipeline.attributes import AttributeSpec, ClusteringConfig
 from weakcl_pipeline.contrastive.trainer import TrainingConfig
 from weakcl_pipeline.images import ImagesConfig
-from weakcl_pipeline.profiling import environment, profile
+from weakcl_pipeline.profiling import Column, Guess, Useless, environment, profile
+from weakcl_pipeline.profiling.roles import Roles
 from weakcl_pipeline.sources import IngestionConfig, read_samples
 
 BASE = {
@@ -25,7 +32,8 @@ def files_of(pictures, table, label="species"):
 
 
 def read(files, name):
-    return yaml.safe_load(files[f"parameters_{name}.yml"])[name]
+    """Return a group of parameters as Kedro reads it."""
+    return OmegaConf.to_container(OmegaConf.create(files[f"parameters_{name}.yml"]), resolve=True)[name]
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +100,11 @@ def test_comments_say_what_was_found_and_what_was_left_out(written):
 
 @pytest.mark.parametrize(
     "name",
-    ["Größe: (cm) #1", "'quoted' \"name\"", "- list", "{braces}", "new\nline", "yes", "1", " ", "x" * 300, "a.b"],
-)
+    [
+        "Größe: (cm) #1", "'quoted' \"name\"", "- list", "{braces}", "new\nline", "yes", "1", " ", "x" * 300, "a.b",
+        "1e5", "1_0", "2020-01-01", "1:30", "${size}", "${", "\\${oc.env:HOME}", "\\???", "bell \a", "line\u2028break",
+    ],
+)  # fmt: skip
 def test_any_name_of_a_column_is_written_so_that_it_is_read_again(pictures, name):
     renamed = animals().rename({"tags": name, "species": f"{name}!"})
     found, files = files_of(pictures, renamed, f"{name}!")
@@ -115,3 +126,46 @@ def test_without_attributes_there_is_nothing_to_cluster_by(pictures):
     _, files = files_of(pictures, animals().select("file", "species"))
     assert read(files, "ingestion")["attributes"] == {}
     assert "parameters_clustering.yml" not in files
+
+
+TEXTS = st.one_of(
+    st.text(max_size=12),
+    st.text("\\${}?:.ab'\"# \n\u2028\x85\ufeff", max_size=8),
+    st.from_regex(r"[-+]?[0-9_]*[.:]?[0-9_]*([eE][-+]?[0-9]+)?", fullmatch=True),
+    st.sampled_from(
+        ["1e5", "${oc.env:HOME}", "yes", "null", "~", "???", "\\???", "=", "<<", ".inf", "0x1f", "0o7", "- a"]
+    ),
+)
+"""Texts that YAML or OmegaConf has a meaning for, among others."""
+
+
+@settings(deadline=None, max_examples=150)
+@given(names=st.lists(TEXTS, min_size=9, max_size=9, unique=True), words=st.lists(TEXTS, max_size=4, unique=True))
+def test_whatever_a_table_holds_is_read_again_by_kedro(written, tmp_path_factory, names, words):
+    found, _ = written
+    split_values = dict(zip(names, ("train", "val", "test"), strict=False))
+    tags, note = names[5:7]
+    spec = AttributeSpec(kind="tags", separator=names[7] or None, exclude=tuple(words))
+    levels = AttributeSpec(kind="hierarchy", levels=tuple(names[:2]))
+    own, image, split, label, group = names[:5]
+    roles = Roles(image, own, split, split_values, label, group)
+    columns = (
+        Column(tags, Guess("tags"), "attribute", 0.0, None, spec=spec, clusters=True, note=note),
+        Column(names[8], Guess("hierarchy"), "attribute", 0.0, None, spec=levels),
+        Column(note, Guess(Useless.TEXT), "", 0.0, None, note=tags),
+    )
+    files = environment(replace(found, roles=roles, columns=columns), {"source": "table", "path": note}, names[8], BASE)
+    conf = tmp_path_factory.mktemp("conf")
+    (conf / "base").mkdir()
+    for name, text in files.items():
+        (conf / "base" / name).write_text(text, encoding="utf-8")
+    loader = OmegaConfigLoader(conf.as_posix(), base_env="base", default_run_env="base")
+    parameters = loader["parameters"]
+    ingestion = IngestionConfig.model_validate(parameters["ingestion"])
+    assert (ingestion.id_column, ingestion.image_column, ingestion.split_column) == (own, image, split)
+    assert (ingestion.labels, ingestion.group_column) == ((label,), group)
+    assert ingestion.split_values == split_values
+    assert ingestion.attributes == {tags: spec, names[8]: levels}
+    assert parameters["clustering"]["attributes"] == [tags]
+    assert parameters["images"]["root"] == names[8]
+    assert loader["catalog"]["raw_samples"]["path"] == note

@@ -2,12 +2,14 @@
 
 from math import log2
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weakcl_pipeline.attributes import AttributeSpec
+from weakcl_pipeline.attributes import AttributeSpec, conditional_entropy, entropy
+from weakcl_pipeline.attributes.leaks import find_leaks
 from weakcl_pipeline.profiling.information import find_levels, measure
 
 
@@ -21,6 +23,20 @@ def test_bits_of_categories_by_hand():
     assert found.entropy == 1
     assert found.remaining == pytest.approx(2 / 6)  # of x alone one bit is open
     assert (found.indicators, found.leaks) == (2, False)
+
+
+def test_equal_measurements_tell_the_same_wherever_they_stand():
+    generator = np.random.default_rng(0)
+    values = [0.0] * 900 + generator.random(100).tolist()
+    order = generator.permutation(1000)
+    label = [f"class {row // 100}" for row in range(1000)]  # sorted by it, as tables often are
+    column = [values[row] for row in order]
+    found = measured(column, label, kind="continuous")
+    exact = conditional_entropy(pl.Series(label), given=pl.Series(column))
+    assert exact <= found.remaining <= log2(10)
+    assert found.entropy <= entropy(pl.Series(column))
+    again = measured([column[row] for row in order], [label[row] for row in order], kind="continuous")
+    assert (again.entropy, again.remaining) == pytest.approx((found.entropy, found.remaining))
 
 
 def test_tags_are_told_by_the_best_words():
@@ -38,6 +54,16 @@ def test_tags_are_told_by_the_best_words():
 def test_tags_that_name_the_label_are_found_in_any_form(word, label):
     found = measured([[word, "x"], ["x"], ["y"]] * 3, [label, "other", label] * 3, kind="tags")
     assert found.leaking_words == (word,)
+
+
+def test_tags_that_name_the_label_by_codes_are_found_until_none_is_left():
+    label = [f"c{i % 6}" for i in range(120)]
+    codes, synonyms = ({f"c{i}": f"{letter}{i}" for i in range(6)} for letter in "xy")
+    tags = [[codes[c], synonyms[c] if i % 40 else "rare", f"n{i % 7}"] for i, c in enumerate(label)]
+    found = measured(tags, label, kind="tags")
+    assert {*codes.values()} <= set(found.leaking_words) <= {*codes.values(), *synonyms.values()}
+    spec = AttributeSpec(kind="tags", exclude=found.leaking_words)
+    assert find_leaks(pl.Series("a", tags), pl.DataFrame({"label": label}), spec, 0.05) == []
 
 
 def test_an_identifier_leaks():

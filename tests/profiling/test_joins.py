@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import polars as pl
 import pytest
 
@@ -23,6 +25,12 @@ def test_the_key_is_the_column_that_agrees_most_and_what_both_have_is_not_taken_
         {"note": ["x", "p", "q"], "id": ["1", "2", "9"], "place": ["k", "l", "m"], "owner": list("uvw")}
     )
     assert find_join(PHOTOS, other, "owners") == {"by": "id", "take": ["owner"]}
+
+
+def test_lists_and_durations_are_no_key():
+    both = pl.LazyFrame({"id": ["1", "2"], "tags": [["a"], []], "took": [timedelta(1), timedelta(2)]})
+    other = both.with_columns(owner=pl.lit("u"))
+    assert find_join(both, other, "owners") == {"by": "id", "take": ["owner"]}
 
 
 @pytest.mark.parametrize(

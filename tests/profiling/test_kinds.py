@@ -140,6 +140,11 @@ def test_constant(values):
     assert guess(values).kind == Useless.CONSTANT
 
 
+@pytest.mark.parametrize(("marks", "kind"), [("xX", "constant"), ("Xx", "constant"), ("x+", "categorical")])
+def test_marks(marks, kind):
+    assert guess([*marks] * 9).kind == kind
+
+
 @pytest.mark.parametrize("dtype", [pl.Null, pl.String, pl.Float64, pl.List(pl.String), pl.Boolean])
 def test_empty(dtype):
     assert guess_kind(pl.Series("x", [None] * 5, dtype=dtype)).kind == Useless.EMPTY
@@ -147,7 +152,14 @@ def test_empty(dtype):
 
 
 @pytest.mark.parametrize(
-    ("values", "kind"), [([b"a", b"b"], "bytes"), ([{"a": 1}, {"a": 2}], "nested"), ([[1.5], [2.5]], "nested")]
+    ("values", "kind"),
+    [
+        ([b"a", b"b"], "bytes"),
+        ([{"a": 1}, {"a": 2}], "nested"),
+        ([[1.5], [2.5]], "nested"),
+        ([timedelta(1), timedelta(2)], "duration"),
+        ([[timedelta(1)], [timedelta(2)]], "nested"),
+    ],
 )
 def test_what_is_no_attribute(values, kind):
     assert guess(values).kind == kind

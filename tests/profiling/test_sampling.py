@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.profiling import guess_kind
 from weakcl_pipeline.profiling.sampling import random_rows, sample_table
 
 
@@ -38,6 +39,23 @@ def test_of_a_large_table_figures_are_of_all_and_rows_from_everywhere():
     assert sample.frame["number"].mean() == pytest.approx(25_000, rel=0.1)
     again = sample_table(table(50_000).lazy(), rows=1000)
     assert again.frame.equals(sample.frame)
+
+
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum(["yes", "no", " NA", ""])])
+def test_texts_are_the_same_however_they_are_stored(dtype):
+    texts = pl.DataFrame({"a": ["yes", "no", " NA", "", None, "yes"]})
+    sample = sample_table(texts.with_columns(pl.col("a").cast(dtype)).lazy())
+    assert sample.frame.equals(pl.DataFrame({"a": ["yes", "no", None, None, None, "yes"]}))
+    assert (sample.missing, sample.distinct) == ({"a": 0.5}, {"a": 2})
+    assert guess_kind(sample.frame["a"]) == guess_kind(sample_table(texts.lazy()).frame["a"])
+
+
+def test_columns_may_have_any_name():
+    renamed = table(1000).rename({"number": "row number", "text": "", "weight": "rows"})
+    for rows in (100, 1000):
+        sample = sample_table(renamed.lazy(), rows=rows)
+        assert list(sample.distinct) == ["row number", "", "rows"]
+        assert sample.frame.columns == ["row number", "", "rows", "tags"]
 
 
 def test_never_more_rows_than_asked_for():

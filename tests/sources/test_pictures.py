@@ -47,6 +47,15 @@ def test_boxes_that_are_all_null_are_no_boxes():
     read_samples(raw_table(**empty).lazy(), CONFIG)
 
 
+def test_nan_is_a_missing_number_of_a_box():
+    nan = float("nan")
+    raw = raw_table(x=[1, nan, 3], y=[0, nan, 3], w=[2.5, None, 3], h=[9, nan, 3])
+    assert list(pictures(raw, CONFIG)) == list(pictures(raw_table(), CONFIG))
+    read_samples(raw.lazy(), CONFIG)
+    with pytest.raises(InputError, match="partly null in rows 0, 2"):
+        read_samples(raw.with_columns(h=nan).lazy(), CONFIG)
+
+
 def test_box_columns_are_no_attributes():
     samples, schema = read_samples(raw_table().lazy(), CONFIG)
     assert list(schema) == ["colour"]

@@ -1,3 +1,4 @@
+import json
 from datetime import timedelta
 
 import polars as pl
@@ -5,7 +6,7 @@ import pytest
 
 from weakcl_pipeline.attributes.schema import AttributeSpec
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.sources import IngestionConfig
+from weakcl_pipeline.sources import IngestionConfig, Table, read_new_samples
 from weakcl_pipeline.sources import read_samples as read_lazily
 
 CONFIG = IngestionConfig(
@@ -62,6 +63,12 @@ def test_without_an_id_samples_are_named_after_their_rows():
     assert samples["sample_id"].to_list() == [f"row_{i}" for i in range(8)]
 
 
+@pytest.mark.parametrize("name", ["count", "split", "value", "literal"])
+def test_a_split_column_may_be_called_anything(name):
+    samples, _ = read_samples(raw_table().rename({"part": name}), config_with(split_column=name))
+    assert samples["split"].to_list() == ["train"] * 4 + ["val"] * 2 + ["test"] * 2
+
+
 def test_numbers_become_names_and_split_values_are_mapped():
     raw = raw_table(name=list(range(8)), **{"part": [0] * 4 + [1] * 2 + [2] * 2, "class": [1, 2, 1, 2, 1, 2, 1, 2]})
     samples, _ = read_samples(raw, config_with(split_values={"0": "train", "1": "val", "2": "test"}))
@@ -79,8 +86,8 @@ def test_nan_is_a_missing_label_group_and_attribute():
         }
     )
     samples, schema = read_samples(raw, config_with(attributes={"weight": {"kind": "categorical", "allow_leak": True}}))
-    assert samples["label_class"].to_list() == ["1.0", "2.0", "1.0", None, "1.0", "2.0", "2.0", "1.0"]
-    assert samples["group"].to_list() == ["1.0", "1.0", None, None, "2.0", None, "3.0", None]
+    assert samples["label_class"].to_list() == ["1", "2", "1", None, "1", "2", "2", "1"]
+    assert samples["group"].to_list() == ["1", "1", None, None, "2", None, "3", None]
     assert samples["weight"].to_list() == ["1.5", None] * 4
     assert schema["weight"]["missing"] == 4
 
@@ -88,7 +95,7 @@ def test_nan_is_a_missing_label_group_and_attribute():
 def test_nan_is_no_id_and_no_split():
     numbers = [0.0, float("nan"), 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
     assert "null in row 1" in refused(raw_table(name=numbers))
-    splits = config_with(split_values={"0.0": "train", "1.0": "val", "2.0": "test"})
+    splits = config_with(split_values={"0": "train", "1": "val", "2": "test"})
     assert "None in row 1" in refused(raw_table(part=[0.0, float("nan"), 0.0, 0.0, 1.0, 1.0, 2.0, 2.0]), splits)
 
 
@@ -197,6 +204,26 @@ def test_splits_are_made_where_none_are_given():
     stratified, _ = read_samples(raw, config_with(split_column=None, split={"stratify": "class"}))
     assert not stratified["split"].equals(samples["split"])
     assert "ingestion.split.stratify" in refused(raw, config_with(split_column=None, split={"stratify": "clas"}))
+
+
+@pytest.mark.parametrize("cell", [{}, [{}], {"a": {}}])
+def test_objects_without_a_key_are_named_and_no_damage(tmp_path, cell):
+    rows = [{"file": f"{i}.png", "part": "train", "m": cell} for i in range(3)]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    raw = Table(path=(tmp_path / "t.jsonl").as_posix()).scan()
+    config = IngestionConfig(image_column="file", split_column="part", undeclared="infer")
+    assert "raw_samples: column 'm' has type" in refused(raw, config)
+    assert "objects without a key" in refused(raw, config)
+    samples, _ = read_samples(raw, config.model_copy(update={"ignore": ("m",)}))
+    assert samples.columns == ["sample_id", "split", "group", "image"]
+
+
+def test_a_name_that_is_a_pattern_is_refused_by_the_name_of_the_table():
+    config = config_with(attributes={"*": {"kind": "tags"}})
+    raw = raw_table().rename({"words": "*"})
+    assert refused(raw, config).startswith("raw_samples: a column cannot be called '*'")
+    with pytest.raises(InputError, match=r"^new_samples: a column cannot be called '\*'"):
+        read_new_samples(raw.lazy(), config, {"*": {"kind": "tags"}})
 
 
 def test_splits_are_given_or_made_but_not_both():

@@ -137,6 +137,14 @@ def test_the_folder_is_private_to_the_user(temporary):
     assert Path(folder).stat().st_mode & 0o077 == 0
 
 
+def test_the_name_of_the_temporary_folder_is_no_pattern(tmp_path, monkeypatch):
+    (tmp_path / "of [me]").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "of [me]"))
+    staged = Staging()
+    spooled = staged.spool(TABLE.lazy())
+    assert spooled["text"].equals(TABLE["text"])
+
+
 @pytest.mark.parametrize("writer", [(pl.LazyFrame, "sink_parquet"), (pq.ParquetWriter, "write_table")])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ComputeError("(os error 28)")])
 def test_a_full_disk_is_no_damaged_table(temporary, monkeypatch, writer, error):

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.sources import Table
+from weakcl_pipeline.sources import IngestionConfig, Table, read_samples
 
 PHOTOS = "id,file\np1,1.png\np2,2.png\np3,3.png\n"
 TAGS = "photo;tag\np3;red\np1;cat\np3;old\np9;dog\n"
@@ -43,6 +43,25 @@ def test_tables_are_joined_in_the_order_of_the_samples(folder):
         {"id": "p2", "file": "2.png", "place": "Rome", "tag": None},
         {"id": "p3", "file": "3.png", "place": None, "tag": ["red", "old"]},
     ]
+
+
+def test_missing_values_are_no_tags(folder):
+    (folder / "tags.csv").write_text("id;tag\np3;red\np1;cat\np3; NA \np3;\np3;old\np2;\np2;?\n")
+    raw = table(folder, {"path": "tags.csv", "by": "id", "collect": ["tag"]}).scan()
+    roles = IngestionConfig(image_column="file", split={"train": 1, "val": 0, "test": 0}, attributes={"tag": {}})
+    samples, schema = read_samples(raw, roles)
+    assert samples.collect()["tag"].to_list() == [["cat"], None, ["red", "old"]]
+    assert schema["tag"]["missing"] == 1
+    samples, _ = read_samples(raw, roles.model_copy(update={"missing": ("red",)}))
+    assert samples.collect()["tag"].to_list() == [["cat"], ["?"], ["NA", "old"]]
+
+
+def test_null_is_a_missing_value_of_any_type(folder):
+    ids, numbers = ["p1", "p1", "p2", "p3"], [1, None, None, 3]
+    pl.DataFrame({"id": ids, "n": numbers, "v": [n and [n] for n in numbers]}).write_parquet(folder / "n.parquet")
+    joined = table(folder, {"path": "n.parquet", "by": "id", "collect": ["n", "v"]}).scan().collect()
+    assert joined["n"].to_list() == [[1, None], None, [3]]
+    assert joined["v"].to_list() == [[[1], None], None, [[3]]]
 
 
 def test_a_join_reads_other_formats_and_compares_keys_as_texts(folder):

@@ -24,6 +24,7 @@ from weakcl_pipeline.attributes.casting import AttributeKind
 from weakcl_pipeline.attributes.columns import Columns, in_parts, parts_of
 from weakcl_pipeline.attributes.hierarchy import ancestors
 from weakcl_pipeline.attributes.schema import AttributeSpec
+from weakcl_pipeline.errors import InputError
 
 _RELATIONS = {
     AttributeKind.BOOL: "",
@@ -94,7 +95,11 @@ def indicate(attributes: Columns, indicators: Sequence[Indicator]) -> pl.DataFra
 
     Returns:
         N rows of nullable Boolean columns, named and ordered as the indicators; of a row nothing depends on another.
+
+    Raises:
+        InputError: Two indicators have one name, as `b=c` of the column `a` and `c` of the column `a=b`.
     """
+    _check_names(indicators)
     asked = sorted(indicators, key=lambda indicator: indicator.column)
     answers: dict[str, pl.Series] = {}
     for column, group in groupby(asked, key=lambda indicator: indicator.column):
@@ -105,6 +110,17 @@ def indicate(attributes: Columns, indicators: Sequence[Indicator]) -> pl.DataFra
         parts = [pl.DataFrame(_answers(part, of_column)) for part in parts_of(attributes, column)]
         answers |= pl.concat(parts, rechunk=True).to_dict()
     return pl.DataFrame([answers[indicator.name] for indicator in indicators])
+
+
+def _check_names(indicators: Sequence[Indicator]) -> None:
+    by_name: dict[str, Indicator] = {}
+    for indicator in indicators:
+        other = by_name.setdefault(indicator.name, indicator)
+        if other != indicator:
+            raise InputError(
+                f"the columns '{other.column}' and '{indicator.column}' both have a binary attribute called"
+                f" '{indicator.name}'. Rename one of them."
+            )
 
 
 def binarise(attributes: Columns, specs: Mapping[str, AttributeSpec], train: pl.Series) -> pl.DataFrame:

@@ -1,7 +1,8 @@
 """Raw columns to typed attribute columns, one kind at a time, with errors that name the first bad cell."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
@@ -15,6 +16,7 @@ from weakcl_pipeline.attributes.spelling import (
     is_number,
     is_truth,
     numbers_of,
+    style_of,
     truth_of,
     words_of,
 )
@@ -42,6 +44,8 @@ class AttributeKind(StrEnum):
 
 
 _MICROSECONDS_A_DAY = 86_400_000_000
+_WHOLE = 1 << 53
+"""Below it, a float that is whole is one integer and no other."""
 
 
 def infer_kind(column: pl.Series) -> AttributeKind | None:
@@ -77,8 +81,34 @@ def cast_column(column: pl.Series, kind: AttributeKind, spelling: Spelling | Non
         InputError: A cell does not fit the kind, or all cells do in two ways; the message names the column and the
             first such row.
     """
-    try:
+    if column.dtype == pl.Null and kind in _TYPES:
+        return column.cast(_TYPES[kind])
+    with _naming(column, kind):
         return _CASTS[kind](column, spelling or Spelling())
+
+
+def found_style(column: pl.Series, kind: AttributeKind, spelling: Spelling) -> dict[str, str]:
+    """What of the spelling had to be found out: the field by which later cells are read as those of this column.
+
+    Args:
+        column: Raw cells, as for `cast_column`.
+        kind: What they mean.
+        spelling: How texts are read.
+
+    Raises:
+        InputError: All cells can be read in two ways.
+    """
+    if kind != AttributeKind.CONTINUOUS or not _is_word(column.dtype):
+        return {}
+    with _naming(column, kind):
+        return style_of(column.cast(pl.String), spelling)
+
+
+@contextmanager
+def _naming(column: pl.Series, kind: AttributeKind) -> Iterator[None]:
+    """Tell the user which column it is that can be read in two ways."""
+    try:
+        yield
     except AmbiguousError as error:
         raise InputError(
             f"column '{column.name}' ({kind.value}): {error} under ingestion.attributes.{column.name}."
@@ -86,8 +116,16 @@ def cast_column(column: pl.Series, kind: AttributeKind, spelling: Spelling | Non
 
 
 def as_words(column: pl.Series) -> pl.Series:
-    """The values written as words, String; NaN, which is how pandas writes a missing cell, is null."""
-    return (column.fill_nan(None) if column.dtype.is_float() else column).cast(pl.String)
+    """The values written as words, String.
+
+    NaN, which is how pandas writes a missing cell, is null. It writes whole numbers beside one as 3.0, which is 3 here.
+    """
+    words = column.cast(pl.String)
+    if not column.dtype.is_float():
+        return words
+    whole = column.cast(pl.Int64, strict=False)
+    kept = (whole != column).fill_null(value=True) | (column.abs() >= _WHOLE)
+    return whole.cast(pl.String).zip_with(~kept, words).set(column.is_nan().fill_null(value=False), None)
 
 
 def join_levels(levels: list[pl.Series], name: str) -> pl.Series:
@@ -164,9 +202,8 @@ def _to_continuous(column: pl.Series, spelling: Spelling) -> pl.Series:
 def _to_tags(column: pl.Series, spelling: Spelling) -> pl.Series:
     """Sets of words: repeated tags once, null elements and empty texts (no tag at all) dropped."""
     words = _to_word_lists(column, AttributeKind.TAGS, spelling)
-    if _is_word(column.dtype):
-        words = words.list.eval(pl.element().filter(pl.element() != ""))
-    return words.list.drop_nulls().list.unique(maintain_order=True)
+    word = pl.element().str.strip_chars()
+    return words.list.eval(word.filter(word != "")).list.unique(maintain_order=True)
 
 
 def _to_hierarchy(column: pl.Series, spelling: Spelling) -> pl.Series:
@@ -223,8 +260,6 @@ def _to_word_lists(column: pl.Series, kind: AttributeKind, spelling: Spelling) -
         lists = words_of(texts, spelling.separator)
         _refuse_new_nulls(column, lists, f"a JSON list of words ({kind.value})", "declare `separator`")
         return lists
-    if dtype == pl.Null:
-        return column.cast(pl.List(pl.String))
     inner = dtype.inner if isinstance(dtype, pl.List | pl.Array) else None
     if inner is None or not (_is_word(inner) or _is_integer(inner) or inner == pl.Null):
         raise _wrong_type(column, kind, "a list of words")
@@ -239,6 +274,16 @@ _CASTS: dict[AttributeKind, Callable[[pl.Series, Spelling], pl.Series]] = {
     AttributeKind.CONTINUOUS: _to_continuous,
     AttributeKind.VECTOR: _to_vector,
 }
+
+
+_TYPES: dict[AttributeKind, pl.DataType] = {
+    AttributeKind.BOOL: pl.Boolean(),
+    AttributeKind.CATEGORICAL: pl.String(),
+    AttributeKind.TAGS: pl.List(pl.String),
+    AttributeKind.HIERARCHY: pl.List(pl.String),
+    AttributeKind.CONTINUOUS: pl.Float64(),
+}
+"""What cells become, but those of vectors, whose type has their length."""
 
 
 def _is_word(dtype: Any) -> bool:

@@ -29,14 +29,14 @@ class Coded:
 
     @classmethod
     def of(cls, parts: Iterable[pl.Series], name: str) -> Self | None:
-        """Code a column of texts, or of lists, that comes in parts, which memory never holds together.
+        """Code a column of texts, or of lists of plain values, that comes in parts, which memory never holds together.
 
         Returns:
             The values in the order in which they first occur; None if hardly any repeat, or for columns of other types.
         """
         coded = []
         for part in parts:
-            if part.dtype not in (pl.String, pl.List):
+            if part.dtype != pl.String and not (isinstance(part.dtype, pl.List) and not part.dtype.inner.is_nested()):
                 return None
             coded.append(_encode(part))
             if len(coded[-1].values) > len(part) / 2:

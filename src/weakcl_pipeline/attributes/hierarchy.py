@@ -10,10 +10,10 @@ def ancestors(table: pl.DataFrame) -> pl.DataFrame:
         table: ``row``, and ``value``, a list of nodes, root first.
 
     Returns:
-        ``row``, and ``value``, `a`, `a/b` and `a/b/c` for the path a, b, c; a slash inside a node's own name is written
-        %2F.
+        ``row``, and ``value``, `a`, `a/b` and `a/b/c` for the path a, b, c; in a node's own name a slash is written
+        %2F, and a percent sign %25.
     """
-    paths = table["value"].list.eval(pl.element().str.replace_all("/", "%2F", literal=True))
+    paths = _escaped(table["value"])
     depth = pl.int_ranges(1, pl.col("value").list.len() + 1)
     return (
         table.with_columns(paths.alias("value"))
@@ -34,5 +34,10 @@ def ancestor_at(paths: pl.Series, level: int) -> pl.Series:
     Returns:
         The last node of a path that is shorter; null for a path that is missing or empty.
     """
-    named = paths.list.head(level).list.eval(pl.element().str.replace_all("/", "%2F", literal=True)).list.join("/")
+    named = _escaped(paths.list.head(level)).list.join("/")
     return pl.select(pl.when(paths.list.len() > 0).then(named)).to_series()
+
+
+def _escaped(paths: pl.Series) -> pl.Series:
+    name = pl.element().str.replace_all("%", "%25", literal=True).str.replace_all("/", "%2F", literal=True)
+    return paths.list.eval(name)

@@ -6,7 +6,7 @@ samples, and an attribute that leaves (almost) nothing of H(label) is refused by
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,22 +27,28 @@ _LOOKED_AT = 1 << 20
 """Cells by which it is told whether values repeat."""
 _DRAWN = 1 << 22
 """Cells, if there are more, by which the bins are bounded."""
+_NO_CHANCE = 10
+"""Samples that a tag has at least, to name a class: of small classes, hardly one is without a word of its own."""
+_NAMED = 5
+"""Tags that a finding names before it counts the others."""
 
 
 @dataclass(frozen=True)
 class Leak:
-    """An attribute (or one tag of it) that leaves hardly any uncertainty about a label."""
+    """An attribute (or tags of it) that leaves hardly any uncertainty about a label."""
 
     label: str
     column: str
     indicator: str
-    """The column, or `tags=word` for a single tag."""
+    """The column, or `tags=word` for a single tag, or several of them."""
     remaining: float
     """H(label | attribute) in bits."""
     total: float
     """H(label) in bits, over the same samples."""
     identifier: bool
     """True where more than half the samples have a value of their own: it names samples."""
+    tags: tuple[str, ...] = ()
+    """Of a column of tags, those that do it."""
 
     def __str__(self) -> str:
         """The finding in one line, with its figures."""
@@ -57,6 +63,8 @@ class Leak:
 def find_leaks(column: pl.Series | Coded, labels: pl.DataFrame, spec: AttributeSpec, tolerance: float) -> list[Leak]:
     """The labels of which an attribute, or a tag of it, leaves at most `tolerance` x H(label) bits open.
 
+    Nor may tags do so together that each name one value of the label, as words like `cat` and `dog` do for the species,
+    if at least ten samples have each.
     A missing cell counts as one more value, since which cells are missing can give the label away too.
     Where a column has missing cells, the samples that do have it are also looked at by themselves: an
     attribute that was noted down for a tenth of the samples only, and determines the label of those, leaks
@@ -103,7 +111,7 @@ def refuse_leaks(leaks: Iterable[Leak], specs: Mapping[str, AttributeSpec], tole
         raise InputError(
             f"attributes that give the label away (at most {tolerance:.0%} of the label's entropy is left):"
             f"\n{findings}\nRemove {columns} from the attributes (or, under `undeclared: infer`,"
-            f" add the columns to ingestion.ignore; for a single tag, add it to `exclude`), or set"
+            f" add the columns to ingestion.ignore; for tags, add them to `exclude`), or set"
             f" `allow_leak: true` there to keep it."
         )
 
@@ -149,14 +157,9 @@ def _codes(texts: pl.Series) -> pl.Series:
 
 
 def _leaking_tags(cells: Coded, label: pl.Series, spec: AttributeSpec, tolerance: float) -> list[Leak]:
-    """Check each tag as the indicator "has it", all at once.
-
-    With g(x) = x log2 x, n_t the samples with tag t, N_l those with label l and n_tl those with both,
-    H(label | t) = [g(n_t) + g(N - n_t) - sum_l g(n_tl) - sum_l g(N_l - n_tl)] / N, and only pairs that
-    occur differ from the last sum without the tag: no table of tags x labels is needed.
-    """
+    """Check each tag as the indicator "has it", then those that name a value of the label, from one table of pairs."""
     table = cells.count_with(_codes(label)).lazy().rename({"value": "tag"}).drop_nulls("tag")
-    per_label = table.group_by("label").agg(pl.sum("len").alias("in_label")).collect(engine="streaming")
+    per_label = table.group_by("label").agg(pl.sum("len").alias("in_label")).sort("label").collect(engine="streaming")
     total = count_entropy(per_label["in_label"].to_numpy())
     if total == 0:
         return []
@@ -165,25 +168,61 @@ def _leaking_tags(cells: Coded, label: pl.Series, spec: AttributeSpec, tolerance
         .filter(pl.col("tag").is_not_null() & ~pl.col("tag").is_in(list(spec.exclude)))
         .group_by("tag", "label")
         .agg(pl.sum("len").alias("both"))
+        .with_columns(pl.col("both").sum().over("tag").alias("with_tag"))
         .join(per_label.lazy(), on="label")
         .sort("tag", "label")  # so that sums are the same to the last bit
         .collect(engine="streaming")
     )
-    both, in_label = pairs["both"].to_numpy(), pairs["in_label"].to_numpy()
-    gain = _x_log_x(both) + _x_log_x(in_label - both) - _x_log_x(in_label)
+
+    def leak(tags: Sequence[str], left: float) -> Leak:
+        named = ", ".join(f"{cells.name}={tag}" for tag in tags[:_NAMED])
+        named += f" and {len(tags) - _NAMED} more" if len(tags) > _NAMED else ""
+        return Leak(label.name, cells.name, named, max(0.0, left), total, identifier=False, tags=tuple(tags))
+
+    most = tolerance * total + 1e-12
+    alone = [
+        leak([tag], left) for tag, left in _open_after_each(pairs, per_label["in_label"].to_numpy()) if left <= most
+    ]
+    if alone:
+        return alone
+    naming, left = _naming(pairs.filter(pl.col("with_tag") >= _NO_CHANCE), per_label, tolerance)
+    return [leak(naming, left)] if naming and left <= most else []
+
+
+def _open_after_each(pairs: pl.DataFrame, in_label: npt.NDArray[np.int64]) -> Iterable[tuple[str, float]]:
+    """Return each tag and H(label | tag) in bits.
+
+    With g(x) = x log2 x, n_t the samples with tag t, N_l those with label l and n_tl those with both,
+    H(label | t) = [g(n_t) + g(N - n_t) - sum_l g(n_tl) - sum_l g(N_l - n_tl)] / N, and only pairs that
+    occur differ from the last sum without the tag: no table of tags x labels is needed.
+    """
+    both, of_label = pairs["both"].to_numpy(), pairs["in_label"].to_numpy()
+    gain = _x_log_x(both) + _x_log_x(of_label - both) - _x_log_x(of_label)
     tags = (
         pairs.with_columns(pl.Series("gain", gain))
         .group_by("tag", maintain_order=True)
-        .agg(pl.col("both").sum().alias("with"), pl.col("gain").sum())
+        .agg(pl.col("with_tag").first(), pl.col("gain").sum())
     )
-    with_tag, rows = tags["with"].to_numpy(), int(per_label["in_label"].sum())
-    untouched = float(_x_log_x(per_label["in_label"].to_numpy()).sum())
-    remaining = (_x_log_x(with_tag) + _x_log_x(rows - with_tag) - tags["gain"].to_numpy() - untouched) / rows
-    return [
-        Leak(label.name, cells.name, f"{cells.name}={tag}", max(0.0, float(left)), total, identifier=False)
-        for tag, left in zip(tags["tag"], remaining, strict=True)
-        if left <= tolerance * total + 1e-12
-    ]
+    with_tag, rows = tags["with_tag"].to_numpy(), int(in_label.sum())
+    untouched = float(_x_log_x(in_label).sum())
+    left = (_x_log_x(with_tag) + _x_log_x(rows - with_tag) - tags["gain"].to_numpy() - untouched) / rows
+    return zip(tags["tag"], left, strict=True)
+
+
+def _naming(pairs: pl.DataFrame, per_label: pl.DataFrame, tolerance: float) -> tuple[list[str], float]:
+    """Return the tags that name one value of the label each, and what all of them leave open of the label, in bits.
+
+    A tag names a value if it leaves at most `tolerance` of the entropy of "has this value" open. What is left is the
+    entropy of the values that none names, over the samples that have those.
+    """
+    rows = int(per_label["in_label"].sum())
+    both, with_tag, of_label = (pairs[name].to_numpy().astype(np.int64) for name in ("both", "with_tag", "in_label"))
+    table = np.stack([both, with_tag - both, of_label - both, rows - with_tag - of_label + both])
+    has_value = _x_log_x(np.array(rows)) - _x_log_x(np.stack([of_label, rows - of_label])).sum(axis=0)
+    left = _x_log_x(np.stack([with_tag, rows - with_tag])).sum(axis=0) - _x_log_x(table).sum(axis=0)
+    naming = pairs.filter(left <= tolerance * has_value + 1e-12 * rows)
+    unnamed = per_label.join(naming, on="label", how="anti")["in_label"].to_numpy()
+    return naming["tag"].unique(maintain_order=True).to_list(), count_entropy(unnamed) * float(unnamed.sum()) / rows
 
 
 def _x_log_x(counts: np.ndarray) -> np.ndarray:

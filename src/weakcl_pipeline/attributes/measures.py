@@ -41,7 +41,11 @@ def entropy(*variables: Variable) -> float:
     """
     if not variables:
         raise ValueError("entropy() needs at least one variable")
-    table = pl.DataFrame([_series(values).alias(str(i)) for i, values in enumerate(variables)])
+    columns = [_series(values).alias(str(i)) for i, values in enumerate(variables)]
+    if len(set(map(len, columns))) > 1:
+        lengths = ", ".join(str(len(column)) for column in columns)
+        raise ValueError(f"variables with {lengths} values do not belong together")
+    table = pl.DataFrame(columns)
     return count_entropy(_counts(table))
 
 

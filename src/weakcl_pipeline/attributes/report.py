@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from weakcl_pipeline.attributes.clustering import ClusteringConfig, choose_granularity, column_of
+from weakcl_pipeline.attributes.clustering import ClusteringConfig, column_of
 from weakcl_pipeline.attributes.granularity import expected_partner_share
 from weakcl_pipeline.attributes.measures import count_entropy, mutual_information, shuffled_mutual_information
 
@@ -103,16 +103,16 @@ def _shares(binary: pl.DataFrame) -> npt.NDArray[np.float64]:
 
 
 def assemble_report(
-    figures: Mapping[int, dict[str, Any]], config: ClusteringConfig, *, batch_size: int
+    figures: Mapping[int, dict[str, Any]], config: ClusteringConfig, chosen: int, *, batch_size: int
 ) -> dict[str, Any]:
     """The head of `cluster_report`: the chosen granularity and why, over the figures of each.
 
     Args:
         figures: Granularity -> its figures (`describe_granularity`), and `bits_learned` of `attributes.granularity`.
         config: The rule and the criterion.
+        chosen: The granularity that training uses.
         batch_size: Of the training, in samples.
     """
-    chosen = choose_granularity({k: entry["bits_learned"] for k, entry in figures.items()}, config)
     criterion = "the granularity from whose clusters an anchor learns the most bits in the batches of training"
     return {
         "rule": config.rule.name,

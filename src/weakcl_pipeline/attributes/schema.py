@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 import polars as pl
 from pydantic import Field, model_validator
 
-from weakcl_pipeline.attributes.casting import AttributeKind, cast_column, infer_kind, join_levels
+from weakcl_pipeline.attributes.casting import AttributeKind, cast_column, found_style, infer_kind, join_levels
 from weakcl_pipeline.attributes.coded import Coded
 from weakcl_pipeline.attributes.columns import Columns, parts_of
 from weakcl_pipeline.attributes.hierarchy import ancestors
@@ -23,7 +23,10 @@ from weakcl_pipeline.errors import InputError
 logger = logging.getLogger(__name__)
 
 Schema = dict[str, dict[str, Any]]
-"""Column -> the fields of its `AttributeSpec`, plus `inferred` and the number of `missing` cells."""
+"""Column -> the fields of its `AttributeSpec`, `inferred`, the number of `missing` cells, and the `length` of vectors.
+
+A decimal mark or a date format that was found out is among the fields, so that later cells are read as these were.
+"""
 
 
 class AttributeSpec(Spelling):
@@ -102,10 +105,11 @@ def type_attributes(
         specs |= {name: AttributeSpec() for name in table.columns if name not in taken}
     schema = {}
     for name, spec in specs.items():
-        kind, typed = _typed(table, name, spec, missing)
-        known = spec.model_copy(update={"kind": kind})
+        known, typed = _typed(table, name, spec, missing)
         schema[name] = known.model_dump(mode="json") | {"inferred": spec.kind is None, "missing": typed.missing}
-        _warn_of_unused_words(typed.values, kind, spec)
+        if isinstance(typed.values.dtype, pl.Array):
+            schema[name]["length"] = typed.values.dtype.size
+        _warn_of_unused_words(typed.values, known)
         keep(typed, known)
     logger.info("Attribute schema:\n%s", describe(schema))
     return schema
@@ -122,7 +126,10 @@ def type_alike(table: pl.DataFrame, schema: Schema, *, missing: Collection[str] 
     Raises:
         InputError: A cell or a type does not fit its kind.
     """
-    return pl.DataFrame([_typed(table, name, spec, missing)[1].column() for name, spec in specs_of(schema).items()])
+    lengths = {name: entry.get("length") for name, entry in schema.items()}
+    return pl.DataFrame(
+        [_typed(table, name, spec, missing, lengths[name])[1].column() for name, spec in specs_of(schema).items()]
+    )
 
 
 def specs_of(schema: Schema) -> dict[str, AttributeSpec]:
@@ -146,32 +153,47 @@ def describe(schema: Schema) -> str:
 
 
 def null_missing(column: pl.Series, missing: Collection[str]) -> pl.Series:
-    """The column with null for texts that stand for a missing cell, spaces around them aside."""
-    if column.dtype != pl.String or not missing:
-        return column
-    marked = column.str.strip_chars().is_in(list(missing))
-    return column.set(marked.fill_null(value=False), None) if marked.any() else column
+    """The column with null for texts that stand for a missing cell, spaces around them aside.
+
+    In a list such texts are null, and a list of nothing else is.
+    """
+    if column.dtype in (pl.Categorical, pl.Enum):
+        column = column.cast(pl.String)
+    marks = list(missing)
+    if column.dtype == pl.String and marks:
+        marked = column.str.strip_chars().is_in(marks)
+        return column.set(marked.fill_null(value=False), None) if marked.any() else column
+    if column.dtype == pl.List(pl.String) and marks and column.explode().str.strip_chars().is_in(marks).any():
+        lists = column.list.eval(pl.when(~pl.element().str.strip_chars().is_in(marks)).then(pl.element()))
+        return lists.set((lists.list.len() > 0) & (lists.list.drop_nulls().list.len() == 0), None)
+    return column
 
 
-def _typed(table: Columns, name: str, spec: AttributeSpec, missing: Collection[str]) -> tuple[AttributeKind, Coded]:
+def _typed(
+    table: Columns, name: str, spec: AttributeSpec, missing: Collection[str], length: int | None = None
+) -> tuple[AttributeSpec, Coded]:
+    """Return the specification with all that had to be found out, and the typed column; ``length`` is of vectors."""
     if spec.levels:
         levels = [null_missing(table[level], missing) for level in spec.levels]
-        return AttributeKind.HIERARCHY, Coded(join_levels(levels, name))
+        return spec, Coded(join_levels(levels, name))
     words = {*missing} - {*spec.true_values, *spec.false_values}
 
-    def read(cells: pl.Series) -> tuple[AttributeKind, pl.Series]:
+    def read(cells: pl.Series) -> tuple[AttributeSpec, pl.Series]:
         cells = null_missing(cells, words)
         kind = spec.kind or _inferred(cells)
-        return kind, cast_column(cells, kind, spec)
+        known = spec.model_copy(update={"kind": kind} | found_style(cells, kind, spec))
+        if length is not None and cells.null_count() == len(cells):
+            return known, pl.Series(name, [None] * len(cells), dtype=pl.Array(pl.Float32, length))
+        return known, cast_column(cells, kind, known)
 
     coded = Coded.of(parts_of(table, name), name)
     if coded is not None:
         # How a cell is read depends on what other cells there are, but neither on their number nor on their order.
         with suppress(InputError):  # raised below, for the row that the message names
-            kind, typed = read(coded.values)
-            return kind, replace(coded, values=typed)
-    kind, typed = read(table[name])
-    return kind, Coded(typed)
+            known, typed = read(coded.values)
+            return known, replace(coded, values=typed)
+    known, typed = read(table[name])
+    return known, Coded(typed)
 
 
 def _inferred(column: pl.Series) -> AttributeKind:
@@ -184,14 +206,14 @@ def _inferred(column: pl.Series) -> AttributeKind:
     return kind
 
 
-def _warn_of_unused_words(column: pl.Series, kind: AttributeKind, spec: AttributeSpec) -> None:
+def _warn_of_unused_words(column: pl.Series, spec: AttributeSpec) -> None:
     """A misspelt word in `exclude` would let through the very tag that it should stop."""
     if not spec.exclude or column.dtype not in (pl.String, pl.List):
         return
     words = column.drop_nulls()
-    if kind == AttributeKind.HIERARCHY:
+    if spec.kind == AttributeKind.HIERARCHY:
         words = ancestors(words.to_frame("value").with_row_index("row"))["value"]
-    elif kind == AttributeKind.TAGS:
+    elif spec.kind == AttributeKind.TAGS:
         words = words.explode()
     unused = sorted(set(spec.exclude) - set(words.drop_nulls().unique().to_list()))
     if unused:

@@ -6,7 +6,7 @@ Each reader takes a column of texts and returns a typed one, null where a text i
 import ast
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import polars as pl
 from pydantic import field_validator, model_validator
@@ -27,9 +27,18 @@ _SPACES = " \u00a0\u202f'\u2019_"
 _THOUSANDS = {".": "," + _SPACES, ",": "." + _SPACES}
 """Decimal mark -> what may group the digits before it."""
 
-_DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
+_YEAR_FIRST, _YEAR_LAST = r"^\d{4}", r"^\d{1,2}\D\d{1,2}\D\d{4}"
+_DAYS = {
+    "%Y-%m-%d": _YEAR_FIRST,
+    "%Y/%m/%d": _YEAR_FIRST,
+    "%d.%m.%Y": _YEAR_LAST,
+    "%d/%m/%Y": _YEAR_LAST,
+    "%m/%d/%Y": _YEAR_LAST,
+    "%d-%m-%Y": _YEAR_LAST,
+}
+"""How days are written -> what such texts begin with: years have four digits, or versions like 1.2.3 would be dates."""
 _TIMES = ("", "T%H:%M:%S%.f%#z", "T%H:%M:%S%.f", " %H:%M:%S%.f", "T%H:%M", " %H:%M")
-_DATES = tuple(day + time for time in _TIMES for day in _DAYS)
+_DATES = {day + time: beginning for time in _TIMES for day, beginning in _DAYS.items()}
 _MICROSECONDS_A_DAY = 86_400_000_000
 _HEAD = 200
 """Texts that are tried before all are."""
@@ -126,16 +135,29 @@ def numbers_of(texts: pl.Series, spelling: Spelling) -> pl.Series:
     words = texts.str.strip_chars()
     if spelling.date_format is not None:
         return _days(words, spelling.date_format)
-    words = words.str.replace("\u2212", "-", literal=True)  # the minus sign
+    words = _plain_minus(words)
     if spelling.decimal is not None:
         return _in_style(words, spelling.decimal)
     plain = words.cast(pl.Float64, strict=False)
-    if _complete(words, plain):
-        return plain
-    found = _the_one(words, "decimal", _THOUSANDS, _in_style)
-    if found is None:
-        found = _the_one(words, "date_format", _DATES, _days)
-    return plain if found is None else found
+    found = None if _complete(words, plain) else _found(words)
+    return plain if found is None else found.numbers
+
+
+def style_of(texts: pl.Series, spelling: Spelling) -> dict[str, str]:
+    """Return the field of `Spelling` by which `numbers_of` would read other texts as it reads these, and its value.
+
+    There is none where it is declared already, or where numbers are written as programs write them, `1234.5`: each of
+    those is read by itself.
+
+    Raises:
+        AmbiguousError: As for `numbers_of`.
+    """
+    if spelling.decimal is not None or spelling.date_format is not None:
+        return {}
+    words = _plain_minus(texts.str.strip_chars())
+    if _complete(words, words.cast(pl.Float64, strict=False)) or (found := _found(words)) is None:
+        return {}
+    return {found.field: found.way}
 
 
 def is_number(texts: pl.Series) -> bool:
@@ -183,23 +205,42 @@ def _complete(texts: pl.Series, read: pl.Series) -> bool:
     return texts.null_count() == read.null_count()
 
 
+class _Found(NamedTuple):
+    """Numbers, and how they were written."""
+
+    field: Literal["decimal", "date_format"]
+    way: str
+    numbers: pl.Series
+
+
+def _found(words: pl.Series) -> _Found | None:
+    """Return the texts as numbers, else as dates, in the only way in which all can be read; None if there is none."""
+    return _the_one(words, "decimal", _THOUSANDS, _in_style) or _the_one(words, "date_format", _DATES, _dates)
+
+
 def _the_one(
-    texts: pl.Series, field: str, ways: Iterable[str], read: Callable[[pl.Series, str], pl.Series]
-) -> pl.Series | None:
-    """Return what the texts are in the only way in which all can be read; None if there is no such way."""
+    texts: pl.Series,
+    field: Literal["decimal", "date_format"],
+    ways: Iterable[str],
+    read: Callable[[pl.Series, str], pl.Series],
+) -> _Found | None:
     head = texts.drop_nulls().head(_HEAD)
-    found: tuple[str, pl.Series] | None = None
+    found: _Found | None = None
     for way in ways:
         if not _complete(head, read(head, way)) or not _complete(texts, values := read(texts, way)):
             continue
         if found is None:
-            found = way, values
-        elif (row := (found[1] != values).fill_null(value=False).arg_true()).len():
+            found = _Found(field, way, values)
+        elif (row := (found.numbers != values).fill_null(value=False).arg_true()).len():
             raise AmbiguousError(
-                f"{texts[row[0]]!r} can be read in two ways, and so can all cells. Declare `{field}: '{found[0]}'` or"
+                f"{texts[row[0]]!r} can be read in two ways, and so can all cells. Declare `{field}: '{found.way}'` or"
                 f" `{field}: '{way}'`"
             )
-    return None if found is None else found[1]
+    return found
+
+
+def _plain_minus(words: pl.Series) -> pl.Series:
+    return words.str.replace("\u2212", "-", literal=True)  # the minus sign of typesetting
 
 
 def _in_style(words: pl.Series, decimal: str) -> pl.Series:
@@ -210,6 +251,11 @@ def _in_style(words: pl.Series, decimal: str) -> pl.Series:
     plain = words.str.replace_all(f"[{groups}]", "").str.replace(decimal, ".", literal=True)
     numbers = plain.cast(pl.Float64, strict=False)
     return numbers.set(~words.str.contains(pattern).fill_null(value=False), None)
+
+
+def _dates(words: pl.Series, form: str) -> pl.Series:
+    """Return the days of texts in one of the forms that are looked for."""
+    return _days(words.set(~words.str.contains(_DATES[form]).fill_null(value=True), None), form)
 
 
 def _days(words: pl.Series, form: str) -> pl.Series:
@@ -231,7 +277,12 @@ def _listed(text: str) -> list[str | None] | None:
             return None
     if not isinstance(value, list | tuple) or not all(_is_word(word) for word in value):
         return None
-    return [None if word is None else str(word) for word in value]
+    try:
+        words = [None if word is None else str(word) for word in value]
+        "".join(filter(None, words)).encode()
+    except ValueError:  # a number of thousands of digits, half a surrogate pair
+        return None
+    return words
 
 
 def _is_word(value: Any) -> bool:

@@ -21,13 +21,14 @@ class DeviceConfig(Config):
     """Where and how the encoder computes.
 
     Attributes:
-        name: ``auto`` (CUDA, else Apple's MPS, else the CPU) or a torch device such as ``cuda:1``.
+        name: ``auto`` (CUDA where there is one, else the CPU) or a torch device such as ``cuda:1``. Apple's ``mps`` is
+            never chosen by itself: it has no float64, which clustering computes in.
         precision: ``auto`` is bf16 where the hardware computes in it, fp32 elsewhere.
         channels_last: Lay pictures out as NHWC in memory, which convolutions prefer.
         compile: Let torch.compile fuse the encoder; worth its minute of start-up in long runs.
         pictures_on_device: Keep the pictures of the train split on the device, so that none is uploaded while training;
             ``auto`` does so on a GPU, up to 4 GiB. Else each batch is uploaded while the one before is trained on.
-        tf32: Let a GPU multiply float32 matrices in TF32: faster, and coarser.
+        tf32: Let a GPU multiply and convolve float32 in TF32: faster, and coarser.
         views_at_once: How many views the encoder embeds at once on a worker; none means those of its whole batch. With
             fewer, memory holds the activations of these alone, and they are computed anew in the backward pass, which
             takes a third more time. The loss is still that of the whole batch (the embeddings are kept, as in Gao et
@@ -50,9 +51,7 @@ def resolve_device(name: str) -> torch.device:
         InputError: If this machine has no such device.
     """
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     available = {"cpu": 1, "mps": int(torch.backends.mps.is_available()), "cuda": torch.cuda.device_count()}
     if (device.index or 0) >= available[device.type]:
@@ -76,8 +75,20 @@ def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
-    """Return the autocast context of a dtype, switched off for float32."""
-    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+    """Return the autocast context of a dtype, switched off for float32.
+
+    Without its cache of weights that were cast: all threads share that, and one that leaves its autocast empties it, so
+    that a training's last bits would depend on what is trained beside it.
+    """
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32, cache_enabled=False)
+
+
+def allow_tf32(device: torch.device, allowed: bool) -> None:
+    """Say whether a GPU may compute float32 in TF32, for the whole process: so all who compute have to say it."""
+    if device.type == "cuda":
+        precision = "tf32" if allowed else "ieee"
+        torch.backends.cuda.matmul.fp32_precision = precision
+        torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
 
 
 def keep_freed_memory() -> None:

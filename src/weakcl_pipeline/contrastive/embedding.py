@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from weakcl_pipeline.contrastive.device import DeviceConfig, autocast, resolve_device, resolve_precision
+from weakcl_pipeline.contrastive.device import DeviceConfig, allow_tf32, autocast, resolve_device, resolve_precision
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderState
 from weakcl_pipeline.contrastive.feed import uploaded
 from weakcl_pipeline.contrastive.group import Group
@@ -115,6 +115,7 @@ def embed_views(
 def _frozen(encoder: Encoder, config: DeviceConfig) -> Iterator[tuple[torch.device, torch.dtype]]:
     """Put an encoder on its device and into evaluation mode for a while, without gradients."""
     target = resolve_device(config.name)
+    allow_tf32(target, config.tf32)
     encoder.to(target)
     if config.channels_last:
         encoder.to(memory_format=torch.channels_last)

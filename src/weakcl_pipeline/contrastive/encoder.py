@@ -29,6 +29,7 @@ EncoderState = tuple[dict[str, Tensor], dict[str, Any]]
 
 Stem = Literal["original", "small", "half"]
 
+_CONSTANT = 1e-4  # a standard deviation that is less is rounding: one pixel in a thousand that differs makes more
 _FOREIGN_WEIGHTS = ("checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
 
 
@@ -100,7 +101,7 @@ class Encoder(nn.Module):
     Args:
         config: The architecture.
         mean: Mean of each channel over the train split, in [0, 1].
-        std: Standard deviation of each channel over the train split, in [0, 1].
+        std: Standard deviation of each channel over the train split, in [0, 1]; a channel without any is not scaled.
 
     Attributes:
         feature_dim: Width of the backbone's features.
@@ -115,7 +116,9 @@ class Encoder(nn.Module):
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).clamp(min=1e-6).view(3, 1, 1))
+        # A channel that never varies but in augmented views: divided by nearly nothing, those would drown the others.
+        spread = torch.tensor([value if value > _CONSTANT else 1.0 for value in std], dtype=torch.float32)
+        self.register_buffer("std", spread.view(3, 1, 1))
 
     @classmethod
     def create(cls, config: EncoderConfig, mean: Sequence[float], std: Sequence[float], seed: int) -> "Encoder":
@@ -147,9 +150,9 @@ class Encoder(nn.Module):
             size: Side of the pictures, in pixels.
 
         Raises:
-            InputError: If the backbone cannot take pictures of this size at all.
+            InputError: If the backbone cannot be trained on pictures of this size at all, or gives no features.
         """
-        backbone, smaller = deepcopy(self.backbone).cpu().eval(), []
+        backbone, smaller = deepcopy(self.backbone).cpu().train(), []
 
         def compare(convolution: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             smaller.append(min(inputs[0].shape[-2:]) < max(convolution.stride))  # type: ignore[arg-type]
@@ -158,10 +161,17 @@ class Encoder(nn.Module):
             if isinstance(module, nn.Conv2d):
                 module.register_forward_pre_hook(compare)
         try:
-            backbone(torch.zeros(1, 3, size, size))
+            with seeded_torch(0, "trial"):  # what is dropped at random is drawn while training alone
+                given = backbone(torch.zeros(2, 3, size, size))
         except (RuntimeError, AssertionError, ValueError) as error:
             msg = f"training.encoder.backbone: {self.config.backbone!r} cannot take pictures of {size} px: {error}"
             raise InputError(msg) from error
+        if given.shape != (2, self.feature_dim):
+            msg = (
+                f"training.encoder.backbone_kwargs: {self.config.backbone!r} gives {tuple(given.shape)} for two"
+                f" pictures, not {self.feature_dim} features each; leave out what changes its pooling"
+            )
+            raise InputError(msg)
         return not any(smaller)
 
     def state(self, **metadata: Any) -> EncoderState:
@@ -265,6 +275,8 @@ def _refusal(name: str, kwargs: str, stem: Stem) -> str | None:
     """Return why a backbone cannot be built with keyword arguments (JSON) or its stem not be shrunk, if so."""
     try:
         backbone = _sketch(name, json.loads(kwargs))
+        if not hasattr(backbone, "num_features"):
+            return f"{name!r} gives no features with them, but a {type(backbone).__name__}"
         with torch.device("meta"):
             _shrink_stem(backbone, stem, name)
     except ValueError as error:

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from weakcl_pipeline.contrastive.device import (
     DeviceConfig,
+    allow_tf32,
     autocast,
     keep_freed_memory,
     resolve_device,
@@ -48,6 +51,8 @@ class Learner:
         encoder: On the device.
         objective: On the device.
         device: The device.
+        draws: Whether a step may draw from torch's global generator, as dropout does, and so must draw again what is
+            computed anew in the backward pass.
     """
 
     def __init__(
@@ -72,10 +77,10 @@ class Learner:
             torch.compile(self._project) if device.compile else self._project
         )
         self._at_once = device.views_at_once
+        self.draws = True
         if self.device.type == "cpu":
             keep_freed_memory()
-        if self.device.type == "cuda":
-            torch.set_float32_matmul_precision("high" if device.tf32 else "highest")
+        allow_tf32(self.device, device.tf32)
         self._views = Views(augmentation, objective.small_crops)
         self._gradients = GradientSum(self.encoder.parameters(), group)
         self._clip_norm = optimiser.clip_norm
@@ -108,7 +113,8 @@ class Learner:
             generator: CPU generator of the augmentation.
 
         Returns:
-            Loss (nats), alignment and uniformity of the batch, float32 (3,), on the device: reading them waits for it.
+            Loss (nats), and alignment and uniformity of the batch's embeddings, or of its features where the head is
+            not trained; float32 (3,), on the device: reading them waits for it.
         """
         count = len(samples)
         part = None if self._group.size == 1 else self._group.part(count)
@@ -118,7 +124,8 @@ class Learner:
             loss = self.objective.loss(batch)
         self._descend(loss, learning_rate)
         self.objective.after_step(self.encoder)
-        first, second = batch.z.detach()[: FULL_VIEWS * len(samples)].chunk(FULL_VIEWS)
+        compared = batch.z if self.objective.trains_head else F.normalize(batch.features.float(), dim=1)
+        first, second = compared.detach()[: FULL_VIEWS * len(samples)].chunk(FULL_VIEWS)
         return torch.stack([loss.detach(), alignment(first, second), uniformity(first)])
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -154,9 +161,11 @@ class Learner:
             return self._embed_views(views)
         most = len(views) // self._group.count(count) * self._group.most(count)
         parts = views.tensor_split(-(-most // self._at_once))
-        embedded = (
-            checkpoint(self._embed_views, part, use_reentrant=False, context_fn=self._first_and_again) for part in parts
-        )
+        embed_again = partial(
+            checkpoint, self._embed_views, use_reentrant=False, preserve_rng_state=self.draws,
+            context_fn=self._first_and_again,
+        )  # fmt: skip
+        embedded = map(embed_again, parts)
         return [torch.cat(of_parts) for of_parts in zip(*embedded, strict=True)]
 
     def _first_and_again(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

@@ -25,6 +25,10 @@ NO_CLUSTER = -1
 class Positives(Protocol):
     """The clusters of the train split, epoch by epoch."""
 
+    @property
+    def warmup_epochs(self) -> int:
+        """How many epochs pass before the first clustering; 0 where there is none to wait for."""
+
     def initial(self) -> Rows:
         """Return the clusters before the first epoch, int64 (N,); :data:`NO_CLUSTER` means the sample stands alone."""
         ...
@@ -50,6 +54,8 @@ class FixedPositives:
     Args:
         clusters: int64 (N,); :data:`NO_CLUSTER` for a sample that stands alone.
     """
+
+    warmup_epochs = 0
 
     def __init__(self, clusters: Rows) -> None:
         self._clusters = clusters
@@ -118,6 +124,11 @@ class IterativePositives:
         self._n_samples = n_samples
         self._labels = labels
         self._seed = seed
+
+    @property
+    def warmup_epochs(self) -> int:
+        """How many epochs of self-supervision pass before the first clustering."""
+        return self._config.warmup_epochs
 
     def initial(self) -> Rows:
         """Return self-supervision: every sample stands alone."""

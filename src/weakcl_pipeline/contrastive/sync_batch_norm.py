@@ -86,7 +86,8 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
     before = [(layer.momentum, layer.num_batches_tracked) for layer in layers]
     for layer in layers:
         layer.momentum = 0.0
-        layer.num_batches_tracked = None
+        if layer.num_batches_tracked is not None:
+            layer.num_batches_tracked = layer.num_batches_tracked.clone()  # torch's synchronised ones must count
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 Rows = npt.NDArray[np.int64]
 
+_LOOKED_AT = 32  # pictures by whose features it is told whether the weights are still sound
 _REFRESH_SECONDS = 1.0  # reading the loss waits for the device, so the bar asks for it seldom
 
 
@@ -85,8 +86,9 @@ class TrainingResult:
     Attributes:
         encoder: In evaluation mode, on the CPU.
         history: A row an epoch: ``epoch`` (from 1), ``loss`` (nats), ``learning_rate``, ``view_size`` (pixels),
-            ``images_per_second``, ``seconds``, ``alignment`` and ``uniformity`` (Wang and Isola 2020),
-            ``partner_share``, and what the positives add.
+            ``images_per_second``, ``seconds``, ``alignment`` and ``uniformity`` (Wang and Isola 2020) of the
+            embeddings, or of the features where the objective trains no projection head, ``partner_share``, and what
+            the positives add.
         clusters: The clusters of the last epoch, int64 (N,), negative for none.
         checkpoint: Name of the directory of its checkpoints; none where there were none.
     """
@@ -185,6 +187,7 @@ class Trainer:
             view_size(config.progressive, epoch, config.epochs, images.size) for epoch in range(config.epochs)
         ]
         self._require_views(encoder, built.small_crops, f"{key}.small_size")
+        self._warn_of_no_clustering(max(job.positives.warmup_epochs, built.warmup_epochs))
         self._feed = Feed(images, rows, config.device)
         self._learner = Learner(encoder, built, config.augmentation, config.optimiser, config.device, group)
         self._history: list[dict[str, float]] = []
@@ -206,6 +209,13 @@ class Trainer:
                 )
                 raise InputError(msg)
 
+    def _warn_of_no_clustering(self, warmup_epochs: int) -> None:
+        if warmup_epochs >= self._config.epochs and self._group.leads:
+            logger.warning(
+                "%s: all %d epochs are warm-up, so nothing will be clustered and this is self-supervision; lower"
+                " %s.warmup_epochs, or raise training.epochs", self._name, self._config.epochs, self._name,
+            )  # fmt: skip
+
     def checkpoints(self) -> AbstractContextManager[CheckpointStore | None]:
         """Return where the checkpoints of this training are, below the method's folder: of the worker that leads."""
         folder = self._folder if self._group.leads else None
@@ -225,12 +235,13 @@ class Trainer:
             store: What :meth:`checkpoints` returned.
 
         Raises:
-            InputError: If the loss stops being finite.
+            InputError: If the loss stops being finite, or the features do.
         """
         self._resume(self._group.tell(store.load() if store else None))
         with training_progress() if self._group.leads else silent() as progress:
             for epoch in range(len(self._history), self._config.epochs):
                 self._run_epoch(epoch, progress)
+                self._refuse_broken_weights(epoch)
                 if store is not None:
                     store.save(epoch + 1, *self._state())
         return TrainingResult(
@@ -311,7 +322,7 @@ class Trainer:
                     generator=generator,
                 )
                 if step == 0:  # what draws nothing in a step never does, and other threads may train meanwhile
-                    release_generator_if_unused()
+                    self._learner.draws = not release_generator_if_unused()
                 now = time.perf_counter()
                 if now - refreshed > _REFRESH_SECONDS:
                     refreshed = now
@@ -327,17 +338,23 @@ class Trainer:
 
     def _refuse_non_finite(self, epoch: int, losses: Tensor) -> None:
         finite = losses.isfinite()
-        if finite.all():
-            return
-        step = int((~finite).nonzero()[0])
+        if not finite.all():
+            step = int((~finite).nonzero()[0])
+            self._diverged(epoch, f"the loss is {float(losses[step])} at batch {step + 1} of epoch {epoch + 1}")
+
+    def _refuse_broken_weights(self, epoch: int) -> None:
+        """Look at features: no loss tells what the last step of an epoch has done to the weights."""
+        size = self._view_sizes[epoch]
+        few = embed(self._learner.encoder, self._images, self._config.device, rows=self._rows[:_LOOKED_AT], size=size)
+        if not np.isfinite(few).all():
+            self._diverged(epoch, f"features are not finite after the last batch of epoch {epoch + 1}")
+
+    def _diverged(self, epoch: int, what: str) -> NoReturn:
         kept = f"the checkpoint of epoch {epoch} is kept" if epoch else "no epoch was finished"
         clip = "lower" if self._config.optimiser.clip_norm else "set"
         advice = ["lower training.optimiser.learning_rate", f"{clip} training.optimiser.clip_norm"]
         advice += [f"raise {self._temperature}"] if self._temperature else []
-        msg = (
-            f"{self._name}: the loss is {float(losses[step])} at batch {step + 1} of epoch {epoch + 1}; {kept}. What "
-            f"may help: {', '.join(advice)}"
-        )
+        msg = f"{self._name}: {what}; {kept}. What may help: {', '.join(advice)}"
         raise InputError(msg)
 
     def _embed_train_split(self, size: int, encoder: Encoder, features: Literal["backbone", "projection"]) -> Shard:

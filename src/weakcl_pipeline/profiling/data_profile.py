@@ -185,8 +185,6 @@ class _Columns:
             return replace(plain, note="names splits, but not all of train, val and test: splits are made")
         if name in _RESERVED or name.startswith(LABEL_PREFIX):
             return replace(plain, note="the sample table has a column of this name: rename it to use it")
-        if "${" in name:
-            return replace(plain, note="configuration would replace what is in ${...}: rename it to use it")
         spec = AttributeSpec(kind=guess.kind, separator=guess.separator, min_count=self._min_count)
         return self._attribute(plain, spec)
 
@@ -250,4 +248,5 @@ _WHY: Mapping[Useless, str] = {
     Useless.TEXT: "free text",
     Useless.BYTES: "binary",
     Useless.NESTED: "cells are neither words nor numbers nor lists of words",
+    Useless.DURATION: "durations: make numbers of them, say of seconds, to use them",
 }

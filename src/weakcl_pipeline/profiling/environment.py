@@ -1,15 +1,24 @@
-"""The files of an environment, `conf/<name>/`, that a profile stands for: commented YAML."""
+"""The files of an environment, `conf/<name>/`, that a profile stands for: commented YAML.
 
+Kedro reads them by OmegaConf, which takes more texts for numbers than PyYAML does, and replaces what is in `${...}`.
+They are written so that it reads the very values that were found, whatever a table holds.
+"""
+
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
+from omegaconf import OmegaConf
 
 from weakcl_pipeline.attributes.casting import AttributeKind
 from weakcl_pipeline.profiling.data_profile import Column, Profile
 
 _FEW_ROWS = 10_000  # so few that chance would leave rare labels out of a split
 _WIDTH = 1 << 20  # no line is broken, so that each begins with its key
+_LIKE_A_NUMBER = re.compile(r"[-+.\d]")
+_NOT_IN_A_LINE = re.compile("[^ -~\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+"""Characters that may not stand in a line of YAML, not even in a comment."""
 
 
 def environment(
@@ -188,18 +197,54 @@ def _group(name: str, values: Mapping[str, Any], comments: Mapping[str, str], he
 
 
 def _block(value: Mapping[str, Any]) -> list[str]:
-    text: str = yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True, default_flow_style=None, width=_WIDTH)
-    return text.splitlines()
+    return _dumped(value, flow=None).splitlines()
 
 
 def _item(key: str, value: Any) -> str:
     """A key and its value in one line."""
-    text: str = yaml.safe_dump({key: value}, default_flow_style=True, allow_unicode=True, sort_keys=False, width=_WIDTH)
-    return text.strip().removeprefix("{").removesuffix("}")
+    return _dumped({key: value}, flow=True).strip().removeprefix("{").removesuffix("}")
+
+
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
+    """Writes texts so that no reader takes one for a number, each in a line."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    if text.splitlines() != [text]:
+        style: str | None = '"'  # in which line breaks are escaped
+    else:
+        style = "'" if _LIKE_A_NUMBER.match(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def _dumped(value: Mapping[str, Any], *, flow: bool | None) -> str:
+    text: str = yaml.dump(
+        _literal(value), Dumper=_Dumper, default_flow_style=flow, allow_unicode=True, sort_keys=False, width=_WIDTH
+    )
+    return text
+
+
+def _literal(value: Any) -> Any:
+    """What OmegaConf reads as a value; keys stand for themselves."""
+    if isinstance(value, Mapping):
+        return {key: _literal(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_literal(item) for item in value]
+    return _literal_text(value) if isinstance(value, str) else value
+
+
+def _literal_text(text: str) -> str:
+    if "${" in text:  # a backslash before it, and those that stand there doubled
+        return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    read = OmegaConf.to_container(OmegaConf.create([text]))
+    return text if read == [text] else f"\\{text}"  # from its version 2.4 on, `\???` is an escaped `???`
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return _NOT_IN_A_LINE.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split()))
 
 
 def _lines(*lines: str | Iterable[str]) -> str:

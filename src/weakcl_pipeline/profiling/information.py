@@ -30,7 +30,7 @@ class Information:
         remaining: H(label | A) in bits, a missing cell counting as one more value; none without a label.
         indicators: How many binary attributes it gives (see `attributes.binarise`).
         leaks: Whether it gives the label away.
-        leaking_words: Tags that do so alone, or repeat words of the label.
+        leaking_words: Tags that do so, alone or together, or repeat words of the label.
     """
 
     entropy: float
@@ -55,7 +55,7 @@ def measure(
     leaks, words = _leaks(column, spec, label, tolerance)
     spec = spec.model_copy(update={"min_count": min_count, "exclude": tuple(words)})
     everywhere = pl.repeat(True, len(column), eager=True)
-    binary = binarise(pl.DataFrame([column]), {column.name: spec}, everywhere)
+    binary = binarise(column.to_frame(), {column.name: spec}, everywhere)
     codes = _codes(column, spec, binary)
     return Information(
         entropy=entropy(codes.drop_nulls()) if codes.count() else 0.0,
@@ -67,14 +67,15 @@ def measure(
 
 
 def _leaks(column: pl.Series, spec: AttributeSpec, label: pl.Series | None, tolerance: float) -> tuple[bool, list[str]]:
-    """Whether the column as a whole gives the label away, and the tags that do so alone, or name it."""
+    """Whether the column as a whole gives the label away, and the tags that do so, or name it."""
     if label is None:
         return False, []
-    found = find_leaks(column, pl.DataFrame([label]), spec, tolerance)
     if spec.kind != AttributeKind.TAGS:
-        return bool(found), []
-    alone = {leak.indicator.removeprefix(f"{column.name}=") for leak in found}
-    return False, sorted(alone | repeated_words(column, label))
+        return bool(find_leaks(column, label.to_frame(), spec, tolerance)), []
+    words = repeated_words(column, label)
+    while found := find_leaks(column, label.to_frame(), spec.model_copy(update={"exclude": tuple(words)}), tolerance):
+        words |= {tag for leak in found for tag in leak.tags}
+    return False, sorted(words)
 
 
 def repeated_words(tags: pl.Series, label: pl.Series) -> set[str]:
@@ -99,7 +100,8 @@ def _codes(column: pl.Series, spec: AttributeSpec, binary: pl.DataFrame) -> pl.S
     elif spec.kind == AttributeKind.HIERARCHY:
         column = column.list.join("\x1f")
     elif spec.kind == AttributeKind.CONTINUOUS and column.n_unique() > _BINS:
-        return (column.rank("ordinal").cast(pl.Int64) - 1) * _BINS // max(1, column.count())
+        # Equal values have one rank: dealt out by their order, they would tell what the table is sorted by.
+        return (column.rank("min").cast(pl.Int64) - 1) * _BINS // max(1, column.count())
     return column.rank("dense").cast(pl.Int64)
 
 

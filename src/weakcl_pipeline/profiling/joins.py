@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.profiling.sampling import holds_single
 
 
 def find_join(samples: pl.LazyFrame, other: pl.LazyFrame, name: str) -> dict[str, Any]:
@@ -24,9 +25,10 @@ def find_join(samples: pl.LazyFrame, other: pl.LazyFrame, name: str) -> dict[str
     Raises:
         InputError: The tables share no column, or the further one adds none.
     """
-    have, found = samples.collect_schema().names(), other.collect_schema().names()
+    have, found = samples.collect_schema(), other.collect_schema()
     shared, new = [column for column in found if column in have], [column for column in found if column not in have]
-    if not shared:
+    keys = [column for column in shared if holds_single(have[column]) and holds_single(found[column])]
+    if not keys:
         raise InputError(
             f"--join {name}: no column has the name of one in the table of the pictures, so nothing tells which rows"
             f" belong together. Columns here: {', '.join(found)}; there: {', '.join(have)}. Rename the key, or leave"
@@ -36,7 +38,7 @@ def find_join(samples: pl.LazyFrame, other: pl.LazyFrame, name: str) -> dict[str
         raise InputError(
             f"--join {name}: all its columns ({', '.join(found)}) are in the table of the pictures already."
         )
-    by = max(shared, key=lambda column: _agreeing(samples, other, column))
+    by = max(keys, key=lambda column: _agreeing(samples, other, column))
     if other.select(pl.col(by).drop_nulls().is_duplicated().any()).collect(engine="streaming").item():
         return {"by": by, "collect": new}
     return {"by": by} if len(shared) == 1 else {"by": by, "take": new}

@@ -39,6 +39,8 @@ class Useless(StrEnum):
     """Binary cells."""
     NESTED = "nested"
     """Structs, or lists of something else than words."""
+    DURATION = "duration"
+    """Spans of time, which have no date and are not written as text."""
 
 
 class Form(StrEnum):
@@ -113,6 +115,8 @@ def _of_typed(values: pl.Series) -> Guess:
         return Guess(Useless.CONSTANT)
     if values.dtype == pl.Boolean:
         return Guess(AttributeKind.BOOL)
+    if values.dtype == pl.Duration:
+        return Guess(Useless.DURATION)
     if values.dtype.is_temporal():
         return Guess(AttributeKind.CONTINUOUS, Form.DATES)
     return _of_numbers(values, Form.TYPED)
@@ -120,7 +124,7 @@ def _of_typed(values: pl.Series) -> Guess:
 
 def _of_lists(values: pl.Series) -> Guess:
     words = values.explode().drop_nulls()
-    if words.dtype.is_nested() or words.dtype.is_float() or words.dtype == pl.Binary:
+    if words.dtype.is_nested() or words.dtype.is_float() or words.dtype in (pl.Binary, pl.Duration):
         return Guess(Useless.NESTED)
     if values.n_unique() == 1:
         return Guess(Useless.CONSTANT)
@@ -156,8 +160,11 @@ def _of_words(values: pl.Series) -> Guess:
     distinct = words.unique(maintain_order=True)
     if len(distinct) == 1:
         return Guess(Useless.CONSTANT, Form.WORDS)
-    if _are_booleans(distinct):
-        return Guess(AttributeKind.BOOL, Form.WORDS)
+    try:
+        if _are_booleans(distinct):
+            return Guess(AttributeKind.BOOL, Form.WORDS)
+    except AmbiguousError:  # one mark, now `x` and now `X`: cells either have it or are missing
+        return Guess(Useless.CONSTANT, Form.WORDS)
     if is_number(distinct):
         return _of_written_numbers(words)
     if is_list(distinct):

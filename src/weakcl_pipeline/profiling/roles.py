@@ -69,13 +69,15 @@ def find_roles(
     split = _split_column(sample, image, label)
     id_column = _id_column(sample, table, guesses, image, {label, split})
     group = _group_column(sample, table, guesses, split, {image, label, id_column})
+    if group is None and id_column is None:
+        group = image  # a picture in several rows belongs to one split
     return Roles(
         image=image,
         id=id_column,
         split=split,
         split_values={} if split is None else split_values(sample.frame[split]),
         label=label,
-        group=group or (image if id_column is None else None),  # a picture in several rows belongs to one split
+        group=group,
     )
 
 
@@ -91,7 +93,8 @@ def check_label(sample: TableSample, guesses: dict[str, Guess], label: str) -> N
         raise InputError(f"--label: there is no column '{label}'.{hint} The table has: {', '.join(guesses)}.")
     if label not in sample.distinct:
         raise InputError(
-            f"--label: the cells of column '{label}' are lists or bytes; a label is one word or number in each cell."
+            f"--label: the cells of column '{label}' are lists, bytes or durations; a label is one word or"
+            " number in each cell."
         )
     values = sample.frame[label].drop_nulls()
     if values.n_unique() < 2:
@@ -144,7 +147,8 @@ def _id_column(
 
 def _names_all_rows(table: pl.LazyFrame, name: str, rows: int) -> bool:
     """Compare hashes, which take eight bytes each: two equal ones would only cost a good column its role."""
-    hashes = table.select(pl.col(name).hash().n_unique(), pl.col(name).null_count().alias("missing"))
+    column = pl.col(name)
+    hashes = table.select(column.hash().n_unique().alias("distinct"), column.null_count().alias("missing"))
     distinct, missing = hashes.collect(engine="streaming").row(0)
     return bool(distinct == rows and missing == 0)
 
@@ -173,7 +177,7 @@ def _group_column(
 
 def _are_codes(column: pl.Series, guess: Guess) -> bool:
     words = column.cast(pl.String)
-    most = int(column.value_counts()["count"].max())  # type: ignore[arg-type]
+    most = int(column.unique_counts().max())  # type: ignore[arg-type]
     if words.str.contains(r"\s").any() or most > max(2 * _GROUP_SIZES[1], 0.05 * len(column)):
         return False
     if _GROUP_NAME.search(column.name) is not None:

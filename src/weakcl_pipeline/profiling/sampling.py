@@ -1,5 +1,6 @@
 """A look at a raw table of any size: figures of all of it, and a random part that fits into memory."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -53,11 +54,12 @@ def sample_table(table: pl.LazyFrame, rows: int = SAMPLE_ROWS) -> TableSample:
     if not schema:
         raise InputError("the table is empty (no columns). Check the file.")
     table = table.with_columns(_null_where_missing(name, dtype) for name, dtype in schema.items())
-    single = [name for name, dtype in schema.items() if not dtype.is_nested() and dtype not in (pl.Binary, pl.Object)]
+    single = [name for name, dtype in schema.items() if holds_single(dtype)]
+    filler = pl.lit(0).alias(_new_name(schema))  # a struct needs a field
     figures = table.select(
         pl.len().alias("rows"),
         pl.struct(pl.all().null_count()).alias("missing"),
-        pl.struct(pl.lit(0).alias(""), *(pl.col(name).approx_n_unique() for name in single)).alias("distinct"),
+        pl.struct(filler, *(pl.col(name).approx_n_unique() for name in single)).alias("distinct"),
     ).collect(engine="streaming")
     total = int(figures["rows"][0])
     if total == 0:
@@ -76,15 +78,20 @@ def sample_table(table: pl.LazyFrame, rows: int = SAMPLE_ROWS) -> TableSample:
     )
 
 
+def holds_single(dtype: pl.DataType) -> bool:
+    """Whether cells of a type hold one word, number or date, which can be written as text."""
+    return not dtype.is_nested() and dtype not in (pl.Binary, pl.Duration, pl.Object)
+
+
 def _null_where_missing(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The column with its missing cells null; texts are String, whatever the table stores them as."""
     column = pl.col(name)
     if dtype.is_float():
         return column.fill_nan(None)
-    return (
-        pl.when(~column.str.strip_chars().is_in(list(MISSING))).then(column).alias(name)
-        if dtype == pl.String
-        else column
-    )
+    if dtype not in (pl.String, pl.Categorical, pl.Enum):
+        return column
+    texts = column.cast(pl.String)
+    return pl.when(~texts.str.strip_chars().is_in(list(MISSING))).then(texts).alias(name)
 
 
 def random_rows(table: pl.LazyFrame, total: int, rows: int) -> pl.DataFrame:
@@ -95,5 +102,11 @@ def random_rows(table: pl.LazyFrame, total: int, rows: int) -> pl.DataFrame:
     """
     if total <= rows:
         return table.collect(engine="streaming")
-    drawn = pl.col("row number").hash(_SEED) < int(rows / total * 2**64)
-    return table.with_row_index("row number").filter(drawn).drop("row number").head(rows).collect(engine="streaming")
+    number = _new_name(table.collect_schema())
+    drawn = pl.col(number).hash(_SEED) < int(rows / total * 2**64)
+    return table.with_row_index(number).filter(drawn).drop(number).head(rows).collect(engine="streaming")
+
+
+def _new_name(names: Iterable[str]) -> str:
+    """A name that no column has: it is longer than all of theirs."""
+    return "".join(names) + "#"

@@ -73,7 +73,7 @@ def check_rows(table: Columns, config: IngestionConfig, *, name: str) -> None:
 
 
 def read_boxes(table: Columns, config: IngestionConfig, *, name: str) -> pl.DataFrame:
-    """Return the columns of the boxes as numbers; in tables of text they are written.
+    """Return the columns of the boxes as numbers, null where missing or NaN; in tables of text they are written.
 
     Args:
         table: Has those columns.
@@ -194,7 +194,7 @@ def _pixels(column: pl.Series, name: str) -> pl.Series:
             f"{name}: column '{column.name}' (ingestion.box_columns) holds {_cell(column.filter(wrong)[0])} in"
             f" {_rows(wrong)}; it must hold numbers of pixels. Correct the cells."
         )
-    return numbers
+    return numbers.fill_nan(None)
 
 
 def _check_boxes(boxes: pl.DataFrame, name: str) -> None:

@@ -30,7 +30,7 @@ def read_new_samples(raw: pl.LazyFrame, config: IngestionConfig, schema: Schema)
     not_needed = {"split_column": None, "split": None, "labels": (), "group_column": None, "undeclared": "ignore"}
     roles = config.model_copy(update={**not_needed, "attributes": specs_of(schema)})
     columns = checked_columns(raw, roles, name=_NAME)
-    table = collected(raw.select(looked_at(columns, roles)), _NAME)
+    table = collected(raw.select(looked_at(columns, roles, name=_NAME)), _NAME)
     check_rows(table, roles, name=_NAME)
     ids = sample_ids(table, config.id_column, name=_NAME)
     images = null_missing(table[config.image_column], [""])

@@ -22,5 +22,5 @@ def pictures(raw: pl.DataFrame, config: IngestionConfig) -> Iterator[Encoded]:
     if config.box_columns is None:
         yield from images
         return
-    for image, *box in zip(images, *read_boxes(raw, config, name="raw_samples"), strict=True):
+    for image, *box in zip(images, *read_boxes(raw, config, name="the table of samples"), strict=True):
         yield image if image is None or None in box else Part(image, Box(*box))

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -53,7 +54,7 @@ def read_samples(raw: pl.LazyFrame, config: IngestionConfig) -> tuple[pl.LazyFra
     columns = checked_columns(raw, config, name=_NAME)
     staging = Staging()
     with undamaged(_NAME):
-        table = staging.spool(raw.select(looked_at(columns, config)))
+        table = staging.spool(raw.select(looked_at(columns, config, name=_NAME)))
     check_rows(table, config, name=_NAME)
     train, labels = _stage_samples(table, config, staging)
     taken = staging.columns
@@ -106,27 +107,40 @@ def checked_columns(raw: pl.LazyFrame, config: IngestionConfig, *, name: str) ->
     return columns
 
 
-def looked_at(columns: pl.Schema, config: IngestionConfig) -> list[pl.Expr]:
+def looked_at(columns: pl.Schema, config: IngestionConfig, *, name: str) -> list[pl.Expr]:
     """The columns of a raw table that have a role; pictures inside it are `<column>[<row>]`, null where there is none.
 
     Args:
         columns: Of the raw table.
         config: Their roles.
+        name: Of the raw table, for messages.
 
     Raises:
-        InputError: The name of one stands for several in polars.
+        InputError: The name of one stands for several in polars, or it holds objects without a key.
     """
     names = list(config.columns())
     if config.undeclared == "infer":
-        names += [name for name in columns if name not in {*names, *config.ignore}]
-    for name in names:
-        if name == "*" or (name.startswith("^") and name.endswith("$")):
+        names += [column for column in columns if column not in {*names, *config.ignore}]
+    for column in names:
+        if column == "*" or (column.startswith("^") and column.endswith("$")):
             raise InputError(
-                f"{_NAME}: a column cannot be called '{name}', which is taken for a pattern of names. Rename it in the"
+                f"{name}: a column cannot be called '{column}', which is taken for a pattern of names. Rename it in the"
                 " file, or add it to ingestion.ignore."
             )
+        if _is_hollow(columns[column]):  # which no Parquet file can hold, not even a temporary one
+            raise InputError(
+                f"{name}: column '{column}' has type {columns[column]}, with objects without a key, which say nothing."
+                " Remove what names it under ingestion.attributes, or add it to ingestion.ignore."
+            )
     inside = config.image_column if columns[config.image_column] == pl.Binary else None
-    return [_reference(name) if name == inside else pl.col(name) for name in names]
+    return [_reference(column) if column == inside else pl.col(column) for column in names]
+
+
+def _is_hollow(dtype: Any) -> bool:
+    """Whether there are objects without a key in a type, at any depth."""
+    if isinstance(dtype, pl.Struct):
+        return not dtype.fields or any(_is_hollow(field.dtype) for field in dtype.fields)
+    return isinstance(dtype, pl.List | pl.Array) and _is_hollow(dtype.inner)
 
 
 def _reference(column: str) -> pl.Expr:
@@ -162,7 +176,7 @@ def _stage_samples(table: Columns, config: IngestionConfig, staging: Staging) ->
         staging.add(LABEL_PREFIX + name, texts(name))
         label = Coded.of(texts(name), name)
         coded[name] = label or Coded(pl.concat(texts(name)).alias(name))
-    sizes = dict(splits.value_counts(name="count").iter_rows())
+    sizes = dict(splits.alias("split").value_counts(name="count").iter_rows())
     counted = {name: label.count_with(splits.to_physical().cast(pl.Int32)) for name, label in coded.items()}
     check_samples(sizes, {name: _with_splits(counts) for name, counts in counted.items()}, _NAME)
     train = splits == "train"

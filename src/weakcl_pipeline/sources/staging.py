@@ -51,7 +51,7 @@ class Staging:
         file = self._folder.path / "spool.parquet"
         with _room():
             frame.sink_parquet(file, compression="lz4", row_group_size=_ROWS, statistics=False, engine="streaming")
-        return _Spooled(pl.scan_parquet(file))
+        return _Spooled(pl.scan_parquet(file, glob=False))
 
     def add(self, name: str, parts: Iterable[pl.Series]) -> None:
         """Write a further column in the parts that `in_parts` makes of it, or of other columns of this table.

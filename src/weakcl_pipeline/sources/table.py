@@ -8,6 +8,7 @@ from typing import Self
 import polars as pl
 from pydantic import model_validator
 
+from weakcl_pipeline.attributes.casting import as_words
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.base import Source
 from weakcl_pipeline.sources.formats import Format, TableOptions, format_of
@@ -28,7 +29,8 @@ class SideTable(TableOptions):
         key: Name of the key in this table, if it is another there.
         take: Columns to take; by default all.
         collect: Columns that become lists, for tables with several rows per key, e.g. one per tag. The values keep the
-            order of the rows; a sample without rows has null. Then no other column is taken.
+            order of the rows; a sample without rows, or without a value in any, has null. Then no other column is
+            taken.
     """
 
     path: str
@@ -113,15 +115,23 @@ def _joined(table: pl.LazyFrame, side: SideTable, form: Format) -> pl.LazyFrame:
             " columns to join in `take`."
         )
     if have[side.by] != found[key]:
-        table, other = (
-            table.with_columns(pl.col(side.by).cast(pl.String)),
-            other.with_columns(pl.col(key).cast(pl.String)),
-        )
+        table, other = table.with_columns(_words(side.by)), other.with_columns(_words(key))
     other = other.select(key, *taken).drop_nulls(key)
     _check_keys(table.select(pl.col(side.by).alias(key)), other.select(key), side, form.path)
     if side.collect:
-        other = other.group_by(key, maintain_order=True).agg(taken)
+        lists = other.group_by(key, maintain_order=True).agg(taken)
+        other = lists.with_columns(_known(column) for column in taken)
     return table.join(other, left_on=side.by, right_on=key, how="left", maintain_order="left")
+
+
+def _words(column: str) -> pl.Expr:
+    """A column of keys as texts."""
+    return pl.col(column).map_batches(as_words, return_dtype=pl.String, is_elementwise=True)
+
+
+def _known(column: str) -> pl.Expr:
+    """A column of lists with null for those of which every value is null."""
+    return pl.when(pl.col(column).list.drop_nulls().list.len() > 0).then(pl.col(column)).alias(column)
 
 
 def _check_keys(samples: pl.LazyFrame, keys: pl.LazyFrame, side: SideTable, file: Path) -> None:

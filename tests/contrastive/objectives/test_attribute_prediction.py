@@ -226,3 +226,9 @@ def test_nothing_to_predict_and_a_wrong_number_of_frequencies_are_refused():
         objective_of("sigmoid", 5, 3, torch.full((2,), 0.5))
     with pytest.raises(ValueError, match="expected frequencies, which the bits"):
         objective_of("softmax", 5, 3, weights="bits")
+
+
+def test_bits_of_the_rarest_attributes_are_not_cut_off():
+    shares = torch.tensor([1e-5, 2.0**-20, 0.0, float("nan")])
+    weights = AttributePrediction(AttributePredictionConfig(weights="bits"), 5, 4, shares).weights
+    torch.testing.assert_close(weights, torch.tensor([16.609640, 20.0, 0.0, 0.0]))

@@ -27,6 +27,31 @@ def test_folders_named_by_a_value_are_a_column(tmp_path):
     assert list(table.files()) == ["table/kind=x/0.parquet", "table/kind=y/0.parquet"]
 
 
+@pytest.mark.parametrize("name", ["table[1].parquet", "v?.parquet", "*.parquet", "{a,b}.parquet"])
+def test_the_name_of_a_file_is_no_pattern(tmp_path, name):
+    folder = tmp_path / "set [v2]"
+    folder.mkdir()
+    TABLE.tail(1).write_parquet(folder / "v2.parquet")
+    TABLE.write_parquet(folder / name)
+    assert Table(path=(folder / name).as_posix()).scan().collect().equals(TABLE)
+
+
+def test_the_name_of_a_folder_is_no_pattern(tmp_path):
+    table = partitioned(tmp_path / "set [v2]" / "t*")
+    partitioned(tmp_path / "set [v2]" / "t2")
+    assert table.scan().collect().rows() == [("a", 1, "x"), ("b", 2, "y"), ("c", 3, "y")]
+
+
+def test_what_is_read_below_a_folder_are_its_files(tmp_path):
+    table = partitioned(tmp_path / "t")
+    (tmp_path / "t/kind=y").rename(tmp_path / "elsewhere")
+    (tmp_path / "t/kind=y").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (tmp_path / "t/kind=x/empty.parquet").mkdir()
+    (tmp_path / "t/kind=x/_SUCCESS").touch()
+    assert table.scan().collect().rows() == [("a", 1, "x"), ("b", 2, "y"), ("c", 3, "y")]
+    assert list(table.files()) == ["table/kind=x/0.parquet", "table/kind=y/0.parquet"]
+
+
 def test_a_folder_without_tables_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"there is no file \*.parquet in this folder"):
         Table(path=tmp_path.as_posix()).scan()

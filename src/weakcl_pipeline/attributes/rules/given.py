@@ -54,7 +54,7 @@ class Given(Rule):
 
     Attributes:
         column: The column's name, in which ``{k}`` stands for the granularity: ``label_gran_{k}`` as in the released
-            tables (see `sources.released`).
+            tables (see `sources.released_clusters`).
     """
 
     name: Literal["given"] = "given"

@@ -26,7 +26,8 @@ class AffinityInfoNCEConfig(Config):
             beside the few that are close; but see on missing values. Affinities of 0 and 1 stay.
         prediction: How the binary attributes are predicted beside it, as in
             :class:`~weakcl_pipeline.contrastive.objectives.attribute_prediction.AttributePredictionConfig`, each by its
-            bits; none leaves that out, as does a train split without any.
+            bits alone, whatever its column weighs in the affinity; none leaves that out, as does a train split without
+            any.
         prediction_weight: What that counts in the sum of the two losses.
     """
 

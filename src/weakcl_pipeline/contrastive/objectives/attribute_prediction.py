@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.objectives.base import Batch, Objective, Setting
 
-_RAREST = 1e-4  # keeps the prior of an attribute that all or no pictures have from an infinite bias
+_RAREST = 1e-7  # keeps the prior of an attribute that all or no pictures have from an infinite bias
 
 
 class AttributePredictionConfig(Config):
@@ -66,6 +66,8 @@ class AttributePrediction(Objective):
     """
 
     weights: Tensor
+
+    trains_head = False
 
     def __init__(
         self,
@@ -145,7 +147,7 @@ class AttributePrediction(Objective):
 
 def _bits(frequencies: Tensor) -> Tensor:
     """Return the information content of each attribute, float (A,); 0 for one that no picture is known to have."""
-    return torch.where(frequencies > 0, -frequencies.clamp(min=_RAREST).log2(), 0)
+    return torch.where(frequencies > 0, -frequencies.log2(), 0)
 
 
 def _softmax_loss(logits: Tensor, present: Tensor, known: Tensor, weights: Tensor) -> Tensor:

@@ -136,6 +136,10 @@ class Objective(nn.Module, ABC):
     small_crops: SmallCrops | None = None
     looks_at_views: bool = False
     """Whether it computes something of the pictures themselves."""
+    warmup_epochs: int = 0
+    """How many epochs pass before it clusters for the first time; 0 where it clusters nothing."""
+    trains_head: bool = True
+    """Whether it compares the embeddings of the projection head, and not the backbone's features alone."""
 
     @classmethod
     @abstractmethod

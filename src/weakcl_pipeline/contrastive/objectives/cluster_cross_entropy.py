@@ -45,6 +45,8 @@ class ClusterCrossEntropy(Objective):
         ValueError: If there is no cluster.
     """
 
+    trains_head = False
+
     def __init__(self, config: ClusterCrossEntropyConfig, feature_dim: int, n_clusters: int) -> None:
         if n_clusters < 1:
             msg = f"expected at least one cluster to predict, got {n_clusters}"

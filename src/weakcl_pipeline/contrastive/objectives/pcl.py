@@ -95,7 +95,7 @@ class Pcl(Objective):
 
     def __init__(self, config: PclConfig, encoder: Encoder, n_samples: int, seed: int = 0) -> None:
         super().__init__()
-        self.config, self._seed = config, seed
+        self.config, self._seed, self.warmup_epochs = config, seed, config.warmup_epochs
         self.momentum_encoder = deepcopy(encoder).requires_grad_(False).eval()
         self.n_samples, self.output_dim = n_samples, encoder.config.head.output_dim
         self.clusterings = nn.ModuleList(

@@ -35,7 +35,7 @@ def pack_images(
     """Decode, check and resize every picture once.
 
     Args:
-        raw_samples: Holds the encoded pictures, or their paths.
+        raw_samples: Holds the encoded pictures, or their paths; `new_samples` where the pipeline is `apply`.
         sample_table: The same rows, typed.
         ingestion: Names the picture column, and those of the boxes.
         images: Size and bounds.
@@ -44,7 +44,8 @@ def pack_images(
     Returns:
         `image_store` and `image_rejects`.
     """
-    raw = collected(raw_samples.select(ingestion.image_column, *(ingestion.box_columns or ())), "raw_samples")
+    columns = raw_samples.select(ingestion.image_column, *(ingestion.box_columns or ()))
+    raw = collected(columns, "the table of samples")
     ids = sample_table.select("sample_id").collect().to_series()
     return pack(zip(ids, pictures(raw, ingestion), strict=True), images, image_shards)
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from glob import glob
 from pathlib import Path
 
 import polars as pl
@@ -19,13 +20,13 @@ class Parquet(Format):
 
     def scan(self) -> pl.LazyFrame:
         """Return the table as it is."""
-        first, *others = self.files().values()
+        files = [*self.files().values()]
+        first, *others = files
         expected = _schema_of(first)
         for file in others:
             _check_alike(file, _schema_of(file), first, expected)
-        source = self.path / "**/*.parquet" if self.path.is_dir() else self.path
         try:
-            table = pl.scan_parquet(source, hive_partitioning=self.path.is_dir())
+            table = pl.scan_parquet(files, glob=False, hive_partitioning=self.path.is_dir())
             table.collect_schema()
         except (PolarsError, PanicException, OSError) as error:
             raise _no_parquet(self.path, error) from error
@@ -35,15 +36,17 @@ class Parquet(Format):
         """Return the file, or those below the folder in the order of their names."""
         if not self.path.is_dir():
             return super().files()
-        files = sorted(self.path.rglob("*.parquet"))
+        # Path.rglob would pass over folders that are links, in which partitions may lie.
+        names = sorted(glob("**/*.parquet", root_dir=self.path, recursive=True, include_hidden=True))  # noqa: PTH207
+        files = {name: self.path / name for name in names if (self.path / name).is_file()}
         if not files:
             raise InputError(f"{self.path}: there is no file *.parquet in this folder. Correct `path` in the catalog.")
-        return {file.relative_to(self.path).as_posix(): file for file in files}
+        return files
 
 
 def _schema_of(file: Path) -> dict[str, pl.DataType]:
     try:
-        return dict(pl.read_parquet_schema(file))
+        return dict(pl.scan_parquet(file, glob=False).collect_schema())  # read_parquet_schema takes [1] for a pattern
     except (PolarsError, PanicException, OSError) as error:
         raise _no_parquet(file, error) from error
 
