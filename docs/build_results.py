@@ -1,7 +1,8 @@
 """Rebuilds the tables and figures of results.md from the metric tables under results/.
 
     python docs/build_results.py             # rewrite the generated parts of results.md, and the figures
-    python docs/build_results.py --collect   # before that, take the metric tables from this project's newest artifacts
+    python docs/build_results.py --collect   # before that, take the metric tables of this project's newest comparison
+                                             # and studies, with the seeds that are repeats of them
 
 Generated parts stand between `<!-- begin: name -->` and `<!-- end: name -->`; all other text is written by hand.
 """
@@ -15,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from weakcl_pipeline.datasets.lineage import Lineage
 from weakcl_pipeline.evaluation import comparison_figure, study_figure
 from weakcl_pipeline.evaluation.claims import Judgement, judge
 from weakcl_pipeline.evaluation.claims_figure import claim_figure
@@ -46,16 +48,16 @@ MISSING = {"missing": "whole lists of hashtags", "missing one by one": "single h
 
 
 def collect() -> None:
-    """Write the metric tables of the newest comparison and studies, and of every seed."""
-    for name in ("comparison", "claims"):
-        newest = max(REPORTING.glob(f"{name}/*/{name}.parquet"))
+    """Write the metric tables of the newest comparison and studies, and of every seed that went into them."""
+    compared = max(path.parent for path in REPORTING.glob("comparison/*/comparison.parquet"))
+    for name in ("comparison", "claims"):  # one node makes both, under one version
         _write(
-            pl.read_parquet(newest).with_columns(
+            pl.read_parquet(REPORTING / name / compared.name / f"{name}.parquet").with_columns(
                 pl.col("seeds").list.eval(pl.element().cast(pl.String)).list.join(" ")
             ),
             name,
         )
-    _write(pl.DataFrame(_by_seed()).sort("seed", "label", "probe", "method"), "seeds")
+    _write(pl.DataFrame(_by_seed(compared)).sort("seed", "label", "probe", "method"), "seeds")
     studies = sorted(path.name for path in REPORTING.glob("study/*") if any(path.glob("*/*.parquet")))
     if studies:
         tables = pl.concat(table for name in studies for table in _of_all_seeds(name))
@@ -63,25 +65,29 @@ def collect() -> None:
 
 
 def _of_all_seeds(name: str) -> Iterable[pl.DataFrame]:
-    """Return a study's newest table of each seed, of those that varied what the newest of all varied."""
-    tables = [pl.read_parquet(path) for path in sorted(REPORTING.glob(f"study/{name}/*/{name}.parquet"))]
-    on_all_labels = pl.col("probe").is_in(list(PROBES))  # probes on few labels came later, and not for every seed
-    varied = [table.filter(on_all_labels).select("method", "variable", "value", "label", "probe") for table in tables]
-    alike = [table for table, values in zip(tables, varied, strict=True) if values.equals(varied[-1])]
-    return {table["seed"][0]: table for table in alike}.values()
+    """Return a study's newest table, and the newest of each other seed that repeats the same experiment."""
+    found = {path: Lineage.read(path.parent) for path in sorted(REPORTING.glob(f"study/{name}/*/{name}.parquet"))}
+    *_, newest = found.values()
+    if newest.recipe is None:  # it repeats no other
+        found = {path: lineage for path, lineage in found.items() if lineage is newest}
+    newest_of = {lineage.seed: path for path, lineage in found.items() if lineage.recipe == newest.recipe}
+    return [pl.read_parquet(path) for path in newest_of.values()]
 
 
-def _by_seed() -> Iterable[dict[str, Any]]:
-    newest: dict[tuple[str, int], dict[str, Any]] = {}
-    for path in sorted(REPORTING.glob("*/metrics/*/metrics.json")):
-        metrics = json.loads(path.read_text())
-        newest[path.parts[-4], metrics["seed"]] = metrics["labels"]
-    for (method, seed), labels in newest.items():
-        for label, found in labels.items():
-            for probe, key in (("linear", "linear_probe"), ("knn", "knn")):
-                if key in found:
-                    measured = {name: found[key][name] for name in ("accuracy", "validation_accuracy")}
-                    yield {"seed": seed, "label": label, "probe": probe, "method": method} | measured
+def _by_seed(compared: Path) -> Iterable[dict[str, Any]]:
+    """Yield what was measured of each method and seed that a comparison is of, a row for each label and probe."""
+    lineage = Lineage.read(compared)
+    for name, own in lineage.inputs.items():
+        method, _, kind = name.rpartition(".")
+        if kind != "metrics":
+            continue
+        for record in (own, *lineage.repeats.get(name, ())):
+            metrics = json.loads((REPORTING / method / kind / record.version / "metrics.json").read_text())
+            for label, found in metrics["labels"].items():
+                for probe, key in (("linear", "linear_probe"), ("knn", "knn")):
+                    if key in found:
+                        measured = {name: found[key][name] for name in ("accuracy", "validation_accuracy")}
+                        yield {"seed": metrics["seed"], "label": label, "probe": probe, "method": method} | measured
 
 
 def _write(table: pl.DataFrame, name: str) -> None:

@@ -41,6 +41,12 @@ def test_all_of_kedros_options_are_there():
         (["--tags=nothing"], "Pipeline contains no nodes"),
         (["--env=nowhere"], "does not exist"),
         (["--load-versions=nothing:1"], "'load_versions' keys [nothing] are not found in the catalog."),
+        (["--load-versions=clusters"], "'load_versions' to be 'dataset_name:YYYY-MM-DDThh.mm.ss.sssZ',found clusters"),
+        (["--runner=Nope"], "--runner=Nope: module 'kedro.runner' has no attribute 'Nope'; there are SequentialRunner"),
+        (["--runner=ThredRunner"], "no attribute 'ThredRunner'. Did you mean ThreadRunner?"),
+        (["--runner=nowhere.Runner"], "--runner=nowhere.Runner: No module named 'nowhere'"),
+        (["--runner=pathlib.Path"], "--runner=pathlib.Path: that is no runner"),
+        (["--pipeline=full", "--pipelines=full"], "'--pipeline'"),
         (["--pipelines=clustering"], "samples has not been made yet"),
         (["--params=training.fail=row [3] is bad"], "Error: row [3] is bad\n"),
     ],
@@ -145,6 +151,13 @@ def test_kedros_command_is_the_projects(standin):
     assert done.stderr.startswith("Error: The parameters cannot be used:\n  sed: there is no such parameter.")
     assert "Traceback" not in done.stdout + done.stderr
     assert not isinstance(cli.run, click.Group)
+
+
+def test_what_kedro_refuses_in_the_command_line_is_one_message_too(standin):
+    done = standin.kedro("--load-versions=clusters")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: Expected the form of 'load_versions' to be")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_the_log_keeps_brackets_and_paths_whole(standin):

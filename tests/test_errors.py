@@ -1,6 +1,8 @@
 import pickle
 
-from weakcl_pipeline.errors import InputError
+import pytest
+
+from weakcl_pipeline.errors import InputError, shown
 
 
 def test_a_message_is_told_in_full_unless_it_is_longer_than_anybody_reads():
@@ -11,3 +13,17 @@ def test_a_message_is_told_in_full_unless_it_is_longer_than_anybody_reads():
     assert "... (996,523 characters) ..." in str(error)
     assert len(str(error)) < 4000
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - as workers hand it on
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("https://user:geheim@host/pics.zip", "https://host/pics.zip"),
+        ("https://user:ge@heim@host/pics.zip", "https://host/pics.zip"),
+        ("from s3://key:secret@bucket/a to s3://key@bucket", "from s3://bucket/a to s3://bucket"),
+        ("https://host/a@1?mail=a@b", "https://host/a@1?mail=a@b"),
+        ("https://host is a@b's //x@y", "https://host is a@b's //x@y"),
+    ],
+)
+def test_names_and_passwords_in_urls_are_not_shown(text, told):
+    assert shown(text) == told

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.inspection import get_project_snapshot
@@ -91,6 +92,21 @@ def test_methods_are_namespaces(snapshot):
 
 def test_readme_names_the_pipelines(snapshot):
     assert set(readme_table("Rerun one stage")) == {*STAGES, "full", "rivals", "compare", "pictures", "study", "apply"}
+
+
+@pytest.mark.parametrize("name", ["ingestion", "clustering", "training", "iterative", "rivals", "study"])
+def test_readme_says_what_a_pipeline_reads(name, snapshot):
+    [row] = re.findall(rf"^\| `{name}` \|.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    [pipeline] = [pipeline for pipeline in snapshot.pipelines if pipeline.name == name]
+    handed = {"repeats", "image_shards"} | {data for data in pipeline.inputs if data.endswith(".checkpoints")}
+    read = {data for data in pipeline.inputs if not data.startswith("params:")} - handed
+    assert set(re.findall(r"`([^`]+)`", row.split("|")[3])) == read
+
+
+def test_the_tasks_of_a_scheduler_are_counted_right():
+    bootstrap_project(ROOT)
+    tasks = pipelines["full"].group_nodes_by("namespace")
+    assert f"It has {len(tasks)} tasks:" in (ROOT / "docs/scaling.md").read_text()
 
 
 def test_readme_names_the_artifacts(snapshot):

@@ -1,11 +1,16 @@
 """docs/results.md says what its metric tables say."""
 
 import importlib.util
+import json
 import re
+import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
+
+from weakcl_pipeline.datasets import Lineage
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,6 +63,57 @@ def test_studies_are_told_by_their_differences(builder, tables):
     assert f"| 200 | 40 % | 90 % |{' +2.0 |' * cells}" in lines
     assert f"| 30% of whole lists of hashtags | Affinity |{' -5.0 |' * cells}" in lines
     assert f"| 30% of whole lists of hashtags | Attributes |{' +0.0 |' * cells}" in lines
+
+
+def write(folder, name, content, **lineage):
+    """Write an artifact's version, with the lineage of another run of it."""
+    folder.mkdir(parents=True)
+    if name.endswith(".json"):
+        (folder / name).write_text(json.dumps(content))
+    else:
+        content.write_parquet(folder / name)
+    Lineage(dataset="", version=folder.name, created=datetime.now(tz=UTC), files=(), **lineage).write(folder)
+
+
+def metrics(seed, accuracy):
+    probe = {"accuracy": accuracy, "validation_accuracy": accuracy}
+    return {"seed": seed, "labels": {"kind": {"linear_probe": probe}}}
+
+
+@pytest.fixture
+def reporting(builder, tables, tmp_path, monkeypatch):
+    """Artifacts of two seeds of one experiment, then of a longer one, of which only one seed was compared."""
+    root = tmp_path / "08_reporting"
+    monkeypatch.setattr(builder, "REPORTING", root)
+    for version, seed, accuracy in (("1", 0, 0.1), ("2", 1, 0.2), ("3", 0, 0.9), ("4", 2, 0.8), ("5", 0, 0.3)):
+        recipe = "long" if accuracy > 0.5 else "short"
+        write(root / "attribute/metrics" / version, "metrics.json", metrics(seed, accuracy), seed=seed, recipe=recipe)
+        varied = {"method": "attribute", "variable": "batch size", "value": 32, "label": "kind", "probe": "linear"}
+        table = pl.DataFrame(varied | {"seed": [seed], "accuracy": [accuracy], "checkpoint": "x"})
+        write(root / "study/batches" / version, "batches.parquet", table, seed=seed, recipe=recipe)
+    for version, own, others in (("3", "3", []), ("5", "5", ["2"])):
+        inputs = {"attribute.metrics": {"version": own}, "attribute.history": {"version": own}}
+        made = {"inputs": inputs, "repeats": {"attribute.metrics": [{"version": other} for other in others]}}
+        for name in ("comparison", "claims"):
+            write(root / name / version, f"{name}.parquet", pl.DataFrame({"seeds": [[0, 1]], "of": version}), **made)
+    return root
+
+
+def collected(builder, tables, name):
+    builder.collect()
+    return pl.read_csv(tables / f"{name}.csv")
+
+
+def test_the_seeds_are_those_of_the_newest_comparison(builder, tables, reporting):
+    found = collected(builder, tables, "seeds")
+    assert found.select("seed", "method", "accuracy").rows() == [(0, "attribute", 0.3), (1, "attribute", 0.2)]
+    assert collected(builder, tables, "claims").rows() == [("0 1", 5)]
+
+
+def test_a_study_is_of_one_experiment(builder, tables, reporting):
+    assert collected(builder, tables, "study").select("seed", "accuracy").rows() == [(0, 0.3), (1, 0.2)]
+    shutil.rmtree(reporting / "study/batches/5")
+    assert collected(builder, tables, "study").select("seed", "accuracy").rows() == [(0, 0.9), (2, 0.8)]
 
 
 def test_a_page_without_a_part_says_which(builder, tmp_path, monkeypatch):

@@ -8,15 +8,20 @@ from typing import Any
 import click
 from kedro.config import BadConfigException, MissingConfigException
 from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.cli.utils import KedroCliError
 from kedro.io import DatasetError
+from kedro.runner import AbstractRunner
+from kedro.utils import load_obj
 from kedro.validation import ParameterValidationError
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from weakcl_pipeline.config import suggestion
 from weakcl_pipeline.errors import InputError, causes
 
 logger = logging.getLogger(__name__)
 
 RUNNER = "weakcl_pipeline.runner.SideBySideRunner"  # unless another one is asked for
+_KEDROS_RUNNERS = ["SequentialRunner", "ThreadRunner", "ParallelRunner"]
 
 # Where Kedro refuses configuration, or pipelines, nodes, tags, ... that do not exist, and with what.
 _REFUSING = ("kedro.framework.session", "kedro.pipeline.pipeline", "kedro.config")
@@ -26,11 +31,19 @@ _REFUSALS = (ValueError, MissingConfigException, BadConfigException, YAMLError)
 class RunCommand(click.Command):
     """Kedro's `run` with all its options, its own runner, and ``--verbose`` for the traceback of an error."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line; what Kedro itself refuses there it would show without its message."""
+        try:
+            return super().parse_args(ctx, args)
+        except KedroCliError as error:
+            raise click.ClickException(error.message) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run; what a user can mend becomes one message and exit code 1, a defect keeps its traceback."""
         verbose = ctx.params.pop("verbose")
         ctx.params["runner"] = ctx.params.get("runner") or RUNNER
         try:
+            _require_runner(ctx.params["runner"])
             return super().invoke(ctx)
         except Exception as error:
             message = explain(error)
@@ -38,6 +51,20 @@ class RunCommand(click.Command):
                 raise
             logger.debug("The error that stopped the run", exc_info=True)
             raise click.ClickException(message) from error
+
+
+def _require_runner(name: str) -> None:
+    """Find a runner by its name as Kedro will.
+
+    Raises:
+        InputError: There is none of that name.
+    """
+    try:
+        found = load_obj(name, "kedro.runner")
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"--runner={name}: {error}{suggestion(name, _KEDROS_RUNNERS)}") from error
+    if not (isinstance(found, type) and issubclass(found, AbstractRunner)):
+        raise InputError(f"--runner={name}: that is no runner{suggestion(name, _KEDROS_RUNNERS)}")
 
 
 def explain(error: BaseException) -> str | None:
@@ -48,6 +75,8 @@ def explain(error: BaseException) -> str | None:
     for cause in causes(error):
         if isinstance(cause, InputError):
             return str(cause)
+    if isinstance(error, KedroCliError):
+        return error.message
     if isinstance(error, DatasetError | ParameterValidationError) or _is_refusal(error):
         return str(error).strip()
     return None

@@ -6,6 +6,8 @@ from typing import Any, TypeGuard, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from weakcl_pipeline.errors import shown
+
 
 class Config(BaseModel):
     """A typed, immutable parameter group.
@@ -13,7 +15,7 @@ class Config(BaseModel):
     A misspelt key or a value outside its range is refused, so that Kedro stops a run before its first node.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def explained(error: ValidationError, model: type | None, key: str = "", noun: str = "parameter") -> Iterator[str]:
@@ -33,8 +35,8 @@ def explained(error: ValidationError, model: type | None, key: str = "", noun: s
             yield f"{name}: there is no such {noun}{suggestion(name, known)}"
             continue
         words, given = detail["msg"].removeprefix("Value error, "), detail["input"]
-        shown = "" if isinstance(given, Mapping) and detail["type"] == "value_error" else f" (it is {given!r})"
-        yield f"{name}: {words}{shown}" if name else f"{words}{shown}"
+        it_is = "" if isinstance(given, Mapping) and detail["type"] == "value_error" else f" (it is {given!r})"
+        yield shown(f"{name}: {words}{it_is}" if name else f"{words}{it_is}")
 
 
 def suggestion(name: str, known: list[str]) -> str:

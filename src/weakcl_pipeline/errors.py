@@ -1,5 +1,6 @@
 """What goes wrong because of what a user gave, as opposed to a defect of this package."""
 
+import re
 from collections.abc import Iterator
 
 _LONGEST = 4000
@@ -20,6 +21,11 @@ class InputError(ValueError):
             start, end = message[: _LONGEST - 2 * _END], message[-_END:]
             message = f"{start}\n... ({len(message) - len(start) - len(end):,} characters) ...\n{end}"
         super().__init__(message)
+
+
+def shown(text: str) -> str:
+    """Return a URL, or a text with URLs in it, without the names and passwords in them."""
+    return re.sub(r"://[^/?#\s]*@", "://", text)
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

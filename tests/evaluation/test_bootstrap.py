@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from weakcl_pipeline.evaluation import bootstrap
-from weakcl_pipeline.evaluation.bootstrap import interval, resampled_means
+from weakcl_pipeline.evaluation.accuracies import Estimate
+from weakcl_pipeline.evaluation.bootstrap import interval, resampled_means, resampled_weights, students_factor
 
 
 def test_against_scipy_where_every_sample_stands_alone():
@@ -81,3 +82,37 @@ def test_resampled_shares_stay_between_the_extremes(outcomes, seed):
     values = np.array(outcomes, dtype=float)[:, None]
     found = resampled_means(values, np.arange(len(values)) // 2, 100, np.random.default_rng(seed))
     assert values.min() - 1e-12 <= found.min() <= found.max() <= values.max() + 1e-12
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 10])
+def test_weights_of_few_seeds_vary_as_means_of_so_many_do(count):
+    """Means of S numbers have 1 / S of their variance; those of plain resamples (S - 1) / S of that."""
+    rng = np.random.default_rng(0)
+    weights = resampled_weights(count, 40_000, rng)
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    values = rng.normal(size=count)
+    assert (weights @ values).var() == pytest.approx(values.var(ddof=1) / count, rel=0.05)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("of_samples", [0.0, 1.0])
+def test_intervals_of_few_seeds_hold_the_truth_as_often_as_they_say(count, of_samples):
+    """A figure that is 0 in truth, of which seeds are all or half of what varies."""
+    rng, held = np.random.default_rng(count), 0
+    for _ in range(400):
+        by_seed = rng.normal(size=count) + of_samples * rng.normal() * count**-0.5
+        weights = resampled_weights(count, 500, rng)
+        resampled = weights @ by_seed + of_samples * rng.normal(size=500) * count**-0.5
+        found = Estimate(by_seed.mean(), resampled, by_seed).interval(0.95)
+        held += found.low <= 0 <= found.high
+    assert 0.9 < held / 400 < 0.99
+
+
+def test_intervals_are_no_wider_where_seeds_are_nothing_beside_the_samples():
+    rng = np.random.default_rng(0)
+    resampled = rng.normal(size=2000)
+    assert students_factor(np.array([0.1]), resampled, 0.95) == 1
+    assert students_factor(np.array([0.1, 0.1]), resampled, 0.95) == 1
+    assert students_factor(np.array([0.1, 0.11]), resampled, 0.95) == pytest.approx(1, abs=1e-6)
+    of_seeds = np.array([-1.0, 1.0])
+    assert students_factor(of_seeds, of_seeds[[0, 1]], 0.95) == pytest.approx(12.7062 / 1.95996, rel=1e-4)

@@ -56,6 +56,12 @@ def test_comparison_marks_methods_by_colour_and_references_by_grey(comparison):
     assert len({colours[i] for i in (1, 2, 3)}) == 3
 
 
+def test_names_with_dollars_are_no_formulas(comparison):
+    named = comparison.with_columns(label=pl.lit("preis_$_$"))
+    figures = [comparison_figure(named), history_figure(history(**{"nmi_$x_$": [0.1, 0.2, 0.3]}))]
+    assert all(figure_uri(figure).startswith("data:") for figure in figures)
+
+
 def test_history_of_a_fixed_method():
     figure = history_figure(history())
     assert list(panels(figure)) == [

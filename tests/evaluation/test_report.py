@@ -116,7 +116,17 @@ def content():
         metrics=metrics,
         comparison=comparison,
         claims=check_claims(accuracies, CONFIG.bootstrap.confidence),
-        lineage={"samples": {"version": "2026-01-01T00.00.00.000Z", "hash": "sha256:" + "ab" * 32}},
+        lineage={
+            "attribute.metrics": {
+                "version": "2026-01-02T00.00.00.000Z",
+                "hash": None,
+                "repeats": [
+                    {"seed": 3, "version": "2026-01-01T00.00.00.003Z", "hash": "sha256:" + "cd" * 32},
+                    {"seed": None, "version": "2026-01-01T00.00.00.001Z", "hash": None},
+                ],
+            },
+            "samples": {"version": "2026-01-01T00.00.00.000Z", "hash": "sha256:" + "ab" * 32, "repeats": []},
+        },
         confidence=0.95,
         seed=0,
     )
@@ -163,6 +173,7 @@ def test_every_section_says_what_it_should(page, content):
     assert f"{100 * first['accuracy'][0]:.1f}%" in text
     assert "On kind, auxiliary information" in text
     assert "On side, auxiliary information" in text
+    assert "regularised is chosen on all labels of the validation split" in text
     for word in ("Rows read 133", "In quarantine 3", "kind , 15 classes", "and 3 more", "5 pictures without", "1,234"):
         assert word in text, word
     assert "10% of the labels" in text
@@ -172,6 +183,16 @@ def test_every_section_says_what_it_should(page, content):
     assert "ab" * 7 not in text
     assert "Cluster 1" in text
     assert "5 (used)" in text
+
+
+def test_the_lineage_names_the_artifacts_of_every_seed(page, content):
+    text = Page(page).text
+    assert "with seed 0; where it shows means over seeds" in text
+    assert "attribute.metrics 2026-01-02T00.00.00.000Z \N{EN DASH}" in text
+    assert f"attribute.metrics of seed 3 2026-01-01T00.00.00.003Z {'cd' * 6}" in text
+    assert "attribute.metrics of another seed 2026-01-01T00.00.00.001Z \N{EN DASH}" in text
+    alone = {"samples": content.lineage["samples"]}
+    assert "over seeds, the artifacts" not in Page(build_report(replace(content, lineage=alone), SHOWN)).text
 
 
 def test_neighbours_of_every_method(page, content):

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from weakcl_pipeline.evaluation.study_figure import mean_over_seeds, rank_correlation, study_figure
+from weakcl_pipeline.evaluation.thumbnails import figure_uri
 
 
 def rows(variable, values, accuracies, method="attribute", seed=0, chosen=None):
@@ -31,6 +32,11 @@ def test_rank_correlation_is_spearman_s():
     assert rank_correlation(found, "value") == pytest.approx(-0.8)
     assert rank_correlation(rows("split", [1, 2, 4], [0.9, 0.8, 0.1]), "value") == -1
     assert math.isnan(rank_correlation(rows("split", [1, 2], [0.5, 0.5]), "value"))
+
+
+def test_a_label_with_dollars_is_no_formula():
+    found = rows("noise", [0, 1], [0.4, 0.2]).with_columns(label=pl.lit("preis_$_$"))
+    assert figure_uri(study_figure(found, "preis_$_$")).startswith("data:")
 
 
 def test_means_are_over_the_seeds():

@@ -12,8 +12,8 @@ def row(method, accuracy, difference=(0.0, 0.0, 0.0), share=None, label="kind", 
     return found | {"gap_closed": share} | named
 
 
-def say(*rows, confidence=0.95):
-    return verdict(pl.DataFrame(rows, infer_schema_length=None), confidence)
+def say(*rows, confidence=0.95, supervised_label="kind"):
+    return verdict(pl.DataFrame(rows, infer_schema_length=None), confidence, supervised_label)
 
 
 def test_a_gain_beyond_chance():
@@ -35,13 +35,39 @@ def test_a_gain_beyond_chance():
         ((0.01, -0.02, 0.03), 0.2, "+1.0 points may be due to the choice of test pictures (90% interval -2.0 to +3.0)"),
         ((-0.05, -0.08, -0.02), -0.5, "The loss of 5.0 points is more than"),
         ((-0.05, -0.08, -0.02), -0.5, "auxiliary information does not help"),
-        ((0.05, 0.02, 0.08), None, "there is no gap to supervised training to close"),
+        ((0.05, 0.02, 0.08), None, "helps, but there is no gap to supervised training beyond chance"),
         ((0.05, 0.02, 0.08), 1.2, "closes the whole gap"),
     ],
 )
 def test_other_outcomes(difference, share, says):
     rows = row("self_supervised", 0.5), row("attribute", 0.55, difference, share), row("supervised", 0.6)
     assert says in say(*rows, confidence=0.9)[0]
+
+
+def test_supervision_by_another_label_is_called_that_and_no_share_is_missed():
+    rows = [
+        row("self_supervised", 0.5, label="side"),
+        row("attribute", 0.55, (0.05, 0.01, 0.1), label="side"),
+        row("supervised", 0.6, (0.1, 0.05, 0.2), label="side"),
+    ]
+    (text,) = say(*rows)
+    assert text.startswith("On side, auxiliary information helps: a linear")
+    assert "against 50.0% self-supervised and 60.0% supervised by kind." in text
+
+
+def test_methods_without_a_common_seed_do_not_compare():
+    nothing = (None, None, None)
+    (text,) = say(
+        row("self_supervised", 0.5, seeds=(0,)),
+        row("attribute", 0.55, nothing, seeds=(1,)),
+        row("supervised", 0.6, nothing, seeds=(1,)),
+    )
+    assert "were not trained with one seed, so they do not compare" in text
+    assert text.endswith("Train both with the same seed: `kedro run --params=seed=0`.")
+    (text,) = say(
+        row("self_supervised", 0.5), row("attribute", 0.55, (0.05, 0.01, 0.1)), row("supervised", 0.6, nothing)
+    )
+    assert text.startswith("On kind, auxiliary information helps: a linear")
 
 
 def test_several_seeds_are_a_part_of_chance():

@@ -10,7 +10,8 @@ from kedro.runner import SequentialRunner
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.partitions import PartitionedDataset
 
-from weakcl_pipeline.datasets import AtomicDataset, Lineage, RepeatsDataset
+from weakcl_pipeline.config import Config
+from weakcl_pipeline.datasets import AtomicDataset, InputsLineageDataset, Lineage, RepeatsDataset
 from weakcl_pipeline.datasets.lineage import hash_of_path
 from weakcl_pipeline.hooks import LineageHook
 
@@ -82,6 +83,67 @@ def test_parameters_are_recorded_as_json(artifact):
     expected = {"size": [32, 32], "nested": {"1": ["a"]}, "root": "pictures"}
     assert lineage.parameters == {"parameters": expected, "params:model.seed": 7}
     assert (lineage.seed, lineage.inputs) == (7, {})
+
+
+class Pictures(Config):
+    root: str
+
+
+@pytest.mark.parametrize("group", [False, True])
+def test_passwords_in_urls_are_not_recorded_and_make_no_other_experiment(group, artifact, tmp_path):
+    recipes = set()
+    for number, url in enumerate(["https://user:geheim@host/a@1/pics.zip", "https://other:secret@host/a@1/pics.zip"]):
+        run_id = f"2026-01-01T00.00.00.00{number}Z"
+        catalog = DataCatalog.from_config({"result": artifact("result")}, save_version=run_id)
+        catalog["params:images"] = Pictures(root=url) if group else {"roots": [url]}
+        catalog["params:seed"] = 0
+        run(Pipeline([Node(combine, ["params:images", "params:seed"], "result", name="one")]), catalog, run_id)
+        text = (catalog["result"].path.parent / "lineage.json").read_text()
+        assert "https://host/a@1/pics.zip" in text
+        assert "geheim" not in text
+        assert "secret" not in text
+        recipes.add(catalog["result"].lineage().recipe)
+    assert len(recipes) == 1
+
+
+def report(artifact, run_id: str, seed: int) -> tuple[dict, Lineage]:
+    """Train with a seed, compare all seeds and report it; return what the report was told, and its lineage."""
+    told = {}
+
+    def train(seed: int) -> int:
+        return 100 + seed
+
+    def compare(trained: int, found: dict) -> list[int]:
+        return sorted(found["trained"].values())
+
+    def write(compared: list[int], lineage: dict) -> str:
+        told.update(lineage)
+        return "of all seeds"
+
+    names = ("trained", "compared", "report")
+    handed = {"repeats": {"type": RepeatsDataset}, "report_lineage": {"type": InputsLineageDataset}}
+    catalog = DataCatalog.from_config(handed | {name: artifact(name) for name in names}, save_version=run_id)
+    catalog["params:seed"] = seed
+    nodes = [
+        Node(train, "params:seed", "trained", name="train"),
+        Node(compare, ["trained", "repeats"], "compared", name="compare"),
+        Node(write, ["compared", "report_lineage"], "report", name="write"),
+    ]
+    run(Pipeline(nodes), catalog, run_id)
+    return told, catalog["report"].lineage()
+
+
+def test_a_report_knows_the_artifacts_of_every_seed_that_went_into_it(artifact):
+    runs = {seed: f"2026-01-01T00.00.00.00{seed}Z" for seed in (1, 2, 3)}
+    for seed in (3, 1):
+        report(artifact, runs[seed], seed)
+    told, lineage = report(artifact, "2026-01-01T00.00.00.004Z", 2)
+    repeats = told["trained"]["repeats"]
+    assert [(repeat["seed"], repeat["version"]) for repeat in repeats] == [(1, runs[1]), (3, runs[3])]
+    assert len({repeat["hash"] for repeat in repeats} - {None}) == 2
+    assert told["compared"]["repeats"] == []
+    assert [record.model_dump() for record in lineage.repeats["trained"]] == repeats
+    assert lineage.ancestry["trained"] == "2026-01-01T00.00.00.004Z"
 
 
 def experiment(artifact, pictures: Path, run_id: str, seed: int) -> dict[int, int]:

@@ -98,6 +98,14 @@ def test_a_bad_parameter_is_named_with_what_may_have_been_meant(parameters, prob
     assert f"  {problem}" in str(error.value)
 
 
+@pytest.mark.parametrize("given", ["https://user:ge@heim@host/a.zip", ["https://user:ge@heim@host/a.zip"]])
+def test_no_password_in_messages(given, monkeypatch):
+    with pytest.raises(InputError) as error:
+        check({"training": {"epochs": given}}, monkeypatch)
+    assert "https://host/a.zip" in str(error.value)
+    assert "heim" not in str(error.value)
+
+
 def test_all_problems_are_told_at_once(monkeypatch):
     with pytest.raises(InputError) as error:
         check({"sed": 1, "training": {"epocs": 1, "epochs": "x"}}, monkeypatch)

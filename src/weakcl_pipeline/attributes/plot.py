@@ -11,6 +11,11 @@ _BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # sa
 _SIZE = 5  # of markers, in points
 
 
+def as_written(name: str) -> str:
+    """Return a name that a user gave such that Matplotlib writes it as it is: what is between two $ is TeX to it."""
+    return name.replace("$", r"\$")
+
+
 def plot_granularities(report: dict[str, Any]) -> Figure:
     """Information, number of clusters, partner share and the criterion over the granularities, the chosen one marked.
 
@@ -50,7 +55,7 @@ def _draw_information(axes: Axes, report: dict[str, Any]) -> None:
         _line(axes, ks, [entry["H(Z)"] for entry in entries], "H(Z)", ("o-", _BLUE))
         return
     label = report["labels"][0]
-    axes.set_title(f"Information (T = {label})")
+    axes.set_title(f"Information (T = {as_written(label)})")
     for name, look in (
         ("I(Z;T)", ("o-", _BLUE)),
         ("H(Z|T)", ("s-", _ORANGE)),

@@ -4,7 +4,7 @@ from typing import Any, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
-InputsLineage = dict[str, dict[str, str | None]]
+InputsLineage = dict[str, dict[str, Any]]
 Repeats = dict[str, dict[int, Any]]
 
 
@@ -40,7 +40,9 @@ class HandedDataset(AbstractDataset[NoReturn, dict[str, Any]]):
 class InputsLineageDataset(HandedDataset):
     """The versions of a node's other inputs and of their ancestors.
 
-    The node gets ``{name: {"version": ..., "hash": ...}}``, the hash None where it is not known.
+    The node gets ``{name: {"version": ..., "hash": ..., "repeats": [...]}}``, the hash None where it is not known.
+    Repeats, each ``{"seed": ..., "version": ..., "hash": ...}``, are the versions from other seeds that went into the
+    inputs, too.
     """
 
 

@@ -50,6 +50,16 @@ class InputRecord(Record):
     hash: str | None = None
 
 
+class RepeatRecord(InputRecord):
+    """A repeat that went into an artifact.
+
+    Attributes:
+        seed: The seed it was made with; None in what an earlier release wrote.
+    """
+
+    seed: int | None = None
+
+
 class CodeRecord(Record):
     """The code that ran.
 
@@ -83,7 +93,8 @@ class Provenance(Record):
         code: The code that ran.
         libraries: Versions of Python and of the libraries that shape the numbers.
         inputs: What the node read, parameters aside.
-        repeats: By name of an input, the versions of the same recipe but other seeds that the node read too.
+        repeats: By name, the versions of the same recipe but other seeds that went into it too: the node read them, or
+            they went into what it read.
         ancestry: Version of every artifact, and of the raw data, this one was made from, directly or not.
     """
 
@@ -100,7 +111,7 @@ class Provenance(Record):
     code: CodeRecord | None = None
     libraries: dict[str, str] = Field(default_factory=dict)
     inputs: dict[str, InputRecord] = Field(default_factory=dict)
-    repeats: dict[str, tuple[InputRecord, ...]] = Field(default_factory=dict)
+    repeats: dict[str, tuple[RepeatRecord, ...]] = Field(default_factory=dict)
     ancestry: dict[str, str] = Field(default_factory=dict)
 
 

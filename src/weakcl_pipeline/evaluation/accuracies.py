@@ -15,9 +15,11 @@ from weakcl_pipeline.evaluation.bootstrap import (
     interval,
     resampled_means,
     resampled_weights,
+    students_factor,
 )
 from weakcl_pipeline.evaluation.methods import in_order
 from weakcl_pipeline.evaluation.references import MAJORITY_PROBE
+from weakcl_pipeline.evaluation.task import label_names
 from weakcl_pipeline.seeding import numpy_generator
 
 
@@ -43,13 +45,15 @@ def measure_accuracies(
 
     All resamples are of the same test samples (of whole split groups, where samples have a ``group``), so differences
     are paired. Where there are several seeds, seeds are resampled too, independently of the samples: the bootstrap of
-    two crossed factors (Owen 2007, "The pigeonhole bootstrap"), which errs to the wide side. With a single seed the
+    two crossed factors (Owen 2007, "The pigeonhole bootstrap"), in which few seeds vary as much as seeds at large do
+    (:func:`~weakcl_pipeline.evaluation.bootstrap.resampled_weights`). It errs to the wide side. With a single seed the
     intervals cover the choice of the test samples alone. The majority class, which no probe changes, is measured under
     every probe.
 
     Args:
         outcomes: Method -> what is known of it, of the same samples for all methods and seeds.
-        samples: ``sample_id`` and ``group`` (null: the sample stands alone).
+        samples: ``sample_id``, ``group`` (null: the sample stands alone) and the labels, of which the supervised method
+            is trained on the first.
         config: The bootstrap.
         seed: Of the resamples.
 
@@ -59,12 +63,19 @@ def measure_accuracies(
     Raises:
         InputError: If methods or seeds were evaluated on different samples.
     """
-    units = _sampling_units(samples)
+    units, trained_on = _sampling_units(samples), supervised_label(samples)
     return {
         # The generator comes from the label alone, so that all probes share the resamples.
-        (label, probe): Accuracies.measure(tables, units, config, numpy_generator(seed, "bootstrap", label))
+        (label, probe): Accuracies.measure(
+            tables, units, config, numpy_generator(seed, "bootstrap", label), supervised=label == trained_on
+        )
         for (label, probe), tables in _correctness(outcomes).items()
     }
+
+
+def supervised_label(samples: pl.DataFrame) -> str:
+    """Return the label whose classes the supervised method is trained on, whichever it is evaluated by."""
+    return label_names(samples)[0]
 
 
 def _correctness(outcomes: Mapping[str, Outcome]) -> dict[tuple[str, str], dict[str, pl.DataFrame]]:
@@ -117,6 +128,38 @@ def _sampling_units(samples: pl.DataFrame) -> pl.DataFrame:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A figure with all that its interval takes.
+
+    Attributes:
+        value: The mean over the seeds.
+        resampled: That mean on each resample, float64 (R,).
+        by_seed: The figure for each seed, float64 (S,).
+    """
+
+    value: float
+    resampled: Doubles
+    by_seed: Doubles
+
+    def __sub__(self, other: "Estimate") -> "Estimate":
+        """Return the paired difference."""
+        return Estimate(self.value - other.value, self.resampled - other.resampled, self.by_seed - other.by_seed)
+
+    def interval(self, confidence: float) -> Interval:
+        """Return the figure with its interval."""
+        found = interval(self.value, self.resampled, confidence)
+        return found.widened(students_factor(self.by_seed, self.resampled, confidence))
+
+    def over(self, whole: "Estimate", confidence: float) -> Interval:
+        """Return the ratio to a figure that is above 0, with its interval; seeds vary it as they do its linear part."""
+        share = self.value / whole.value
+        positive = whole.resampled > 0  # the few resamples without a whole have no share
+        found = interval(share, self.resampled[positive] / whole.resampled[positive], confidence)
+        left = Estimate(0.0, self.resampled - share * whole.resampled, self.by_seed - share * whole.by_seed)
+        return found.widened(students_factor(left.by_seed, left.resampled, confidence))
+
+
+@dataclass(frozen=True)
 class Accuracies:
     """Accuracies on one label by one probe.
 
@@ -128,6 +171,7 @@ class Accuracies:
         accuracies: Method -> its accuracy for each seed, float64 (S,).
         resampled: Method -> the same on each resample of the test samples, float64 (R, S).
         weights: Number of seeds -> the weight of each on each resample of the seeds, float64 (R, S).
+        supervised: Whether it is the label that the supervised method was trained on.
     """
 
     samples: int
@@ -135,6 +179,7 @@ class Accuracies:
     accuracies: Mapping[str, Doubles]
     resampled: Mapping[str, Doubles]
     weights: Mapping[int, Doubles]
+    supervised: bool
 
     @classmethod
     def measure(
@@ -143,6 +188,8 @@ class Accuracies:
         units: pl.DataFrame,
         config: BootstrapConfig,
         rng: np.random.Generator,
+        *,
+        supervised: bool,
     ) -> "Accuracies":
         """Measure each method's table: ``sample_id``, and for each seed a column that says what is right."""
         seeds = {name: [int(column) for column in table.columns[1:]] for name, table in tables.items()}
@@ -159,10 +206,11 @@ class Accuracies:
             accuracies={name: value.mean(axis=0) for name, value in values.items()},
             resampled=dict(zip(values, np.split(resampled, ends[:-1], axis=1), strict=True)),
             weights={count: resampled_weights(count, config.resamples, rng) for count in range(1, most + 1)},
+            supervised=supervised,
         )
 
-    def of(self, *methods: str) -> list[tuple[float, Doubles]]:
-        """Return each method's accuracy and its resamples, (R,), over the seeds that all of them have.
+    def of(self, *methods: str) -> list[Estimate]:
+        """Return each method's accuracy over the seeds that all of them have.
 
         Nothing is returned where a method is missing or there is no such seed.
         """
@@ -173,7 +221,8 @@ class Accuracies:
         for name in methods:
             places = [self.seeds[name].index(seed) for seed in shared]
             drawn = (self.resampled[name][:, places] * self.weights[len(shared)]).sum(axis=1)
-            found.append((float(self.accuracies[name][places].mean()), drawn))
+            by_seed = self.accuracies[name][places]
+            found.append(Estimate(float(by_seed.mean()), drawn, by_seed))
         return found
 
     def shared_seeds(self, *methods: str) -> list[int]:
@@ -192,32 +241,21 @@ class Accuracies:
     def difference(self, method: str, reference: str, confidence: float) -> Interval | None:
         """Return how much more accurate a method is than another, in shares; none where they cannot be compared."""
         found = self.of(method, reference)
-        if not found:
-            return None
-        (value, resampled), (other, resampled_other) = found
-        return interval(value - other, resampled - resampled_other, confidence)
+        return (found[0] - found[1]).interval(confidence) if found else None
 
-    def gap_closed(
-        self, method: str, lower: str, upper: str, confidence: float
-    ) -> Interval | tuple[float, None, None] | None:
+    def gap_closed(self, method: str, lower: str, upper: str, confidence: float) -> Interval | None:
         """Return the share of the gap between two references that a method closes.
 
         Returns:
-            None where the gap is not positive or a reference is missing. There is no interval where the gap's own
-            reaches 0, since the ratio is then unbounded.
+            None where a reference is missing or was trained on another label, and where the gap may be chance, its
+            interval reaching 0: a share of nothing says nothing.
         """
-        found = self.of(method, lower, upper)
+        found = self.of(method, lower, upper) if self.supervised else []
         if not found:
             return None
-        (value, resampled), (low, resampled_low), (high, resampled_high) = found
-        if high <= low:
-            return None
-        share = (value - low) / (high - low)
-        gap = resampled_high - resampled_low
-        if interval(high - low, gap, confidence).low <= 0:
-            return share, None, None
-        positive = gap > 0  # the few resamples without a gap have no share
-        return interval(share, (resampled - resampled_low)[positive] / gap[positive], confidence)
+        value, low, high = found
+        gap = high - low
+        return (value - low).over(gap, confidence) if gap.interval(confidence).low > 0 else None
 
     def _is_above(self, method: str, other: str) -> bool:
         shared = self.shared_seeds(method, other)

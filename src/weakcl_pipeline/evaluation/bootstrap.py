@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
+from scipy import stats
 
 from weakcl_pipeline.config import Config
 
@@ -19,7 +20,8 @@ class BootstrapConfig(Config):
 
     Attributes:
         resamples: Bootstrap resamples of the test split.
-        confidence: Of the intervals, which are percentile intervals.
+        confidence: Of the intervals, which are percentile intervals, wider where there are few seeds
+            (:func:`students_factor`).
     """
 
     resamples: int = Field(default=2000, ge=100)
@@ -32,6 +34,11 @@ class Interval(NamedTuple):
     value: float
     low: float
     high: float
+
+    def widened(self, factor: float) -> "Interval":
+        """Return the interval whose ends are further from the figure by a factor."""
+        ends = (self.value + factor * (end - self.value) for end in (self.low, self.high))
+        return Interval(self.value, *ends)
 
 
 def resampled_means(
@@ -60,8 +67,13 @@ def resampled_means(
 
 
 def resampled_weights(count: int, resamples: int, rng: np.random.Generator) -> Doubles:
-    """Return how much each of a few items counts in each bootstrap resample, float64 (R, count), rows summing to 1."""
-    return np.concatenate(list(_draws(count, resamples, rng))) / count
+    """Return how much each of a few items counts in each bootstrap resample, float64 (R, count), rows summing to 1.
+
+    Means of resamples of S items vary by (S - 1) / S of what means of S items vary by. So weights are further from
+    1 / S than the shares that were drawn, by the root of S / (S - 1), and may be negative.
+    """
+    drawn = np.concatenate(list(_draws(count, resamples, rng))) / count
+    return drawn if count == 1 else 1 / count + (drawn - 1 / count) * np.sqrt(count / (count - 1))
 
 
 def _draws(count: int, resamples: int, rng: np.random.Generator) -> Iterator[Doubles]:
@@ -79,7 +91,28 @@ def interval(value: float, resampled: Doubles, confidence: float) -> Interval:
     return Interval(float(value), float(low), float(high))
 
 
-def named_interval(name: str, found: tuple[float, float | None, float | None] | None) -> dict[str, float | None]:
+def students_factor(of_seeds: Doubles, resampled: Doubles, confidence: float) -> float:
+    """Return by how much an interval has to be wider than percentiles, as few seeds tell little of how much seeds vary.
+
+    That is the quantile of Student's t over that of the normal distribution, with the degrees of freedom of Welch and
+    Satterthwaite ("An Approximate Distribution of Estimates of Variance Components", Biometrics Bulletin 1946): as many
+    as there are seeds, but one, where seeds are all that varies, and the more, the less they are a part of it.
+
+    Args:
+        of_seeds: A figure by each seed, float64 (S,), of which the mean is taken.
+        resampled: That mean on resamples of all that varies, seeds included, float64 (R,).
+        confidence: Of the interval.
+    """
+    count, total = len(of_seeds), float(np.var(resampled))
+    between = float(np.var(of_seeds, ddof=1)) / count if count > 1 else 0.0
+    if between == 0 or total == 0:
+        return 1.0
+    freedom = (count - 1) / min(1.0, between / total) ** 2
+    upper = (1 + confidence) / 2
+    return float(stats.t.ppf(upper, freedom) / stats.norm.ppf(upper))
+
+
+def named_interval(name: str, found: Interval | None) -> dict[str, float | None]:
     """Return an interval as columns of a table: ``<name>``, ``<name>_low`` and ``<name>_high``."""
     value, low, high = found or (None, None, None)
     return {name: value, f"{name}_low": low, f"{name}_high": high}

@@ -116,7 +116,8 @@ def check_claims(accuracies: Mapping[tuple[str, str], Accuracies], confidence: f
     Returns:
         A row for each claim, label, probe, and rival: ``claim`` (its number), ``label``, ``probe``, ``method``,
         ``rival``, ``seeds`` (those that both have), ``difference`` (method minus rival, in shares) and ``gap_closed``
-        (by the method; null where there is no gap, and for all claims but the first), both with ``_low`` and ``_high``.
+        (by the method; null where there is no gap beyond chance, and for all claims but the first), both with ``_low``
+        and ``_high``.
     """
     rows: list[dict[str, Any]] = []
     for claim in CLAIMS:
@@ -156,8 +157,7 @@ def _judge(claim: Claim, rows: pl.DataFrame, few_label_rows: pl.DataFrame) -> Ju
     won, lost = _beyond_chance(rows)
     title = describe_method(claim.method).title
     text = f"{title}, of {rows.height} differences to {_names(rows)}: {_counts(rows)}."
-    # A gap that may be 0 has no interval: whatever share of it is closed says nothing.
-    shares = rows.filter(pl.col("gap_closed_low").is_not_null())["gap_closed"].to_list()
+    shares = rows["gap_closed"].drop_nulls().to_list()
     if claim.closes_gap:
         text += f" {_gap(shares)}"
     if missing:

@@ -3,6 +3,7 @@
 import polars as pl
 from matplotlib.figure import Figure
 
+from weakcl_pipeline.attributes.plot import as_written
 from weakcl_pipeline.evaluation.figures import GREY, probe_title, style_axes
 from weakcl_pipeline.evaluation.methods import describe_method
 
@@ -32,7 +33,7 @@ def claim_figure(rows: pl.DataFrame, confidence: float) -> Figure:
             axes.plot(value, position, "o", color=colour, markersize=5)
         style_axes(axes, grid="x")
         axes.tick_params(axis="y", length=0)
-    drawn[0].set_yticks(range(len(cells)), [f"{label}, {probe_title(probe)}" for label, probe in cells])
+    drawn[0].set_yticks(range(len(cells)), [f"{as_written(label)}, {probe_title(probe)}" for label, probe in cells])
     drawn[0].set_ylim(len(cells) - 0.5, -0.5)
     figure.supxlabel(f"{method.title} minus rival, test accuracy in points, {confidence:.0%} interval", fontsize=9)
     return figure

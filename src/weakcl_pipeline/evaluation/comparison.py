@@ -8,7 +8,7 @@ import polars as pl
 
 from weakcl_pipeline.evaluation.accuracies import Accuracies, Outcome
 from weakcl_pipeline.evaluation.augmented_probe import AUGMENTED_PROBE
-from weakcl_pipeline.evaluation.bootstrap import interval, named_interval
+from weakcl_pipeline.evaluation.bootstrap import named_interval
 from weakcl_pipeline.evaluation.few_label import share_of
 from weakcl_pipeline.evaluation.methods import LOWER, UPPER
 from weakcl_pipeline.evaluation.references import MAJORITY_PROBE
@@ -40,10 +40,9 @@ def compare(
         ``rank`` (1 is the most accurate), ``accuracy`` (the mean over the seeds), ``deviation`` (their standard
         deviation, null for a single one), ``balanced_accuracy``, ``difference`` (to self_supervised) and
         ``gap_closed``, the share of the gap from self_supervised to supervised that the method closes; accuracy,
-        difference and share with ``_low`` and ``_high``. ``gap_closed`` is null where the gap is not positive or a
-        reference is missing, and its interval is null where the gap's own interval reaches 0, since the ratio is then
-        unbounded. ``seconds`` of a training and its ``images_per_second`` are means over the seeds, null for a method
-        without training.
+        difference and share with ``_low`` and ``_high``. ``gap_closed`` is null where a reference is missing or was
+        trained on another label, and where the gap's own interval reaches 0. ``seconds`` of a training and its
+        ``images_per_second`` are means over the seeds, null for a method without training.
     """
     rows = [
         {
@@ -56,7 +55,7 @@ def compare(
             "deviation": measured.deviation(method),
             "balanced_accuracy": _balanced_accuracy(outcomes[method].metrics, label, probe),
         }
-        | named_interval("accuracy", interval(*measured.of(method)[0], confidence))
+        | named_interval("accuracy", measured.of(method)[0].interval(confidence))
         | named_interval("difference", measured.difference(method, LOWER, confidence))
         | named_interval("gap_closed", measured.gap_closed(method, LOWER, UPPER, confidence))
         | _cost(outcomes[method].histories.values())

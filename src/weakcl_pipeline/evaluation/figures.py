@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from weakcl_pipeline.attributes.plot import as_written
 from weakcl_pipeline.evaluation.augmented_probe import AUGMENTED_PROBE
 from weakcl_pipeline.evaluation.few_label import share_of
 from weakcl_pipeline.evaluation.methods import LOWER, describe_method, in_order
@@ -56,7 +57,7 @@ def comparison_figure(
     panels = figure.subplots(1, len(labels), sharey=True, squeeze=False)[0]
     for axes, label in zip(panels, labels, strict=True):
         _draw_label(axes, comparison.filter(pl.col("label") == label), methods, probes)
-        axes.set_title(label, fontsize=11, fontweight="bold", loc="left", color=_INK)
+        axes.set_title(as_written(label), fontsize=11, fontweight="bold", loc="left", color=_INK)
         axes.set_xlabel(f"Test accuracy (%), {confidence:.0%} interval", fontsize=9)
     panels[0].set_yticks(range(len(methods)), [describe_method(name).title for name in methods])
     panels[0].set_ylim(len(methods) - 0.5, -0.5)
@@ -168,7 +169,7 @@ def _draw_information(axes: Axes, histories: Mapping[str, pl.DataFrame]) -> None
         columns = [name for name in history.columns if name.startswith("nmi_")]
         for column, dashes in zip(columns, cycle(["-", "--", ":", "-."]), strict=False):
             name = column.removeprefix("nmi_")
-            words = "with those before" if name == "previous" else f"with label {name}"
+            words = "with those before" if name == "previous" else f"with label {as_written(name)}"
             _draw_curve(axes, history, column, colour=_colour(method), label=words, dashes=dashes)
     axes.set_ylim(0, 1)
     axes.legend(frameon=False, fontsize=8)

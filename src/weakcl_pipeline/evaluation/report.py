@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import Field
 
 from weakcl_pipeline.config import Config
+from weakcl_pipeline.evaluation.accuracies import supervised_label
 from weakcl_pipeline.evaluation.claims import Judgement, judge
 from weakcl_pipeline.evaluation.claims_figure import claim_figure
 from weakcl_pipeline.evaluation.few_label import share_of
@@ -58,8 +59,8 @@ class ReportContent:
         metrics: Method -> its metrics.
         comparison: As :func:`weakcl_pipeline.evaluation.compare` returns it.
         claims: As :func:`weakcl_pipeline.evaluation.check_claims` returns it.
-        lineage: Artifact -> ``version`` and ``hash`` (None where not known) of what the report was made from; empty
-            outside a recorded run.
+        lineage: Artifact -> ``version`` and ``hash`` (None where not known) of what the report was made from, and
+            ``repeats``, with a ``seed`` each, of the same artifact from other seeds; empty outside a recorded run.
         confidence: Of the comparison's intervals.
         seed: Of the run.
     """
@@ -95,7 +96,7 @@ def build_report(content: ReportContent, config: ReportConfig) -> str:
         _environment()
         .get_template("report.html.jinja")
         .render(
-            verdict=verdict(content.comparison, content.confidence),
+            verdict=verdict(content.comparison, content.confidence, supervised_label(content.samples)),
             summary=content.ingestion_summary,
             label_cards=_label_cards(content.ingestion_summary),
             report=content.cluster_report,
@@ -108,8 +109,10 @@ def build_report(content: ReportContent, config: ReportConfig) -> str:
             lower=LOWER,
             few_label=_few_label_table(labels, content.comparison, content.metrics),
             first_label=labels[0],
+            supervised_label=supervised_label(content.samples),
             queries=queries,
-            lineage=dict(sorted(content.lineage.items())),
+            lineage=_lineage_rows(content.lineage),
+            repeated=any(entry["repeats"] for entry in content.lineage.values()),
             confidence=content.confidence,
             seed=content.seed,
             seeds=content.comparison["seeds"].explode().unique().sort().to_list(),
@@ -130,6 +133,19 @@ def _cluster_cards(
         typical=config.typical_clusters,
         pictures=config.cluster_pictures,
     )
+
+
+def _lineage_rows(lineage: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Return a row for each artifact, and one for each of its repeats: its name, whose it is, its version and hash."""
+    rows: list[tuple[str, str, Mapping[str, Any]]] = []
+    for name, entry in sorted(lineage.items()):
+        rows.append((name, "", entry))
+        rows += [(name, _of_seed(repeat["seed"]), repeat) for repeat in entry["repeats"]]
+    return rows
+
+
+def _of_seed(seed: int | None) -> str:
+    return " of another seed" if seed is None else f" of seed {seed}"
 
 
 def _environment() -> Environment:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
+from weakcl_pipeline.attributes.plot import as_written
 from weakcl_pipeline.evaluation.figures import style_axes
 from weakcl_pipeline.evaluation.methods import describe_method
 
@@ -74,7 +75,7 @@ def study_figure(found: pl.DataFrame, label: str, probe: str = "linear") -> Figu
         _draw(drawn, means.filter(pl.col("variable").is_in(panel.variables)), panel.by)
         drawn.set_title(panel.title, loc="left", fontsize=10)
         drawn.set_xlabel(panel.name, fontsize=9)
-        drawn.set_ylabel(f"test accuracy on {label} (%)", fontsize=9)
+        drawn.set_ylabel(f"test accuracy on {as_written(label)} (%)", fontsize=9)
         style_axes(drawn, grid="y")
     for panel in axes[len(panels) :]:
         panel.remove()

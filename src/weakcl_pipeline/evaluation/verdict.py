@@ -12,7 +12,7 @@ Rows = Mapping[str, Mapping[str, Any]]
 """Method -> its row of the comparison."""
 
 
-def verdict(comparison: pl.DataFrame, confidence: float) -> list[str]:
+def verdict(comparison: pl.DataFrame, confidence: float, supervised_label: str) -> list[str]:
     """Say for each label whether auxiliary information helped, by how much, and whether that may be chance.
 
     That is by the linear probe on all train labels; what one on the smallest share of them says is told beside it.
@@ -20,6 +20,7 @@ def verdict(comparison: pl.DataFrame, confidence: float) -> list[str]:
     Args:
         comparison: As :func:`weakcl_pipeline.evaluation.compare` returns it.
         confidence: Of the intervals in it.
+        supervised_label: The label that the supervised method was trained on.
 
     Returns:
         A text per label, in the order of the labels.
@@ -28,7 +29,8 @@ def verdict(comparison: pl.DataFrame, confidence: float) -> list[str]:
     fewest = min(shares, key=lambda share: float(share.removesuffix("%")), default=None)
     texts = []
     for label in comparison.filter(probe="linear")["label"].unique(maintain_order=True):
-        text = _about(label, _by_method(comparison, label, "linear"), confidence)
+        other = None if label == supervised_label else supervised_label
+        text = _about(label, _by_method(comparison, label, "linear"), confidence, other)
         few = _with_few(fewest, _by_method(comparison, label, probe_name(fewest)), confidence) if fewest else ""
         texts.append(f"{text} {few}".rstrip())
     return texts
@@ -38,16 +40,20 @@ def _by_method(comparison: pl.DataFrame, label: str, probe: str) -> Rows:
     return {row["method"]: row for row in comparison.filter(label=label, probe=probe).iter_rows(named=True)}
 
 
-def _about(label: str, rows: Rows, confidence: float) -> str:
+def _about(label: str, rows: Rows, confidence: float, other: str | None) -> str:
+    """Tell of one label; ``other`` is the one that the supervised method was trained on, if it is another."""
     if not {METHOD, LOWER} <= rows.keys():
         best = max(rows.values(), key=lambda row: row["accuracy"])
         title = describe_method(best["method"]).title
         return f"On {label}, {title} is highest, with {_percent(best['accuracy'])} of the test pictures right."
     method, lower = rows[METHOD], rows[LOWER]
     upper = f" and {_percent(rows[UPPER]['accuracy'])} supervised" if UPPER in rows else ""
+    upper += f" by {other}" if upper and other else ""
     accuracies = f"a linear probe is right on {_percent(method['accuracy'])} of the test pictures"
     against = f"against {_percent(lower['accuracy'])} self-supervised{upper}"
-    return f"{_headline(label, method)}: {accuracies}, {against}. {_certainty(method, confidence)}"
+    no_gap = UPPER in rows and other is None and rows[UPPER]["gap_closed"] is None and _known(rows[UPPER])
+    headline = _headline(method, no_gap=no_gap)
+    return f"On {label}, {headline}: {accuracies}, {against}. {_certainty(method, confidence)}"
 
 
 def _with_few(share: str, rows: Rows, confidence: float) -> str:
@@ -61,15 +67,23 @@ def _with_few(share: str, rows: Rows, confidence: float) -> str:
     )
 
 
-def _headline(label: str, method: Mapping[str, Any]) -> str:
+def _headline(method: Mapping[str, Any], *, no_gap: bool) -> str:
+    """Say whether it helps; ``no_gap`` tells why no share of the gap to supervised training is known."""
     gain, share = method["difference"], method["gap_closed"]
+    if not _known(method):
+        return "auxiliary information and self-supervision were not trained with one seed, so they do not compare"
     if gain <= 0:
-        return f"On {label}, auxiliary information does not help"
+        return "auxiliary information does not help"
     if share is None:
-        return f"On {label}, auxiliary information helps, but there is no gap to supervised training to close"
+        return "auxiliary information helps" + (", but there is no gap to supervised training beyond chance" * no_gap)
     if share >= 1:
-        return f"On {label}, auxiliary information closes the whole gap between self-supervised and supervised"
-    return f"On {label}, auxiliary information closes {share:.0%} of the gap between self-supervised and supervised"
+        return "auxiliary information closes the whole gap between self-supervised and supervised"
+    return f"auxiliary information closes {share:.0%} of the gap between self-supervised and supervised"
+
+
+def _known(row: Mapping[str, Any]) -> bool:
+    """Whether there is a seed with which both the method and self-supervision were trained."""
+    return row["difference"] is not None
 
 
 def _chance(method: Mapping[str, Any]) -> str:
@@ -78,6 +92,8 @@ def _chance(method: Mapping[str, Any]) -> str:
 
 
 def _certainty(method: Mapping[str, Any], confidence: float) -> str:
+    if not _known(method):
+        return "Train both with the same seed: `kedro run --params=seed=0`."
     gain, low, high = (100 * method[f"difference{end}"] for end in ("", "_low", "_high"))
     ends = f"{confidence:.0%} interval {low:+.1f} to {high:+.1f}"
     if low <= 0 <= high:

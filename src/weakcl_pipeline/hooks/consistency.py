@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import Self
 
 from weakcl_pipeline.datasets import Lineage, Provenance
+from weakcl_pipeline.datasets.lineage import RepeatRecord
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Origin:
         recipe: What it was made by, the seed aside; its content, if no seed went into it.
         seed: The seed it was made with.
         seeded: Whether a seed went into it.
+        repeats: Versions from other seeds that went into it, too, which therefore need not agree with anything.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Origin:
     recipe: str | None = None
     seed: int | None = None
     seeded: bool = False
+    repeats: Mapping[str, Sequence[RepeatRecord]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, lineage: Lineage) -> Self:
@@ -46,7 +49,17 @@ class Origin:
     @classmethod
     def made(cls, name: str, version: str, made: Provenance, content: str | None = None) -> Self:
         """Return the origin of what was made in a way that is known; ``content`` is its hash, if on a disk."""
-        return cls(name, version, content, made.siblings, made.ancestry, made.recipe, made.seed, made.seeded)
+        return cls(
+            name,
+            version,
+            content,
+            siblings=made.siblings,
+            ancestry=made.ancestry,
+            recipe=made.recipe,
+            seed=made.seed,
+            seeded=made.seeded,
+            repeats=made.repeats,
+        )
 
     @cached_property
     def claims(self) -> dict[str, str]:

@@ -22,8 +22,8 @@ from weakcl_pipeline.datasets import (
     SourceDataset,
 )
 from weakcl_pipeline.datasets.handed import InputsLineage, Repeats
-from weakcl_pipeline.datasets.lineage import InputRecord, hash_of, hash_of_path
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.datasets.lineage import InputRecord, RepeatRecord, hash_of, hash_of_path
+from weakcl_pipeline.errors import InputError, shown
 from weakcl_pipeline.hooks.consistency import Meetings, Origin, conflicts, describe
 from weakcl_pipeline.hooks.environment import code_revision, library_versions
 from weakcl_pipeline.hooks.repeats import Repeat, find_repeats
@@ -85,14 +85,14 @@ class LineageHook:
             update={
                 "run_id": run_id,
                 "pipelines": self._requested.get(run_id, ()),
-                "repeats": {name: tuple(repeat.record for repeat in found) for name, found in repeats.items()},
+                "repeats": merge_repeats(origins, repeats),
             }
         )
         for name in node.outputs:
             self._made[run_id, name] = Origin.made(name, run_id, made)
         self._running.catalog, self._running.provenance = catalog, made
         lineages = {
-            name: _inputs_lineage(origins, made.ancestry)
+            name: _inputs_lineage(origins, made)
             for name, dataset in asked.items()
             if isinstance(dataset, InputsLineageDataset)
         }
@@ -172,9 +172,32 @@ def merge_ancestry(origins: Iterable[Origin]) -> dict[str, str]:
     return dict(sorted(merged.items()))
 
 
-def _inputs_lineage(origins: Iterable[Origin], ancestry: Mapping[str, str]) -> InputsLineage:
+def merge_repeats(
+    origins: Iterable[Origin], read: Mapping[str, Sequence[Repeat]]
+) -> dict[str, tuple[RepeatRecord, ...]]:
+    """Return the repeats that a node reads beside its inputs, and those that went into the inputs, by seed."""
+    merged: dict[str, dict[str, RepeatRecord]] = {}
+    found = [{name: [repeat.record for repeat in repeats] for name, repeats in read.items()}]
+    for repeats in [*(origin.repeats for origin in origins), *found]:
+        for name, records in repeats.items():
+            merged.setdefault(name, {}).update({record.version: record for record in records})
+    return {name: tuple(sorted(records.values(), key=_by_seed_and_age)) for name, records in sorted(merged.items())}
+
+
+def _by_seed_and_age(record: RepeatRecord) -> tuple[int, str]:
+    return -1 if record.seed is None else record.seed, record.version
+
+
+def _inputs_lineage(origins: Iterable[Origin], made: Provenance) -> InputsLineage:
     hashes = {origin.name: origin.hash for origin in origins}
-    return {name: {"version": version, "hash": hashes.get(name)} for name, version in ancestry.items()}
+    return {
+        name: {
+            "version": version,
+            "hash": hashes.get(name),
+            "repeats": [record.model_dump() for record in made.repeats.get(name, ())],
+        }
+        for name, version in made.ancestry.items()
+    }
 
 
 def _by_seed(origins: Iterable[Origin], inputs: Mapping[str, Any], repeats: Mapping[str, Sequence[Repeat]]) -> Repeats:
@@ -223,9 +246,11 @@ def _raw_origin(name: str, dataset: AbstractDataset[Any, Any] | None) -> Origin:
 
 
 def _plain(value: Any) -> Any:
-    """Return a parameter as JSON has it."""
+    """Return a parameter as JSON has it, without the passwords in its URLs."""
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return _plain(value.model_dump(mode="json"))
+    if isinstance(value, str):
+        return shown(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

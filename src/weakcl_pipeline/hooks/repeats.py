@@ -7,7 +7,7 @@ from typing import Any
 from kedro.io import DataCatalog
 
 from weakcl_pipeline.datasets import AtomicDataset, CorruptArtifactError
-from weakcl_pipeline.datasets.lineage import InputRecord
+from weakcl_pipeline.datasets.lineage import RepeatRecord
 from weakcl_pipeline.hooks.consistency import Origin
 
 
@@ -17,12 +17,12 @@ class Repeat:
 
     Attributes:
         seed: The seed it was made with.
-        record: Its version and content hash.
+        record: Its version, content hash and seed.
         artifact: Where it lies.
     """
 
     seed: int
-    record: InputRecord
+    record: RepeatRecord
     artifact: AtomicDataset
 
     def load(self) -> Any:
@@ -48,6 +48,6 @@ def _repeats(origin: Origin, artifact: AtomicDataset) -> list[Repeat]:
         except CorruptArtifactError:  # nobody can say what it is
             continue
         if lineage.recipe == origin.recipe and lineage.seed is not None and lineage.seed != origin.seed:
-            record = InputRecord(version=version, hash=lineage.hash)
+            record = RepeatRecord(version=version, hash=lineage.hash, seed=lineage.seed)
             newest.setdefault(lineage.seed, Repeat(lineage.seed, record, artifact))
     return [newest[seed] for seed in sorted(newest)]

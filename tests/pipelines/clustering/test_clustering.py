@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from tests.attributes.rules.test_rules import KS, RULES, SPECS, TRAIN, table
-from weakcl_pipeline.attributes import ClusteringConfig, FittedClustering, FittingData, specs_of
+from weakcl_pipeline.attributes import ClusteringConfig, FittedClustering, FittingData, clustering, specs_of
 from weakcl_pipeline.contrastive.trainer import TrainingConfig
+from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.pipelines.clustering import create_pipeline
 from weakcl_pipeline.sources import IngestionConfig, read_samples
 
@@ -105,6 +106,17 @@ def test_the_same_data_parameters_and_seed_give_the_same_artifacts(out):
     assert other_seed["cluster_report"] != out["cluster_report"]
 
 
+def test_the_report_names_the_granularity_that_trains_where_it_was_chosen_by_some_of_the_rows(monkeypatch):
+    by_all = run(inputs())["cluster_report"]["chosen_granularity"]
+    monkeypatch.setattr(clustering, "_COMPARED", 30)
+    chosen = {}
+    for seed in range(8):
+        found = run(inputs() | {"params:seed": seed})
+        chosen[seed] = FittedClustering.from_state(*found["cluster_rule"]).chosen
+        assert found["cluster_report"]["chosen_granularity"] == chosen[seed]
+    assert set(chosen.values()) != {by_all}  # or the test tells nothing
+
+
 def test_the_fitted_rule_gives_the_clusters_whatever_rows_are_added(out):
     rule = FittedClustering.from_state(*out["cluster_rule"])
     old = out["attributes"]
@@ -123,6 +135,13 @@ def test_rows_added_outside_train_leave_the_clusters_of_the_train_split_when_fit
     assert run(more)["clusters"][:80].equals(out["clusters"][:80])
 
 
+def test_granularities_that_the_clusters_were_not_made_for_are_named(out):
+    [node] = [node for node in create_pipeline().nodes if node.name == "report_clusters"]
+    changed = out | {"params:clustering": ClusteringConfig(attributes=("words",), granularities=(2, 5))}
+    with pytest.raises(InputError, match=r"clustering.granularities: 5 is not .* top_2, top_4, top_7.* clustering"):
+        node.run({name: changed[name] for name in node.inputs})
+
+
 def test_no_label_is_looked_at():
     unlabelled = inputs()
     labelled = run(inputs())
@@ -138,7 +157,7 @@ def test_nodes_and_artifacts_have_their_names():
     assert pipeline.inputs() == {
         "samples", "attributes", "attribute_schema", "params:clustering", "params:training", "params:seed",
     }  # fmt: skip
-    assert pipeline.outputs() == {"cluster_rule", "cluster_report", "cluster_plot"}
+    assert pipeline.outputs() == {"cluster_report", "cluster_plot"}
     assert all(node.tags == {"clustering"} for node in pipeline.nodes)
 
 

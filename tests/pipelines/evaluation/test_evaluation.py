@@ -73,7 +73,7 @@ def data(samples, image_store):
         },
         "cluster_report": {"chosen": "top_5", "criterion": "any", "batch_size": 8, "labels": [], "granularities": []},
         "repeats": {},
-        "report_lineage": {"samples": {"version": "a-version", "hash": None}},
+        "report_lineage": {"samples": {"version": "a-version", "hash": None, "repeats": []}},
         "params:training": TRAINING,
         "params:evaluation": EVALUATION,
         "params:seed": 0,

@@ -3,6 +3,8 @@ import polars as pl
 import pytest
 
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.evaluation import study_figure
+from weakcl_pipeline.pipelines.study import nodes
 from weakcl_pipeline.pipelines.study.pipeline import STUDIES
 
 STUDY = {
@@ -100,9 +102,17 @@ def test_all_classes_are_trained_once_whether_merged_or_split(studied):
     assert found["checkpoint"][1] == found["checkpoint"][2]
 
 
-def test_the_figure_takes_in_the_tables_of_other_seeds(studied):
+def test_the_figure_takes_in_the_tables_of_other_seeds(studied, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(nodes, "study_figure", lambda *shown: drawn.append(shown) or study_figure(*shown))
     before = studied.lineage("study.batches").version
     studied.run("study", params=STUDY | {"seed": 1})
+    [(shown, label)] = drawn
+    by_seed = shown.partition_by("seed", as_dict=True)
+    assert (label, set(by_seed)) == ("group", {(0,), (1,)})
+    settings = [table.drop("seed").select("method", "variable", "value", "probe").rows() for table in by_seed.values()]
+    assert settings[0] == settings[1]
+    assert set(shown["variable"]) == {name for study in STUDIES for name in table(studied, study)["variable"]}
     assert [record.version for record in studied.lineage("study.plot").repeats["study.batches"]] == [before]
 
 
@@ -119,6 +129,14 @@ def test_both_labels_and_all_probes_are_there(studied):
     assert found["accuracy"].is_between(0, 1, closed="both").all()
     assert found["validation_accuracy"].is_between(0, 1, closed="both").all()
     assert found.schema["value"] == pl.Float64
+
+
+def test_granularities_that_the_clusters_were_not_made_for_are_named(studied):
+    params = {"clustering": {"granularities": [2, 7], "granularity": 2}}
+    with pytest.raises(
+        InputError, match=r"clustering.granularities: 7 is not .* top_2, top_5, top_10.* clustering again"
+    ):
+        studied.run("study", node_names=["study.granularities"], params=params)
 
 
 def test_an_unknown_label_is_named(studied):

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, shown
 from weakcl_pipeline.images.decode import ImagesConfig
 from weakcl_pipeline.images.roots.base import PictureRoot
 from weakcl_pipeline.images.roots.folder import Folder
-from weakcl_pipeline.images.roots.remote import RemoteFolder, download, shown
+from weakcl_pipeline.images.roots.remote import RemoteFolder, download
 from weakcl_pipeline.images.roots.tar import Tar
 from weakcl_pipeline.images.roots.zip import Zip
 

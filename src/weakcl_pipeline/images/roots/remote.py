@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import re
 import socket
 import threading
 import time
@@ -12,7 +11,7 @@ from urllib.parse import quote
 
 import fsspec
 
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, shown
 from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, too_many_bytes
 from weakcl_pipeline.images.roots.archive import copy_to_temporary_file
 from weakcl_pipeline.images.roots.base import PictureRoot, Readable, not_found, read_bounded, relative_path
@@ -23,6 +22,8 @@ _FIRST_PAUSE = 0.5  # seconds before the second try; doubled before each further
 _TRANSIENT = (408, 425, 429)  # of the HTTP codes below 500, those worth another try
 
 T = TypeVar("T")
+
+__all__ = ["RemoteFolder", "describe", "download", "is_known", "open_stream", "shown", "unknown"]
 
 
 class RemoteFolder(PictureRoot):
@@ -134,11 +135,6 @@ def download(url: str, config: ImagesConfig) -> BinaryIO:
             f"images.root: {name} cannot be read, after {_tries(config)}: {describe(error, config.timeout)}. "
             "Check the network and the server, and run again."
         ) from error
-
-
-def shown(url: str) -> str:
-    """Return a URL without the name and password in it."""
-    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def open_stream(system: Any, path: str) -> BinaryIO:

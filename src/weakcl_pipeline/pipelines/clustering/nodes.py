@@ -82,10 +82,27 @@ def chosen_specs(attribute_schema: Schema, clustering: ClusteringConfig) -> dict
     return {name: specs[name] for name in choose_attributes(specs, clustering)}
 
 
+def clusters_at(clusters: pl.DataFrame, k: int) -> pl.Series:
+    """Return the cluster of each sample at a granularity.
+
+    Raises:
+        InputError: The clusters were made for other granularities, as they are where that parameter changed since.
+    """
+    if column_of(k) not in clusters.columns:
+        msg = (
+            f"clustering.granularities: {k} is not among those that the clusters were made for; they have the columns "
+            f"{', '.join(clusters.columns)}. Run clustering again with these parameters, or ask for granularities that "
+            "are there"
+        )
+        raise InputError(msg)
+    return clusters[column_of(k)]
+
+
 def report_clusters(
     samples: pl.DataFrame,
     binary_attributes: pl.DataFrame,
     clusters: pl.DataFrame,
+    cluster_rule: State,
     *,
     clustering: ClusteringConfig,
     training: TrainingConfig,
@@ -97,6 +114,7 @@ def report_clusters(
         samples: Splits and labels.
         binary_attributes: To say what the members of a cluster have in common.
         clusters: Of the same rows.
+        cluster_rule: What clustered them, which knows the granularity that training uses.
         clustering: Granularities and criterion.
         training: Batch size and sampler, for the share of anchors that have a partner.
         seed: For the shuffles and the simulated batches.
@@ -112,7 +130,7 @@ def report_clusters(
     }
     figures = {}
     for k in clustering.granularities:
-        assigned = as_assignment(clusters[column_of(k)].filter(train))
+        assigned = as_assignment(clusters_at(clusters, k).filter(train))
         figures[k] = describe_granularity(
             assigned,
             labels,
@@ -127,7 +145,8 @@ def report_clusters(
         )
         drawn = _simulate_epoch(assigned, training, training.sampler, seed, k)
         figures[k]["bits_learned"] = rules.bits_learned(assigned, has_partner(drawn, assigned))
-    report = assemble_report(figures, clustering, batch_size=training.batch_size)
+    chosen = FittedClustering.from_state(*cluster_rule).chosen
+    report = assemble_report(figures, clustering, chosen, batch_size=training.batch_size)
     binary = binary_attributes.drop("sample_id")
     report["attributes"] = [
         {"name": name, "entropy": bits}

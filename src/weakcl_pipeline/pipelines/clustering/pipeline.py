@@ -21,6 +21,7 @@ def create_pipeline() -> Pipeline:
                     "samples": "samples",
                     "binary_attributes": "binary_attributes",
                     "clusters": "clusters",
+                    "cluster_rule": "cluster_rule",
                     "clustering": "params:clustering",
                     "training": "params:training",
                     "seed": "params:seed",

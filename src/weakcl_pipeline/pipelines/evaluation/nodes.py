@@ -143,7 +143,7 @@ def write_report(
         image_store: Their pictures.
         comparison: Of all methods.
         claims: The differences that the paper's claims are about.
-        report_lineage: Artifact -> its version and hash, of all that the report shows.
+        report_lineage: Artifact -> its version and hash, and those of its repeats, of all that the report shows.
         **artifacts: ``ingestion_summary``; ``cluster_report``, ``clusters`` and ``binary_attributes`` where there are
             attributes; and of the methods ``<method>.history``, ``<method>.embeddings`` and ``<method>.metrics``.
 

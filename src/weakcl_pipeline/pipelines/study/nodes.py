@@ -21,7 +21,6 @@ from weakcl_pipeline.attributes import (
     FittedClustering,
     FittingData,
     as_assignment,
-    column_of,
 )
 from weakcl_pipeline.attributes.schema import Schema
 from weakcl_pipeline.attributes.synthetic import delete_cells, merge_classes, shuffle_attributes, split_classes
@@ -32,9 +31,11 @@ from weakcl_pipeline.contrastive.sampler import SAMPLERS
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import EvaluationConfig, Setting, run_setting, study_figure
 from weakcl_pipeline.images import open_store
-from weakcl_pipeline.pipelines.clustering.nodes import chosen_specs, fit
+from weakcl_pipeline.pipelines.clustering.nodes import chosen_specs, clusters_at, fit
 from weakcl_pipeline.pipelines.samples import Rows, cluster_ids, known_attributes, label_ids, train_rows
 from weakcl_pipeline.seeding import numpy_generator
+
+NAMESPACE = "study"  # of these nodes in the pipeline, and so of what they make in the catalog
 
 Repeats = Mapping[str, Mapping[int, pl.DataFrame]]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -149,16 +150,17 @@ def study_granularities(
     """
     training = _shortened(training, study)
     rows = train_rows(samples)
+    at = {k: clusters_at(clusters, k) for k in clustering.granularities}
     settings = [
         Setting(
             f"granularity, {name} batches",
             k,
-            as_assignment(clusters[column_of(k)])[rows],
+            as_assignment(at[k])[rows],
             _changed(training, "sampler", name=name),
-            chosen=name == training.sampler.name and clusters[column_of(k)].equals(clusters["cluster"]),
+            chosen=name == training.sampler.name and at[k].equals(clusters["cluster"]),
         )
         for name in SAMPLERS
-        for k in clustering.granularities
+        for k in at
     ]
     return _run(settings, samples, evaluation, seed, image_store, checkpoints)
 
@@ -205,10 +207,11 @@ def draw_study(samples: pl.DataFrame, study: StudyConfig, repeats: Repeats, **ta
     Args:
         samples: Says which label the study is about.
         study: The same.
-        repeats: The tables of this run and of earlier ones: name -> seed -> table.
+        repeats: The tables of this run and of earlier ones: name in the catalog -> seed -> table.
         **tables: What the nodes above made.
     """
-    found = [known for name, table in tables.items() for known in repeats.get(name, {None: table}).values()]
+    by_seed = [repeats.get(f"{NAMESPACE}.{name}", {None: table}) for name, table in tables.items()]
+    found = [table for known in by_seed for table in known.values()]
     return study_figure(pl.concat(found), _label(samples, study))
 
 

@@ -7,6 +7,7 @@ from kedro.pipeline import Node, Pipeline
 
 from weakcl_pipeline.pipelines.samples import NEEDS_LABELS
 from weakcl_pipeline.pipelines.study.nodes import (
+    NAMESPACE,
     draw_study,
     study_batches,
     study_degraded,
@@ -51,7 +52,7 @@ def create_pipeline() -> Pipeline:
     parameters = {name for name in used if name.startswith("params:")}
     return Pipeline(
         [*nodes, figure],
-        namespace="study",
+        namespace=NAMESPACE,
         inputs=used - parameters,
         parameters=parameters,
         tags=["study", NEEDS_LABELS],
