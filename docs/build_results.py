@@ -148,7 +148,7 @@ def _claim(judgement: Judgement) -> str:
         if len(judgement.few_label_rows):
             parts += ["With few labels:", _differences(judgement.few_label_rows)]
         parts.append(f"![The differences above](images/{_picture(judgement)})")
-    return "\n\n".join([*parts, f"```bash\n{claim.command}\n```"])
+    return "\n\n".join([*parts, f"```bash\n{judgement.command}\n```"])
 
 
 def _differences(rows: pl.DataFrame) -> str:

@@ -15,6 +15,15 @@ def test_a_message_is_told_in_full_unless_it_is_longer_than_anybody_reads():
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - as workers hand it on
 
 
+def test_a_command_is_never_cut():
+    command = "kedro run --load-versions=" + ",".join(f"artifact_{i}:2026" for i in range(400))
+    error = InputError("They do not agree: " + "x" * 9000 + " Run:", command)
+    assert str(error).endswith(f"xxx Run:\n  {command}")
+    assert len(str(error)) < 4000 + len(command)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301
+    assert type(pickle.loads(pickle.dumps(error))) is InputError  # noqa: S301
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from kedro.io import DatasetError
 
-from tests.kill_saves import save_all
-from tests.processes import result_of
+from tests.kill_saves import die_when, save_all
+from tests.processes import result_of, start
 
 KILLED = [-signal.SIGXFSZ, -signal.SIGKILL, -signal.SIGKILL]  # mid-file, before lineage.json, before the rename
 
@@ -52,6 +52,36 @@ def test_a_killed_save_of_any_artifact_leaves_the_version_before_it_and_the_next
         newest, oldest = catalog.get(name).list_versions(full_path=False)
         assert newest > oldest == catalog.get(name).resolve_load_version()  # read before, so still read
         assert standin.artifact(name).resolve_load_version() == newest
+
+
+SAVED = {
+    "ingestion": ["samples", "image_store", "quarantine"],
+    "clustering": ["clusters", "cluster_rule"],
+    "training": ["attribute.encoder", "supervised.history"],
+    "evaluation": ["attribute.embeddings", "comparison", "report"],
+}
+
+
+def run_until_killed(project, pipeline, artifact):
+    """Run a pipeline in this process, which the kernel ends where the artifact is whole and about to be named."""
+    die_when("os.rename", f".staging-{artifact.rpartition('.')[2]}-")
+    project.run(pipeline)
+
+
+@pytest.mark.parametrize("pipeline", SAVED)
+def test_a_real_run_that_is_killed_while_it_saves_leaves_what_there_was(full_run, tmp_path, pipeline):
+    project = full_run.copy(tmp_path / "project")
+    for artifact in SAVED[pipeline]:
+        before = project.versions(artifact)
+        process = start(run_until_killed, project, pipeline, artifact)
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert [folder.name.split("-")[1] for folder in staged(project)] == [artifact.rpartition(".")[2]]
+        assert project.versions(artifact) == before
+        project.artifact(artifact).load()
+    again = project.run(pipeline)
+    assert all(project.versions(artifact)[0] == again for artifact in SAVED[pipeline])
+    assert staged(project) == []
 
 
 def test_after_a_killed_run_the_next_one_sweeps_and_succeeds(standin):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 _LONGEST = 4000
 """Characters of a message; more are what a file quotes that is no table, or not the one it should be."""
@@ -14,13 +15,24 @@ class InputError(ValueError):
     Args:
         message: Names the file, row, column or key, says what is wrong, and what to do about it. Of a long one, the
             middle is left out.
+        command: A command that mends it, for a further line, which is never cut.
     """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, command: str = "") -> None:
         if len(message) > _LONGEST:
             start, end = message[: _LONGEST - 2 * _END], message[-_END:]
             message = f"{start}\n... ({len(message) - len(start) - len(end):,} characters) ...\n{end}"
-        super().__init__(message)
+        super().__init__(f"{message}\n  {command}" if command else message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be pickled with the text as it is, which is cut already."""
+        return _as_told, (type(self), *self.args)
+
+
+def _as_told(kind: type[InputError], text: str) -> InputError:
+    error = kind.__new__(kind)
+    error.args = (text,)
+    return error
 
 
 def shown(text: str) -> str:

@@ -103,6 +103,11 @@ CASES = [
         ("'note'", "row 2"),
     ),
     Case(
+        "Years have two digits",
+        *cells("31.12.99", "01.01.00", "15.06.24", "16.06.24", "17.06.24", "18.06.24", kind="continuous"),
+        ("'note'", "row 0", "date_format"),
+    ),
+    Case(
         "Tags have no separator",
         *cells("red, small", "blue", "red", "", "blue, large", "red", kind="tags"),
         ("'note'", "separator"),
@@ -153,6 +158,18 @@ CASES = [
         table(rows(14, species=["cat", "dog"] * 7, folder=["animals_1", "animals_2"] * 7)),
         roles(labels=["species"], attributes={"folder": {"kind": "categorical"}}),
         ("folder", "species", "allow_leak"),
+    ),
+    Case(
+        "Tags name the classes",
+        table(
+            rows(
+                60,
+                species=["cat", "dog", "owl"] * 20,
+                words=[[["feline"], ["canine"], ["avian", "wild"]][row % 3] for row in range(60)],
+            )
+        ),
+        roles(labels=["species"], attributes={"words": {"kind": "tags", "exclude": ["avian", "wild"]}}),
+        ("words=canine, words=feline", "species", "exclude"),
     ),
     Case(
         "A column of an undeclared attribute has a type that nothing can be made of",

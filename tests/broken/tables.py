@@ -262,6 +262,12 @@ CASES = [
         ("table.jsonl", "line 2", "key 'tags'"),
     ),
     Case(
+        "A key holds objects without a key",
+        text('{"id": "p0", "file": "0.png", "split": "train", "more": {}}\n', "table.jsonl"),
+        ingest("table.jsonl", ingestion={"undeclared": "infer"}),
+        ("'more'", "ingestion.ignore"),
+    ),
+    Case(
         "The catalog names a source that is not there",
         nothing,
         ingest(source={"source": "tabel"}),

@@ -13,7 +13,8 @@ from weakcl_pipeline.files import sha256_of
 
 @pytest.fixture
 def dataset(tmp_path):
-    return TableDataset(filepath=(tmp_path / "table.parquet").as_posix())
+    (tmp_path / "a [b] *").mkdir(exist_ok=True)  # which is no pattern
+    return TableDataset(filepath=(tmp_path / "a [b] */table.parquet").as_posix())
 
 
 TABLE = pl.DataFrame(
@@ -56,7 +57,8 @@ def test_what_is_not_known_is_shown_as_it_is():
 
 @pytest.fixture
 def lazy_dataset(tmp_path):
-    return LazyTableDataset(filepath=(tmp_path / "table.parquet").as_posix())
+    (tmp_path / "a [b] *").mkdir(exist_ok=True)
+    return LazyTableDataset(filepath=(tmp_path / "a [b] */table.parquet").as_posix())
 
 
 @pytest.mark.parametrize("table", [TABLE, TABLE.lazy()])
@@ -89,6 +91,6 @@ def test_the_same_rows_are_the_same_bytes_whatever_they_are_streamed_from(lazy_d
         table.lazy().filter(pl.col("n") >= 0),
     ):
         lazy_dataset.save(source)
-        written.add(sha256_of(tmp_path / "table.parquet"))
+        written.add(sha256_of(tmp_path / "a [b] */table.parquet"))
     assert len(written) == 1
-    assert pq.ParquetFile(tmp_path / "table.parquet").num_row_groups == 3
+    assert pq.ParquetFile(tmp_path / "a [b] */table.parquet").num_row_groups == 3

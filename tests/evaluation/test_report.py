@@ -185,6 +185,31 @@ def test_every_section_says_what_it_should(page, content):
     assert "5 (used)" in text
 
 
+def test_a_claim_is_a_table_of_rivals_by_measures(page, content):
+    section = page[page.index('id="claims"') : page.index('id="few"')]
+    tables = section.split("<table>")[1:]
+    heads = [re.findall(r'<th scope="col">(.*?)(?:<small>(.*?)</small>)?</th>', table) for table in tables]
+    assert heads == [
+        [
+            ("Against", ""),
+            *((label, probe) for label in ("kind", "side") for probe in ("linear probe", "k-NN")),
+            ("Seeds", ""),
+        ],
+        [("Against", ""), *((label, "10% of the labels") for label in ("kind", "side")), ("Seeds", "")],
+    ]
+    assert all(table.count('<th scope="row">Self-supervised</th>') == 1 for table in tables)
+    measured = content.claims.filter(claim=1)
+    shown = [f"{100 * gain:+.1f}".replace("-", "\N{MINUS SIGN}") for gain in measured["difference"]]
+    assert sorted(re.findall(r'<td(?: class="best")?>([+\N{MINUS SIGN}][\d.]+)<', section)) == sorted(shown)
+    assert section.count("% of the gap") == measured["gap_closed"].count() > 0
+
+
+def test_no_share_of_the_gap_is_given_for_what_was_not_trained(page):
+    section = page[page.index('id="comparison"') : page.index('id="claims"')]
+    (row, *_) = [row for row in section.split("<tr") if "Majority class" in row]
+    assert re.findall(r"<td[^>]*>(.*?)<", row)[3] == "\N{EN DASH}"
+
+
 def test_the_lineage_names_the_artifacts_of_every_seed(page, content):
     text = Page(page).text
     assert "with seed 0; where it shows means over seeds" in text

@@ -48,6 +48,22 @@ def test_description_names_versions_and_who_means_them():
     assert describe(pairs) == "  clusters 1: encoder\n  clusters 3: clusters, report"
 
 
+def test_of_much_that_disagrees_the_first_is_named():
+    methods = [f"method_{i:02}" for i in range(12)]
+    new = [origin(f"{name}.metrics", "1", clusters="1") for name in methods]
+    old = [origin(f"{name}.encoder", "1", clusters="2", **{f"{name}.metrics": "0"}) for name in methods]
+    pairs = conflicts([*new, *old], all_meet(*(one.name for one in (*new, *old))))
+    lines = describe(pairs).splitlines()
+    assert len(lines) == 9
+    assert lines[0] == "  method_00.metrics 0: method_00.encoder"
+    assert lines[-1] == "  ... and 16 more"
+    (line, _) = describe([(one, other) for one in new for other in old if one.disputes(other) == {"clusters"}]).split(
+        "\n"
+    )
+    assert line.startswith("  clusters 1: method_00.metrics, method_01.metrics")
+    assert line.endswith("method_07.metrics, ... and 4 more")
+
+
 def test_description_falls_back_to_ancestors():
     pair = (origin("a", "1", raw="sha256:1"), origin("b", "1", raw="sha256:2"))
     assert describe([pair]) == "  raw sha256:1: a\n  raw sha256:2: b"

@@ -35,6 +35,15 @@ def test_a_row_with_a_box_is_a_part_and_one_without_is_whole():
     assert list(pictures(raw_table(), without)) == ["a.png", "a.png", None]
 
 
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum(["a.png", ""])])
+def test_paths_may_be_stored_as_categories(dtype):
+    table = raw_table(file=["a.png", "a.png", ""])
+    stored = table.with_columns(pl.col("file").cast(dtype))
+    assert list(pictures(stored, CONFIG)) == list(pictures(table, CONFIG))
+    samples, _ = read_samples(stored.lazy(), CONFIG)
+    assert samples.collect()["image"].to_list() == ["a.png", "a.png", None]
+
+
 def test_boxes_may_be_written_in_a_table_of_text():
     written = raw_table().cast(dict.fromkeys("xywh", pl.String)).with_columns(pl.col("x").fill_null("?"))
     assert list(pictures(written, CONFIG)) == list(pictures(raw_table(), CONFIG))

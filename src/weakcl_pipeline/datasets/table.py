@@ -40,7 +40,7 @@ class _ParquetDataset(FileDataset[pl.DataFrame | pl.LazyFrame, Loaded]):
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """Return the first rows for Kedro-Viz."""
-        head = pl.scan_parquet(self._filepath).head(nrows).collect()
+        head = pl.scan_parquet(self._filepath, glob=False).head(nrows).collect()
         return table_preview(head.columns, head.rows())
 
 
@@ -49,7 +49,7 @@ class TableDataset(_ParquetDataset[pl.DataFrame]):
 
     def load(self) -> pl.DataFrame:
         """Return the table."""
-        return pl.read_parquet(self._filepath)
+        return pl.read_parquet(self._filepath, glob=False)
 
 
 class LazyTableDataset(_ParquetDataset[pl.LazyFrame]):
@@ -60,4 +60,4 @@ class LazyTableDataset(_ParquetDataset[pl.LazyFrame]):
 
     def load(self) -> pl.LazyFrame:
         """Return the table, unread."""
-        return pl.scan_parquet(self._filepath)
+        return pl.scan_parquet(self._filepath, glob=False)

@@ -105,6 +105,14 @@ class Judgement:
     rows: pl.DataFrame
     few_label_rows: pl.DataFrame
 
+    @property
+    def command(self) -> str:
+        """What measures the claim with the seeds that it was measured with."""
+        seeds = sorted({seed for found in self.rows["seeds"] for seed in found})
+        if len(seeds) > 1:
+            return f"for seed in {' '.join(map(str, seeds))}; do {self.claim.command} --params=seed=$seed; done"
+        return f"{self.claim.command} --params=seed={seeds[0]}" if any(seeds) else self.claim.command
+
 
 def check_claims(accuracies: Mapping[tuple[str, str], Accuracies], confidence: float) -> pl.DataFrame:
     """Tabulate the differences that the claims are about.

@@ -201,14 +201,33 @@ def _comparison_table(label: str, comparison: pl.DataFrame) -> dict[str, Any]:
 
 
 def _claim_section(judgement: Judgement, confidence: float) -> dict[str, Any]:
-    """Describe a claim: its verdict, its figure, and a row for each difference."""
-    differences = judgement.rows.vstack(judgement.few_label_rows)
-    rows = [
-        row | {"rival": describe_method(row["rival"]).title, "probe": probe_title(row["probe"])}
-        for row in differences.iter_rows(named=True)
-    ]
-    plot = figure_uri(claim_figure(differences, confidence)) if rows else None
-    return {"judgement": judgement, "rows": rows, "plot": plot}
+    """Describe a claim: its verdict and figure, and a table each for probes on all train labels and on few."""
+    parts = [part for part in (judgement.rows, judgement.few_label_rows) if len(part)]
+    plot = figure_uri(claim_figure(pl.concat(parts), confidence)) if parts else None
+    return {"judgement": judgement, "plot": plot, "tables": [_claim_table(part) for part in parts]}
+
+
+def _claim_table(differences: pl.DataFrame) -> dict[str, Any]:
+    """Gather a claim's differences: a row for each rival and the seeds that both have, a column for each measure."""
+    columns = differences.select("label", "probe").unique(maintain_order=True).rows()
+    found = {(row["rival"], row["label"], row["probe"]): row for row in differences.iter_rows(named=True)}
+    rivals = differences.select("rival", "seeds").unique("rival", maintain_order=True).rows()
+    return {
+        "columns": [{"label": label, "probe": _short_title(probe)} for label, probe in columns],
+        "rows": [
+            {
+                "rival": describe_method(rival).title,
+                "seeds": seeds,
+                "cells": [found.get((rival, *column)) for column in columns],
+            }
+            for rival, seeds in rivals
+        ],
+    }
+
+
+def _short_title(probe: str) -> str:
+    share = share_of(probe)
+    return f"{share} of the labels" if share else probe_title(probe)
 
 
 def _few_label_table(

@@ -14,6 +14,9 @@ from typing import Self
 from weakcl_pipeline.datasets import Lineage, Provenance
 from weakcl_pipeline.datasets.lineage import RepeatRecord
 
+_NAMED = 8
+"""Lines, and artifacts in a line, that a message names; a run with all rivals has dozens of both."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -101,7 +104,10 @@ def conflicts(origins: Sequence[Origin], meetings: Meetings) -> list[tuple[Origi
 
 
 def describe(pairs: Iterable[tuple[Origin, Origin]]) -> str:
-    """Say what disagrees: one line per version of a disputed artifact, with the artifacts that mean it."""
+    """Say what disagrees: one line per version of a disputed artifact, with the artifacts that mean it.
+
+    Of many lines and many artifacts the first are named, and the others counted.
+    """
     pairs = list(pairs)
     involved = {origin.name for pair in pairs for origin in pair}
     disputed = {name for first, second in pairs for name in first.disputes(second)}
@@ -111,8 +117,13 @@ def describe(pairs: Iterable[tuple[Origin, Origin]]) -> str:
         for origin in pair:
             for name in pair[0].disputes(pair[1]) & shown:
                 sides[name, origin.claims[name]].add(origin.name)
-    lines = [f"  {name} {version}: {', '.join(sorted(users))}" for (name, version), users in sorted(sides.items())]
-    return "\n".join(lines)
+    lines = [f"{name} {version}: {_first(sorted(users), ', ')}" for (name, version), users in sorted(sides.items())]
+    return "  " + _first(lines, "\n  ")
+
+
+def _first(texts: Sequence[str], separator: str) -> str:
+    more = len(texts) - _NAMED
+    return separator.join([*texts[:_NAMED], *([f"... and {more} more"] if more > 0 else [])])
 
 
 def find_agreeing(options: Mapping[str, Sequence[Origin]], meetings: Meetings) -> dict[str, Origin] | None:

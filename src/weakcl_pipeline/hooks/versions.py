@@ -91,7 +91,8 @@ def require_agreement(
         options = {name: _options(name, artifact, wanted.get(name)) for name, artifact in read.items()}
         agreeing = agreeing or find_agreeing({**options, **certain}, meetings)
     head = "The run would mix artifacts that do not belong together. Versions, and the inputs that mean them:"
-    raise InputError(f"{head}\n{describe(pairs)}\n{_advice(agreeing, chosen, pairs, run_params)}")
+    what_to_do, command = _advice(agreeing, chosen, pairs, run_params)
+    raise InputError(f"{head}\n{describe(pairs)}\n{what_to_do}", command)
 
 
 def _meetings(pipeline: Pipeline, names: Iterable[str]) -> Meetings:
@@ -119,11 +120,12 @@ def _advice(
     chosen: Sequence[Origin],
     pairs: Sequence[tuple[Origin, Origin]],
     run_params: Mapping[str, Any],
-) -> str:
+) -> tuple[str, str]:
+    """Return what to do, and the command for it."""
     if agreeing is not None:
         wanted = dict(run_params.get("load_versions") or {})
         other = {o.name: agreeing[o.name].version for o in chosen if agreeing[o.name].version != o.version}
-        return f"These versions belong together:\n  {run_command(run_params, wanted | other)}"
+        return "These versions belong together:", run_command(run_params, wanted | other)
     stale = sorted({_stale(first, second) for first, second in pairs})
     read = {origin.name for origin in chosen}
     makes_anew = any(
@@ -132,7 +134,7 @@ def _advice(
     requested = (run_params.get("pipeline_names") or ["__default__"]) if makes_anew else []
     again = _command(run_params, list(dict.fromkeys([*requested, *_producers(stale)])))
     then = "" if makes_anew else ", then repeat this command"
-    return f"No versions on the disk belong together. Make {', '.join(stale)} anew{then}:\n  {again}"
+    return f"No versions on the disk belong together. Make {', '.join(stale)} anew{then}:", again
 
 
 def _command(run_params: Mapping[str, Any], names: Sequence[str]) -> str:

@@ -56,7 +56,7 @@ def find_pictures(sample: TableSample, table: pl.LazyFrame, folder: str | None) 
     """
     if folder is None:
         return _embedded(sample, table)
-    columns = _referring(sample, table.collect_schema(), folder)
+    columns = _referring(sample, folder)
     roots = _roots(folder)
     for root in roots:
         with open_root(ImagesConfig(root=root)) as opened:
@@ -81,10 +81,9 @@ def _embedded(sample: TableSample, table: pl.LazyFrame) -> Pictures:
     )
 
 
-def _referring(sample: TableSample, schema: pl.Schema, folder: str) -> list[pl.Series]:
+def _referring(sample: TableSample, folder: str) -> list[pl.Series]:
     """Text columns whose values end like pictures; where there is none, those that name anything in the folder."""
-    # Ingestion takes paths as String alone, and all texts of the sample are that.
-    texts = [column for column in sample.frame if schema[column.name] == pl.String and column.count()]
+    texts = [column for column in sample.frame if column.dtype == pl.String and column.count()]
     ending = [column for column in texts if _share_of_pictures(column) >= 0.5]
     if ending:
         return sorted(ending, key=_share_of_pictures, reverse=True)

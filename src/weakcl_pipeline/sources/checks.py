@@ -46,7 +46,7 @@ def check_columns(schema: Mapping[str, pl.DataType], config: IngestionConfig, *,
                 " hold one word or number in each cell."
             )
     dtype = schema[config.image_column]
-    if dtype not in (pl.Binary, pl.String):
+    if dtype not in (pl.Binary, pl.String, pl.Categorical, pl.Enum):
         fields = ", ".join(field.name for field in dtype.fields) if isinstance(dtype, pl.Struct) else ""
         remedy = f" Make a column of one of its fields: {fields}." if fields else ""
         raise InputError(
