@@ -53,6 +53,8 @@ bench-smoke: $(INSTALLED_BENCH)  ## See that the benchmarks run, on little data
 	$(BIN)/python benchmarks/ingestion.py 2000
 	$(BIN)/python benchmarks/overhead.py --rounds 1 --every 8
 	$(BIN)/python benchmarks/growth.py --doublings 1 --seconds 0
+	$(BIN)/python benchmarks/packing.py 256 32
+	$(BIN)/python benchmarks/side_by_side.py --pictures 512 --rounds 1
 
 clean:  ## Remove the virtual environment and caches; data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -27,12 +27,13 @@ from torchvision import transforms
 from measured import alternate, machine, show
 from weakcl_pipeline.contrastive.device import keep_freed_memory
 from weakcl_pipeline.files import map_table, write_table
+from weakcl_pipeline.hardware import cores
 from weakcl_pipeline.images.augment import Augmentation, AugmentationConfig
 from weakcl_pipeline.images.stores import ImageStore, open_store, pixel_table
 
 MEAN, STD = (0.8, 0.77, 0.73), (0.28, 0.29, 0.33)
 VIEWS = 2
-WORKERS = 2
+WORKERS = cores()  # as ours uses all of them
 OURS = "weakcl-pipeline"
 
 Rate = Callable[[], float]

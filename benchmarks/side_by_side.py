@@ -24,15 +24,15 @@ from weakcl_pipeline.images import open_store
 from weakcl_pipeline.images.stores import pixel_table
 from weakcl_pipeline.runner import SideBySideRunner
 
-PICTURES, SIZE, TRAININGS = 5_248, 32, 2
+SIZE, TRAININGS = 32, 2
 CONFIG = Path(__file__).parents[1] / "conf/base/parameters_training.yml"
 
 
-def trainings(config: TrainingConfig) -> Pipeline:
+def trainings(config: TrainingConfig, pictures: int) -> Pipeline:
     """Return a pipeline of trainings that do not need each other."""
-    pixels = np.random.default_rng(0).integers(0, 256, (PICTURES, SIZE, SIZE, 3), dtype=np.uint8)
-    images = open_store(pixel_table([str(i) for i in range(PICTURES)], pixels))
-    rows = np.arange(PICTURES)
+    pixels = np.random.default_rng(0).integers(0, 256, (pictures, SIZE, SIZE, 3), dtype=np.uint8)
+    images = open_store(pixel_table([str(i) for i in range(pictures)], pixels))
+    rows = np.arange(pictures)
 
     def node(seed: int) -> Node:
         def run() -> int:
@@ -43,11 +43,11 @@ def trainings(config: TrainingConfig) -> Pipeline:
     return Pipeline([node(seed) for seed in range(TRAININGS)])
 
 
-def rate(pipeline: Pipeline, runner: Callable[[], AbstractRunner], epochs: int) -> float:
-    """Return images per second over all trainings."""
+def rate(pipeline: Pipeline, runner: Callable[[], AbstractRunner], images: int) -> float:
+    """Return images per second over all trainings, which see so many of them each."""
     started = time.perf_counter()
     runner().run(pipeline, DataCatalog())
-    return TRAININGS * epochs * PICTURES / (time.perf_counter() - started)
+    return TRAININGS * images / (time.perf_counter() - started)
 
 
 def main() -> None:
@@ -55,12 +55,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each side")
     parser.add_argument("--epochs", type=int, default=1, help="epochs of a training")
+    parser.add_argument("--pictures", type=int, default=5_248, help="pictures of an epoch")
     arguments = parser.parse_args()
     parameters = yaml.safe_load(CONFIG.read_text())["training"] | {"epochs": arguments.epochs}
-    pipeline = trainings(TrainingConfig.model_validate(parameters))
+    pipeline = trainings(TrainingConfig.model_validate(parameters), arguments.pictures)
+    images = arguments.epochs * arguments.pictures
     print(machine())
     pairs = [
-        (rate(pipeline, SideBySideRunner, arguments.epochs), rate(pipeline, SequentialRunner, arguments.epochs))
+        (rate(pipeline, SideBySideRunner, images), rate(pipeline, SequentialRunner, images))
         for _ in range(arguments.rounds)
     ]
     ours, peer = ([pair[side] for pair in pairs] for side in (0, 1))

@@ -32,11 +32,12 @@ from weakcl_pipeline.contrastive.feed import Feed
 from weakcl_pipeline.contrastive.learner import Learner
 from weakcl_pipeline.contrastive.objectives import OBJECTIVES, Setting
 from weakcl_pipeline.contrastive.sampler import draw_batches
+from weakcl_pipeline.hardware import cores
 from weakcl_pipeline.images import open_store
 from weakcl_pipeline.images.stores import pixel_table
 
 CONFIG = Path(__file__).parents[1] / "conf/base/parameters_training.yml"
-WORKERS, PICTURES = 2, 4096
+WORKERS, PICTURES = cores(), 4096
 MEAN, STD = (0.8, 0.77, 0.73), (0.28, 0.29, 0.33)
 OURS = "weakcl-pipeline"
 

@@ -1,6 +1,13 @@
-"""What the hardware is good at."""
+"""What the hardware has, and what it is good at."""
+
+import os
 
 import torch
+
+
+def cores() -> int:
+    """Return how many cores this process may use, which may be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def computes_bf16(device: torch.device) -> bool:

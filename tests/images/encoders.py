@@ -53,7 +53,7 @@ def tiff(data, shape, bits, photometric, order="<", tags=()):
     long = b""
     encoded = {}
     for number, (kind, values) in sorted(fields.items()):
-        value = struct.pack(order + {3: "H", 4: "I"}[kind] * len(values), *values)
+        value = struct.pack(order + {2: "B", 3: "H", 4: "I"}[kind] * len(values), *values)
         if len(value) > 4:
             value, long = struct.pack(order + "I", after + len(long)), long + value
         encoded[number] = (kind, len(values), value.ljust(4, b"\0"))

@@ -240,6 +240,14 @@ class TestTiff:
             decode(tiff(bytes(3072), (SIDE, SIDE), [8] * 3, 2, tags=tile), CONFIG)
         assert memory("VmHWM") - before < 8 << 20
 
+    def test_a_tile_that_is_given_in_words_is_refused_without_memory(self):
+        tags = {322: (2, b"AA\0"), 323: (4, [200_000_000])}
+        reset_peak_memory()
+        before = memory("VmHWM")
+        with pytest.raises(DecodeError, match="damaged or truncated TIFF"):
+            decode(tiff(bytes(SIDE * SIDE), (SIDE, SIDE), [8], 1, tags=tags), CONFIG)
+        assert memory("VmHWM") - before < 8 << 20
+
     def _samples(self, values, bits, photometric, order, tags=()):
         data = values.astype(f"{order}u{bits // 8}").tobytes()
         return tiff(data, values.shape[:2], [bits] * values.shape[2], photometric, order, tags)

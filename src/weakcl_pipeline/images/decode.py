@@ -190,6 +190,8 @@ def _unidentified(encoded: bytes) -> DecodeError:
 def _check_bound(image: Image.Image, max_pixels: int) -> None:
     tags = getattr(image, "tag_v2", {})  # of a TIFF, whose tiles may be larger than the picture, and are decoded whole
     tile = tags.get(_TIFF_TILE_WIDTH, 0), tags.get(_TIFF_TILE_LENGTH, 0)
+    if not all(isinstance(side, int) for side in tile):  # a text times a number would be a long text
+        raise DecodeError("damaged or truncated TIFF")
     for what, (width, height) in {"": image.size, "a tile of ": tile}.items():
         if width * height > max_pixels:
             raise DecodeError(

@@ -342,4 +342,4 @@ def test_memory_of_the_variants_does_not_grow_with_the_square():
 
 @pytest.mark.slow
 def test_131072_anchors_need_less_than_one_and_a_half_gigabytes():
-    assert growth_of(descend, 512, 131_072) < 1.5
+    assert growth_of(descend, 512, 131_072) < 1.5e9 / 2**30

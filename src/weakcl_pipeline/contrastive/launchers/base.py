@@ -1,7 +1,6 @@
 """What a launcher is given, and what each worker that it starts does."""
 
 import logging
-import os
 from typing import Protocol, TypeVar
 
 import torch
@@ -11,6 +10,7 @@ from torch.distributed.distributed_c10d import Store
 from weakcl_pipeline.contrastive.device import DeviceConfig, resolve_device
 from weakcl_pipeline.contrastive.group import Group, LauncherConfig
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.hardware import cores
 
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
@@ -97,7 +97,7 @@ def work(
     kind = resolve_device(device.name).type
     if kind == "cuda":
         torch.cuda.set_device(here)
-    threads = max(1, (os.cpu_count() or 1) // all_here)
+    threads = max(1, cores() // all_here)
     torch.set_num_threads(threads)
     _show_log(group)
     if store is not None:

@@ -19,6 +19,7 @@ from weakcl_pipeline.contrastive.group import Group, LauncherConfig
 from weakcl_pipeline.contrastive.launchers.base import BACKENDS, Job, Result, death, work
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.files import TemporaryFolder
+from weakcl_pipeline.hardware import cores
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def _connect(launcher: LauncherConfig, folder: Path) -> None:
     try:
         if launcher.address is None:
             os.environ.setdefault("RAY_AUTH_TOKEN", token_hex(32))  # or Ray would leave one in the home folder
-            cpus = max(1 if launcher.workers == "auto" else launcher.workers, os.cpu_count() or 1)
+            cpus = max(1 if launcher.workers == "auto" else launcher.workers, cores())
             ray.init("local", num_cpus=cpus, include_dashboard=False, _temp_dir=str(folder / "ray"), **quiet)
         else:
             _require_listener(launcher.address)
