@@ -40,3 +40,26 @@ def test_each_loader_has_its_own_parameters(conf):
     first, second = load(conf, runtime_params={"apply": {"method": "pcl"}}), load(conf)
     assert second["catalog"]["encoder"]["filepath"] == "data/supervised/encoder"
     assert first["catalog"]["encoder"]["filepath"] == "data/pcl/encoder"
+
+
+BASE = {"training": {"epochs": 18, "batch_size": 128}, "seed": 0, "double": "${training.epochs}"}
+
+
+@pytest.mark.parametrize(
+    ("local", "given", "expected"),
+    [
+        ({"clustering": {"k": 5}}, {"training": {"epochs": 1}}, {"training": {"epochs": 1, "batch_size": 128}}),
+        ({"training": {"batch_size": 64}}, {"training": {"epochs": 1}}, {"training": {"batch_size": 64, "epochs": 1}}),
+        ({"training": {"batch_size": 64}}, {"seed": 3}, {"training": {"batch_size": 64}, "seed": 3}),
+        (None, {"training": {"epochs": 1}}, {"training": {"epochs": 1, "batch_size": 128}, "double": 1}),
+        ({"clustering": {"k": 5}}, {"traning": {"epochs": 1}}, {"traning": {"epochs": 1}, "clustering": {"k": 5}}),
+        ({"a": "${runtime_params:seed}"}, {"seed": 4}, {"a": 4, "seed": 4}),
+    ],
+)
+def test_a_parameter_of_the_command_line_changes_its_group_wherever_that_is(conf, local, given, expected):
+    (conf / "base/parameters.yml").write_text(yaml.safe_dump(BASE))
+    if local:
+        (conf / "local/parameters.yml").write_text(yaml.safe_dump(local))
+    found = load(conf, runtime_params=given)["parameters"]
+    assert {key: found[key] for key in expected} == expected
+    assert found.keys() == BASE.keys() | (local or {}).keys() | given.keys()

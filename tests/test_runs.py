@@ -89,6 +89,15 @@ def test_two_runs_at_once_keep_their_own_lineages(project):
             assert {version for name, version in ancestry.items() if name != "raw_samples"} <= {run}
 
 
+def test_a_comparison_of_unlike_trainings_says_what_differs(project, caplog):
+    project.run("iterative", params={"training": {"batch_size": 9}})
+    project.run("evaluation")
+    (warning,) = [record.getMessage() for record in caplog.records if "same parameters" in record.getMessage()]
+    assert warning.startswith("compare_methods compares what was not made with the same parameters:")
+    assert "9 for iterative.history" in warning
+    assert warning.count("\n") == 1
+
+
 def first_checkpoint(project, process, method: str) -> Path:
     folder = project.path / "data/06_models" / method / "checkpoints"
     while not (found := list(folder.glob("*/epoch-*"))):

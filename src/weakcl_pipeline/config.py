@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from weakcl_pipeline.errors import shown
 
 
+_WORDS = dict.fromkeys(("tuple_type", "list_type"), "must be a list, as [a, b]")
+"""What pydantic says in the words of Python."""
+
+
 class Config(BaseModel):
     """A typed, immutable parameter group.
 
@@ -34,7 +38,10 @@ def explained(error: ValidationError, model: type | None, key: str = "", noun: s
             known = [_dotted(key, *path[:-1], field) for field in owner.model_fields] if owner else []
             yield f"{name}: there is no such {noun}{suggestion(name, known)}"
             continue
-        words, given = detail["msg"].removeprefix("Value error, "), detail["input"]
+        if detail["type"] == "missing":
+            yield f"{name}: is missing"
+            continue
+        words, given = _WORDS.get(detail["type"], detail["msg"].removeprefix("Value error, ")), detail["input"]
         it_is = "" if isinstance(given, Mapping) and detail["type"] == "value_error" else f" (it is {given!r})"
         yield shown(f"{name}: {words}{it_is}" if name else f"{words}{it_is}")
 

@@ -38,6 +38,14 @@ def test_features_and_normalised_projection():
     torch.testing.assert_close(projected.norm(dim=1), torch.ones(3))
 
 
+@pytest.mark.parametrize(
+    "pictures", [torch.rand(3, 32, 32), torch.rand(2, 4, 32, 32), torch.randint(0, 256, (2, 3, 32, 32))]
+)
+def test_what_are_no_pictures_is_refused(pictures):
+    with pytest.raises(ValueError, match=r"expected pictures \(N, 3, H, W\), float in \[0, 1\], got"):
+        tiny()(pictures)
+
+
 def test_pictures_are_normalised_inside():
     encoder = tiny().eval()
     mean_picture = torch.tensor(MEAN).view(1, 3, 1, 1).expand(1, 3, 32, 32)

@@ -33,6 +33,8 @@ def test_a_gain_beyond_chance():
     ("difference", "share", "says"),
     [
         ((0.01, -0.02, 0.03), 0.2, "+1.0 points may be due to the choice of test pictures (90% interval -2.0 to +3.0)"),
+        ((0.01, -0.02, 0.03), 0.2, "On kind, it is open whether auxiliary information helps: a linear"),
+        ((-0.01, -0.02, 0.03), None, "On kind, it is open whether auxiliary information helps: a linear"),
         ((-0.05, -0.08, -0.02), -0.5, "The loss of 5.0 points is more than"),
         ((-0.05, -0.08, -0.02), -0.5, "auxiliary information does not help"),
         ((0.05, 0.02, 0.08), None, "helps, but there is no gap to supervised training beyond chance"),

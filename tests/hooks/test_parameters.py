@@ -41,10 +41,10 @@ def everything(parameters: dict) -> int:
     return len(parameters)
 
 
-def check(parameters: dict, monkeypatch, extra: tuple[Node, ...] = ()) -> None:
+def check(parameters: dict, monkeypatch, extra: tuple[Node, ...] = (), env: str | None = None) -> None:
     node = Node(train, ["params:training", "params:seed", "params:images.size"], "number", name="train")
     monkeypatch.setattr(module, "pipelines", {"training": Pipeline([node, *extra])})
-    ParametersHook().after_context_created(SimpleNamespace(config_loader={"parameters": parameters}))
+    ParametersHook().after_context_created(SimpleNamespace(config_loader={"parameters": parameters}, env=env))
 
 
 @pytest.mark.parametrize(
@@ -123,3 +123,10 @@ def test_a_project_without_parameters_passes():
 
     assert project.pipelines is not None
     ParametersHook().after_context_created(SimpleNamespace(config_loader=NoParameters()))
+
+
+@pytest.mark.parametrize(("env", "folder"), [(None, "conf/local/"), ("mine", "conf/mine/")])
+def test_the_files_are_those_of_the_environment(monkeypatch, env, folder):
+    with pytest.raises(InputError) as error:
+        check({"sed": 1}, monkeypatch, env=env)
+    assert f"conf/base/parameters*.yml, {folder}parameters*.yml or --params" in str(error.value)

@@ -43,7 +43,10 @@ def number_of_clusters(k: float, n_samples: int, key: str) -> int:
     """
     n_clusters = round(k * n_samples) if k < 1 else round(k)
     if not 1 <= n_clusters <= n_samples:
-        msg = f"{key}: {k:g} makes {n_clusters} clusters, but the train split has {n_samples} samples"
+        msg = (
+            f"{key}: {k:g} makes {n_clusters} clusters, but the train split has {n_samples} samples. Lower it, or give"
+            " a fraction of the samples, such as 0.1"
+        )
         raise InputError(msg)
     return n_clusters
 

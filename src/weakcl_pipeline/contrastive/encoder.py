@@ -134,7 +134,13 @@ class Encoder(nn.Module):
 
         Returns:
             Features, float (N, feature_dim).
+
+        Raises:
+            ValueError: If they are no such pictures.
         """
+        if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+            msg = f"expected pictures (N, 3, H, W), float in [0, 1], got {tuple(images.shape)}, {images.dtype}"
+            raise ValueError(msg)
         features: Tensor = self.backbone((images - self.mean) / self.std)
         return features
 

@@ -72,6 +72,8 @@ def _headline(method: Mapping[str, Any], *, no_gap: bool) -> str:
     gain, share = method["difference"], method["gap_closed"]
     if not _known(method):
         return "auxiliary information and self-supervision were not trained with one seed, so they do not compare"
+    if method["difference_low"] <= 0 <= method["difference_high"]:
+        return "it is open whether auxiliary information helps"
     if gain <= 0:
         return "auxiliary information does not help"
     if share is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import Self
+from typing import Any, Self
 
 from weakcl_pipeline.datasets import Lineage, Provenance
 from weakcl_pipeline.datasets.lineage import RepeatRecord
@@ -31,6 +31,7 @@ class Origin:
         recipe: What it was made by, the seed aside; its content, if no seed went into it.
         seed: The seed it was made with.
         seeded: Whether a seed went into it.
+        parameters: What the node that made it was given, by name.
         repeats: Versions from other seeds that went into it, too, which therefore need not agree with anything.
     """
 
@@ -42,6 +43,7 @@ class Origin:
     recipe: str | None = None
     seed: int | None = None
     seeded: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     repeats: Mapping[str, Sequence[RepeatRecord]] = field(default_factory=dict)
 
     @classmethod
@@ -61,6 +63,7 @@ class Origin:
             recipe=made.recipe,
             seed=made.seed,
             seeded=made.seeded,
+            parameters=made.parameters,
             repeats=made.repeats,
         )
 

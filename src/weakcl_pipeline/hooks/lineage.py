@@ -1,5 +1,6 @@
 """The hook that writes every artifact's lineage and refuses to mix artifacts that do not belong together."""
 
+import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,10 @@ from weakcl_pipeline.errors import InputError, shown
 from weakcl_pipeline.hooks.consistency import Meetings, Origin, conflicts, describe
 from weakcl_pipeline.hooks.environment import code_revision, library_versions
 from weakcl_pipeline.hooks.repeats import Repeat, find_repeats
+from weakcl_pipeline.hooks.unlike import unlike
 from weakcl_pipeline.hooks.versions import artifacts_of, pin_versions, require_agreement
+
+logger = logging.getLogger(__name__)
 
 _IMMATERIAL = (CheckpointsDataset, HandedDataset)
 _MIXED = "would mix artifacts that do not belong together. Versions, and the inputs that mean them:"
@@ -81,6 +85,9 @@ class LineageHook:
         asked = {name: catalog.get(name) for name in node.inputs}
         wants_repeats = any(isinstance(dataset, RepeatsDataset) for dataset in asked.values())
         repeats = find_repeats(origins, catalog) if wants_repeats else {}
+        if wants_repeats and (differences := unlike(origins)):
+            lines = "\n  ".join(differences)
+            logger.warning("%s compares what was not made with the same parameters:\n  %s", node.name, lines)
         made = describe_node(node, inputs, origins).model_copy(
             update={
                 "run_id": run_id,

@@ -46,7 +46,7 @@ class ParametersHook:
             lines = "\n".join(f"  {problem}" for problem in problems)
             raise InputError(
                 f"The parameters cannot be used:\n{lines}\n"
-                "Correct them in conf/base/parameters*.yml, conf/local/parameters*.yml or --params."
+                f"Correct them in conf/base/parameters*.yml, conf/{context.env or 'local'}/parameters*.yml or --params."
             )
 
     @hook_impl(tryfirst=True)  # before anybody asks for artifacts that could not be made either

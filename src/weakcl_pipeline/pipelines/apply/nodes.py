@@ -5,15 +5,16 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
-from pydantic import Field
+from pydantic import field_validator
 
 from weakcl_pipeline.attributes import columns_of
 from weakcl_pipeline.attributes.clustering import FittedClustering
 from weakcl_pipeline.attributes.rules import State
 from weakcl_pipeline.attributes.schema import Schema
-from weakcl_pipeline.config import Config
+from weakcl_pipeline.config import Config, suggestion
 from weakcl_pipeline.contrastive import EncoderState, TrainingConfig
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.evaluation.methods import METHODS
 from weakcl_pipeline.images import open_store
 from weakcl_pipeline.pipelines.evaluation.nodes import embed_pictures
 from weakcl_pipeline.sources import IngestionConfig, accept_new, read_new_samples
@@ -28,7 +29,15 @@ class ApplyConfig(Config):
         method: The method whose encoder it is; the catalog entry `applied.encoder` follows.
     """
 
-    method: str = Field(default="attribute", pattern=r"^\w+$")
+    method: str = "attribute"
+
+    @field_validator("method")
+    @classmethod
+    def _is_trained(cls, name: str) -> str:
+        trained = [method.name for method in METHODS if method.trained]
+        if name not in trained:
+            raise ValueError(f"no method has this name, or it has no encoder{suggestion(name, trained)}")
+        return name
 
 
 def type_new_samples(new_samples: pl.LazyFrame, attribute_schema: Schema, ingestion: IngestionConfig) -> pl.DataFrame:
