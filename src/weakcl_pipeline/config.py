@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from weakcl_pipeline.errors import shown
 
-
 _WORDS = dict.fromkeys(("tuple_type", "list_type"), "must be a list, as [a, b]")
 """What pydantic says in the words of Python."""
 

@@ -7,6 +7,7 @@ from typing import Any
 _LONGEST = 4000
 """Characters of a message; more are what a file quotes that is no table, or not the one it should be."""
 _END = 500
+_CLOSING = ".,:;!?'\"`)]}>"
 
 
 class InputError(ValueError):
@@ -36,8 +37,19 @@ def _as_told(kind: type[InputError], text: str) -> InputError:
 
 
 def shown(text: str) -> str:
-    """Return a URL, or a text with URLs in it, without the names and passwords in them."""
-    return re.sub(r"://[^/?#\s]*@", "://", text)
+    """Return a URL, or a text with URLs in it, without the names, passwords and queries in them.
+
+    A query may be a signature, which is as good as a password. It ends where a space follows; quotes, brackets and
+    stops before that are the text's.
+    """
+    return re.sub(r"\S+", _without_query, re.sub(r"://[^/?#\s]*@", "://", text))
+
+
+def _without_query(word: re.Match[str]) -> str:
+    scheme, separator, rest = word[0].partition("://")
+    address, mark, query = rest.partition("?")
+    query = mark + query
+    return scheme + separator + address + query[len(query.rstrip(_CLOSING)) :]
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -19,7 +19,7 @@ from weakcl_pipeline.files import flush
 from weakcl_pipeline.images import pack, shards
 from weakcl_pipeline.images.decode import Box, ImagesConfig
 from weakcl_pipeline.images.pack import Part
-from weakcl_pipeline.images.stores import open_store, pixels
+from weakcl_pipeline.images.stores import encoded, open_store, pixels
 
 LENIENT = ImagesConfig(size=8, max_bad_fraction=0.9)
 
@@ -70,7 +70,7 @@ def test_same_input_same_table(pack_images):
 
 
 def test_only_a_bounded_number_is_in_flight(pack_images, monkeypatch):
-    monkeypatch.setattr("weakcl_pipeline.images.pack.os.cpu_count", lambda: 2)
+    monkeypatch.setattr("weakcl_pipeline.images.pack.cores", lambda: 2)
     monkeypatch.setattr(pack, "_SHARD_BYTES", 64 * 3 * 64)  # 64 pictures
     taken, decoded, ahead = 0, 0, []
     lock = threading.Lock()
@@ -311,13 +311,15 @@ class TestInterruption:
                 raise OSError(errno.ENOSPC, "No space left on device")
             flushed.append(file)
 
+        threads = set(threading.enumerate())
         with monkeypatch.context() as patched:
             patched.setattr(shards, "flush", full)
             with pytest.raises(InputError, match=r"shards/\w+ cannot be written: no space is left on its disk"):
                 pack_images(self.rows(), config)
+        assert set(threading.enumerate()) <= threads  # none is left to decode what nobody wants any more
         decoded.clear()
         table, _ = pack_images(self.rows(), config)
-        assert set(decoded) == set(range(40, 95))  # some of them twice: threads of the first packing were still at it
+        assert sorted(decoded) == list(range(40, 95))
         assert [number_of(open_store(table), row) for row in range(95)] == list(range(95))
 
     def test_rejects_are_looked_at_again(self, pack_images, folder, decoded):
@@ -386,6 +388,51 @@ def test_memory_does_not_grow_with_the_number_of_pictures(pack_images):
     table, _ = pack_images(watched(1500), config)
     assert table.nbytes > 280 << 20
     assert max(most, anonymous_memory()) - before < 160 << 20
+
+
+def test_memory_does_not_grow_with_the_size_of_files_that_are_kept(pack_images, tmp_path, monkeypatch):
+    monkeypatch.setattr("weakcl_pipeline.images.pack.cores", lambda: 2)
+    content = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (1200, 1200, 3), np.uint8)), "BMP")
+    (tmp_path / "a.bmp").write_bytes(content)
+    config = ImagesConfig(size=8, storage="encoded", root=str(tmp_path))
+    pack_images([(f"first{number}", "a.bmp") for number in range(16)], config)
+    before, held, original = anonymous_memory(), [], encoded.decode
+
+    def watched(*arguments):
+        held.append(anonymous_memory())
+        return original(*arguments)
+
+    monkeypatch.setattr(encoded, "decode", watched)
+    table, _ = pack_images([(f"id{number}", "a.bmp") for number in range(120)], config)
+    assert table.nbytes > 490 << 20
+    assert max(held) - before < 240 << 20
+
+
+def test_files_that_are_kept_are_many_to_a_shard(pack_images, tmp_path):
+    config = ImagesConfig(size=8, storage="encoded")
+    table, _ = pack_images(((f"id{number}", picture(number)) for number in range(1100)), config)
+    assert table["encoded"].num_chunks == 2
+    assert len(list(tmp_path.glob("shards/*/*.arrow"))) == 2
+    assert [number_of(open_store(table), row) for row in range(1100)] == list(range(1100))
+
+
+def test_shards_of_files_are_cut_alike_after_a_kill(pack_images, monkeypatch):
+    monkeypatch.setattr(pack, "_SHARD_FILES", 10)
+    monkeypatch.setattr(shards, "_BATCH_BYTES", 3 * len(picture(0)))
+    config = ImagesConfig(size=8, storage="encoded")
+    source = [(f"id{number}", picture(number)) for number in range(95)]
+
+    def until(stop):
+        yield from source[:stop]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pack_images(until(77), config)
+    resumed = pack_images(source, config)[0]
+    again = pack_images(source, config)[0]
+    assert [len(chunk) for chunk in resumed["encoded"].chunks] == [len(chunk) for chunk in again["encoded"].chunks]
+    assert resumed.equals(again)
+    assert resumed["encoded"].to_pylist() == [content for _, content in source]
 
 
 def anonymous_memory():

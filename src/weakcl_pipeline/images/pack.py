@@ -1,11 +1,10 @@
 """Many encoded pictures -> the packed image store and the list of those that failed."""
 
 import logging
-import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
@@ -16,16 +15,19 @@ import polars as pl
 import pyarrow as pa
 
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.hardware import cores
 from weakcl_pipeline.images.decode import Box, DecodeError, ImagesConfig
 from weakcl_pipeline.images.roots import PictureRoot, open_root
-from weakcl_pipeline.images.shards import Shard, Shards, digest_of
+from weakcl_pipeline.images.shards import Outcome, Shard, Shards, digest_of
 from weakcl_pipeline.images.stores import STORES
 
 logger = logging.getLogger(__name__)
 
 _TASK = 32  # pictures per task: enough to hide the cost of a future, few enough to bound what is in flight
 _TASK_BYTES = 4 << 20  # of its pixels: what is in flight must not grow with the size of the pictures
+_TASK_FILES = 1  # per task where files are kept, of which each may have any size
 _SHARD_BYTES = 32 << 20  # of pixels, or of the encoded pictures that the table embeds, whichever is reached first
+_SHARD_FILES = 1024  # where files are kept: few enough to be lost by a kill, and many for the limit told in `Shards`
 _SHOWN = 5
 
 
@@ -38,15 +40,15 @@ class Part(NamedTuple):
 
 Encoded = bytes | str | Part | None
 Row = tuple[str, Encoded]
-Outcome = tuple[str, Any]  # what the store keeps of the picture, or a DecodeError
 
 
 def pack_images(encoded: Iterable[Row], config: ImagesConfig, folder: Path) -> tuple[pa.Table, pl.DataFrame]:
     """Decode pictures on all cores (Pillow releases the interpreter's lock) and pack them in their order.
 
-    Pixels go to the disk as they come, in shards, so that memory does not grow with the number of pictures. A packing
-    that was interrupted and is begun again goes on behind its last shard, as far as its pictures are the same.
-    Pictures in a folder at a URL are taken for unchanged.
+    What is kept goes to the disk as it comes, in shards, so that memory does not grow with the number of pictures, nor
+    with their size beyond that of the few that are being decoded. A packing that was interrupted and is begun again
+    goes on behind its last shard, as far as its pictures are the same. Pictures in a folder at a URL are taken for
+    unchanged.
 
     Args:
         encoded: Pairs of sample id and picture: bytes, a path relative to `config.root`, a part of either, or None if
@@ -64,18 +66,22 @@ def pack_images(encoded: Iterable[Row], config: ImagesConfig, folder: Path) -> t
             cannot be used, or paths are given and `config.root` is none or cannot be read.
     """
     shards = Shards(folder, config)
-    with _Pictures(config) as pictures:
-        groups = _groups(encoded, pictures, shards)
+    with (
+        _Pictures(config) as pictures,
+        # Left to the garbage collector, which may run in one of the pool's threads, the pool would wait for itself.
+        closing(_decode_in_order(_groups(encoded, pictures, shards), pictures)) as decoded,
+    ):
         packed = [
-            group.found or _save(group, chain.from_iterable(outcomes for _, outcomes in parts), shards)
-            for group, parts in groupby(_decode_in_order(groups, pictures), key=itemgetter(0))
+            group.found or shards.save(group.digest, chain.from_iterable(outcomes for _, outcomes in parts))
+            for group, parts in groupby(decoded, key=itemgetter(0))
         ]
     rejects = [reject for shard in packed for reject in shard.rejects]
-    accepted = sum(len(shard.batch) for shard in packed)
+    batches = [batch for shard in packed for batch in shard.batches if len(batch)]
+    accepted = sum(map(len, batches))
     _check_share(accepted, rejects, config.max_bad_fraction)
     logger.info("Packed %s pictures at %sx%s; rejected %s.", accepted, config.size, config.size, len(rejects))
     schema = STORES[config.storage].schema(config)
-    store = pa.Table.from_batches([shard.batch for shard in packed if len(shard.batch)], schema=schema)
+    store = pa.Table.from_batches(batches, schema=schema)
     rejected = pl.DataFrame(rejects, schema={"sample_id": pl.String, "reason": pl.String}, orient="row")
     return store.replace_schema_metadata({**schema.metadata, "checkpoint": shards.key}), rejected
 
@@ -109,7 +115,7 @@ class _Pictures:
     @property
     def readers(self) -> int:
         """How many threads should decode at a time."""
-        return (self._root and self._root.readers) or os.cpu_count() or 1
+        return (self._root and self._root.readers) or cores()
 
     def digest(self, rows: list[Row]) -> str:
         """Return a digest of what the rows refer to, as far as it can be told without reading files."""
@@ -156,7 +162,7 @@ def _whole(picture: Encoded) -> tuple[bytes | str | None, Box | None]:
 
 def _groups(encoded: Iterable[Row], pictures: _Pictures, shards: Shards) -> Iterator[_Group]:
     """Cut the rows into those of one shard each."""
-    most_rows = STORES[pictures.config.storage].rows_of(pictures.config, _SHARD_BYTES)
+    most_rows = STORES[pictures.config.storage].rows_of(pictures.config, _SHARD_BYTES) or _SHARD_FILES
     number, rows, embedded = 0, list[Row](), 0
     for row in chain(encoded, [None]):
         if row is not None:
@@ -169,9 +175,9 @@ def _groups(encoded: Iterable[Row], pictures: _Pictures, shards: Shards) -> Iter
             number, rows, embedded = number + 1, [], 0
 
 
-def _decode_in_order(groups: Iterable[_Group], pictures: _Pictures) -> Iterator[tuple[_Group, list[Outcome]]]:
+def _decode_in_order(groups: Iterable[_Group], pictures: _Pictures) -> Generator[tuple[_Group, list[Outcome]]]:
     """Yield the groups with their outcomes, part by part in their order, with a bounded number of parts in flight."""
-    size = min(_TASK, STORES[pictures.config.storage].rows_of(pictures.config, _TASK_BYTES))
+    size = min(_TASK, STORES[pictures.config.storage].rows_of(pictures.config, _TASK_BYTES) or _TASK_FILES)
     running: deque[tuple[_Group, Future[list[Outcome]]]] = deque()
     with ExitStack() as stack:
         pool, workers = _pool(pictures.readers, stack), pictures.readers
@@ -195,19 +201,6 @@ def _pool(workers: int, stack: ExitStack) -> ThreadPoolExecutor:
 
 def _outcomes(group: _Group, running: Future[list[Outcome]]) -> tuple[_Group, list[Outcome]]:
     return group, running.result()
-
-
-def _save(group: _Group, outcomes: Iterable[Outcome], shards: Shards) -> Shard:
-    sample_ids: list[str] = []
-    kept: list[Any] = []
-    rejects: list[tuple[str, str]] = []
-    for sample_id, outcome in outcomes:
-        if isinstance(outcome, DecodeError):
-            rejects.append((sample_id, outcome.reason))
-        else:
-            sample_ids.append(sample_id)
-            kept.append(outcome)
-    return shards.save(group.digest, sample_ids, kept, rejects)
 
 
 def _check_share(accepted: int, rejects: list[tuple[str, str]], max_bad_fraction: float) -> None:

@@ -7,8 +7,8 @@ from tests.images.conftest import write_folder, write_tar, write_zip
 from tests.images.test_decode import memory as resident
 from tests.images.test_decode import reset_peak_memory
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.images.decode import DecodeError
-from weakcl_pipeline.images.roots import remote
+from weakcl_pipeline.images.decode import DecodeError, ImagesConfig
+from weakcl_pipeline.images.roots import open_root, remote
 
 
 @pytest.fixture(autouse=True)
@@ -181,6 +181,26 @@ class TestFolder:
             opened(f"{server.url}/a.zip".replace("//", "//me:secret@")).read("a.png")
         assert caught.value.reason == f"reference 'a.png': no such file in {server.url}/a.zip (which has no files)"
 
+    def test_paths_go_before_the_query(self, server, opened):
+        """Which grants access to all of a folder with some kinds of stores."""
+        write_folder(server.folder / "sub", {"a?.png": b"a"})
+        root = opened(f"{server.url}/sub/?se=2030&sig=a%2Bsecret#top")
+        assert root.read("a?.png") == b"a"
+        assert server.requested == ["/sub/a%3F.png?se=2030&sig=a%2Bsecret"]
+        server.trouble = answer(403)
+        with pytest.raises(DecodeError) as caught:
+            root.read("a?.png")
+        assert caught.value.reason == f"{server.url}/sub/a?.png cannot be read: the server answered 403 Forbidden"
+
+    def test_a_question_mark_in_a_name_elsewhere_than_on_the_web(self, memory, opened):
+        memory.pipe("/what?/a.png", b"a")
+        assert opened("memory://what?").read("a.png") == b"a"
+
+
+@pytest.mark.parametrize("told", [ValueError("http://me:secret@host/a"), ValueError("http://host/a?sig=secret")])
+def test_no_password_in_the_words_of_a_file_system(told):
+    assert remote.describe(told) == "ValueError: http://host/a"
+
 
 class TestArchive:
     @pytest.mark.parametrize("trouble", [answer(503), hang_up, cut_off])
@@ -210,3 +230,50 @@ class TestArchive:
         root = opened(f"{server.url}/a.tgz")
         assert [root.read(name) for name in "abba"] == [b"a", b"b", b"b", b"a"]
         assert len(server.requested) == 1
+
+    @pytest.mark.parametrize("query", ["?X-Amz-Signature=secret", "?v=1#top", "#top", "?sig=a/secret.txt"])
+    def test_a_query_hides_no_archive(self, server, opened, query):
+        write_zip(server.folder / "a.zip", {"a": b"a", "b": b"b"})
+        root = opened(f"{server.url}/a.zip{query}")
+        assert [root.read(name) for name in "ab"] == [b"a", b"b"]
+        assert [path.partition("?")[0] for path in server.requested] == ["/a.zip"]
+        with pytest.raises(DecodeError) as caught:
+            root.read("c")
+        assert "secret" not in caught.value.reason
+
+    def test_a_query_may_name_the_archive(self, server, opened):
+        write_zip(server.folder / "download", {"a": b"a"})
+        assert opened(f"{server.url}/download?file=a.zip").read("a") == b"a"
+
+    def test_no_signature_in_messages(self, server, opened):
+        for root in (
+            f"{server.url}/a.zip?sig=secret",
+            "gopher://a.zip?sig=secret",
+            "zip://a::http://h/b.zip?sig=secret",
+        ):
+            with pytest.raises(InputError) as caught:
+                opened(root)
+            assert "secret" not in str(caught.value)
+
+    @pytest.mark.parametrize("kind", ["zip", "tar", "tgz"])
+    def test_its_state_is_that_of_its_bytes(self, memory, tmp_path, kind):
+        """Not that of the copy, which is new in every run: what is packed already would be packed again."""
+
+        def state(content):
+            path = tmp_path / f"a.{kind}"
+            write = {"zip": write_zip, "tar": write_tar}.get(kind, lambda *given: write_tar(*given, "gz"))
+            memory.pipe(f"/a.{kind}", written.setdefault(content, write(path, {"a": content}).read_bytes()))
+            with open_root(ImagesConfig(root=f"memory://a.{kind}")) as root:
+                assert root.read("a") == content
+                return root.state("a")
+
+        written = {}
+        assert state(b"a") == state(b"a") != state(b"b")
+
+    def test_the_state_is_of_the_bytes_of_the_last_try(self, server, opened):
+        write_zip(server.folder / "a.zip", {"a": b"content"})
+        states = []
+        for trouble in (lambda handler: False, first(1, cut_off)):
+            server.trouble = trouble
+            states.append(opened(f"{server.url}/a.zip", retries=2).state("a"))
+        assert states[0] == states[1]

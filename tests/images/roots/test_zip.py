@@ -1,5 +1,6 @@
 import stat
 import struct
+import tracemalloc
 import zipfile
 
 import pytest
@@ -8,6 +9,7 @@ from tests.images.conftest import write_zip
 from tests.images.test_decode import memory, reset_peak_memory
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images.decode import DecodeError
+from weakcl_pipeline.images.roots import archive as archive_module
 
 
 def refusal(root, name):
@@ -137,3 +139,48 @@ def test_a_member_lies_beyond_the_archive(tmp_path, opened, place):
         archive.writestr("a", b"a")
         archive.getinfo("a").header_offset = place  # as the list of members will say
     assert refusal(opened(tmp_path / "a.zip"), "a").startswith("member 'a' of a.zip is damaged")
+
+
+def zip64(path, files, monkeypatch):
+    """Write a zip of which the 64-bit record at the end alone tells how many members there are."""
+    monkeypatch.setattr("zipfile.ZIP_FILECOUNT_LIMIT", 1)
+    content = bytearray(write_zip(path, files).read_bytes())
+    struct.pack_into("<HH", content, content.rindex(b"PK\x05\x06") + 8, 0, 0)
+    path.write_bytes(content)
+    return path
+
+
+def test_more_members_than_an_index_should_hold(tmp_path, opened, monkeypatch):
+    """That is told before there is an object for each of them."""
+    monkeypatch.setattr(archive_module, "MAX_MEMBERS", 10)
+    files = {f"{number}": b"" for number in range(11)}
+    paths = [write_zip(tmp_path / "a.zip", files), zip64(tmp_path / "b.zip", files, monkeypatch)]
+    few = dict.fromkeys(list(files)[:10], b"")
+    for path in (write_zip(tmp_path / "c.zip", few), zip64(tmp_path / "d.zip", few, monkeypatch)):
+        assert opened(path).read("9") == b""
+    monkeypatch.delattr("zipfile.ZipInfo")
+    for path in paths:
+        with pytest.raises(InputError, match=rf"{path.name} has more than 10 members\. Unpack it"):
+            opened(path)
+
+
+def test_more_members_than_it_says_it_has(tmp_path, opened, monkeypatch):
+    monkeypatch.setattr(archive_module, "MAX_MEMBERS", 10)
+    content = bytearray(write_zip(tmp_path / "a.zip", {f"{number}": b"" for number in range(11)}).read_bytes())
+    struct.pack_into("<HH", content, content.rindex(b"PK\x05\x06") + 8, 1, 1)
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.zip has more than 10 members"):
+        opened(tmp_path / "a.zip")
+
+
+def test_little_is_kept_of_each_member(tmp_path, opened):
+    count = 5000
+    names = [f"train/n{number:08}/n{number:08}_{number}.JPEG" for number in range(count)]
+    path = write_zip(tmp_path / "a.zip", dict.fromkeys(names, b""))
+    tracemalloc.start()
+    try:
+        root = opened(path)
+        assert tracemalloc.get_traced_memory()[0] / count < 350
+    finally:
+        tracemalloc.stop()
+    assert root.read(names[-1]) == b""

@@ -3,20 +3,22 @@
 To add a kind of archive, write a subclass of `PictureRoot` with the same arguments as the others and list it here.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from weakcl_pipeline.errors import InputError, shown
 from weakcl_pipeline.images.decode import ImagesConfig
+from weakcl_pipeline.images.roots.archive import state_of
 from weakcl_pipeline.images.roots.base import PictureRoot
 from weakcl_pipeline.images.roots.folder import Folder
 from weakcl_pipeline.images.roots.remote import RemoteFolder, download
 from weakcl_pipeline.images.roots.tar import Tar
 from weakcl_pipeline.images.roots.zip import Zip
 
-Archive = Callable[[BinaryIO, str, ImagesConfig], PictureRoot]
-"""(open archive, its name for messages, bounds) -> root."""
+Archive = Callable[[BinaryIO, str, str, ImagesConfig], PictureRoot]
+"""(open archive, its name for messages, what changes with its content, bounds) -> root."""
 
 ARCHIVES: dict[str, Archive] = {
     ".zip": Zip,
@@ -47,11 +49,16 @@ def open_root(config: ImagesConfig) -> PictureRoot:
         return _open_local(Path(root), config)
     scheme, _, rest = root.partition("://")
     if "::" in root:
-        raise InputError(f"images.root: {root!r} is a chain of URLs. Give the URL of the folder or archive alone.")
+        raise InputError(
+            f"images.root: {shown(root)!r} is a chain of URLs. Give the URL of the folder or archive alone."
+        )
     if scheme in ("file", "local"):
         return _open_local(Path(rest), config)
-    archive = _archive(rest)
-    return archive(download(root, config), shown(root), config) if archive else RemoteFolder(root, config)
+    archive = _archive(rest) or _archive(_without_query(rest))
+    if archive is None:
+        return RemoteFolder(root, config)
+    source, state = download(root, config)
+    return archive(source, shown(root), state, config)
 
 
 def is_url(root: str) -> bool:
@@ -72,7 +79,12 @@ def _open_local(path: Path, config: ImagesConfig) -> PictureRoot:
         source = path.open("rb")
     except OSError as error:
         raise InputError(f"images.root: {str(path)!r} cannot be read: {error.strerror}.") from error
-    return archive(source, path.name, config)
+    return archive(source, path.name, state_of(source), config)
+
+
+def _without_query(address: str) -> str:
+    """Return a URL as far as it names a file: signatures and the like come after that."""
+    return re.split("[?#]", address, maxsplit=1)[0]
 
 
 def _archive(name: str) -> Archive | None:

@@ -1,5 +1,6 @@
 """Pictures and archives at a URL, through fsspec."""
 
+import hashlib
 import importlib
 import os
 import socket
@@ -46,6 +47,8 @@ class RemoteFolder(PictureRoot):
         self._name = shown(url)
         self._config = config
         self._system, path = _connect(url, config)
+        # elsewhere than on the web, these are characters of a name like any other
+        path, self._query = _parted(path) if _is_http(self._system) else (path, "")
         self._path = path.rstrip("/")
         self._lock = threading.Lock()
         self._failed_in_a_row = 0
@@ -76,7 +79,7 @@ class RemoteFolder(PictureRoot):
     def _fetch(self, path: str) -> bytes:
         limit = self._config.max_bytes
         if _is_http(self._system):
-            with open_stream(self._system, f"{self._path}/{quote(path)}") as stream:
+            with open_stream(self._system, f"{self._path}/{quote(path)}{self._query}") as stream:
                 return read_bounded(_Deadline(stream, self._config.timeout), limit)
         waiting = {"timeout": self._config.timeout} if self._system.async_impl else {}
         content: bytes = self._system.cat_file(f"{self._path}/{path}", start=0, end=limit + 1, **waiting)
@@ -111,8 +114,11 @@ class RemoteFolder(PictureRoot):
         return describe(error, self._config.timeout)
 
 
-def download(url: str, config: ImagesConfig) -> BinaryIO:
+def download(url: str, config: ImagesConfig) -> tuple[BinaryIO, str]:
     """Copy an archive at a URL to a temporary file without a name, as few servers can be read at random.
+
+    Returns:
+        The copy, and a digest of its bytes: all else that a copy tells of its state is its own, and new in every run.
 
     Raises:
         InputError: If it cannot be had, or is larger than `max_archive_bytes`.
@@ -120,9 +126,10 @@ def download(url: str, config: ImagesConfig) -> BinaryIO:
     name = shown(url)
     system, path = _connect(url, config)
 
-    def copy() -> BinaryIO:
+    def copy() -> tuple[BinaryIO, str]:
         with open_stream(system, path) as stream:
-            return copy_to_temporary_file(stream.read, name, config.max_archive_bytes)
+            digested = _Digested(stream)
+            return copy_to_temporary_file(digested.read, name, config.max_archive_bytes), digested.digest()
 
     try:
         return _persistently(copy, config.retries)
@@ -175,7 +182,23 @@ def describe(error: Exception, timeout: float | None = None) -> str:
         return "there is no server of this name"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
-    return f"{type(error).__name__}: {error}"
+    return shown(f"{type(error).__name__}: {error}")
+
+
+class _Digested:
+    """A stream, and the digest of what has been read of it."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        piece = self._stream.read(size)
+        self._digest.update(piece)
+        return piece
+
+    def digest(self) -> str:
+        return self._digest.hexdigest()
 
 
 class _Deadline:
@@ -211,6 +234,12 @@ def _connect(url: str, config: ImagesConfig) -> tuple[Any, str]:
     except Exception as error:
         raise InputError(f"images.root: {shown(url)} cannot be read: {describe(error, config.timeout)}") from error
     return system, path
+
+
+def _parted(path: str) -> tuple[str, str]:
+    """Return a web address up to its query, and the query, which paths go before."""
+    path, mark, query = path.partition("#")[0].partition("?")
+    return path, mark + query
 
 
 def _is_http(system: Any) -> bool:

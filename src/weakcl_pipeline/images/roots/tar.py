@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, too_many_bytes
-from weakcl_pipeline.images.roots.archive import Members, brief, copy_to_temporary_file, damaged, state_of
+from weakcl_pipeline.images.roots.archive import Members, brief, copy_to_temporary_file, damaged
 from weakcl_pipeline.images.roots.base import PictureRoot
 
 _COMPRESSED: dict[bytes, Callable[[BinaryIO], Any]] = {
@@ -40,15 +40,16 @@ class Tar(PictureRoot):
     Args:
         source: The archive; closed with this object.
         name: Name of the archive, for messages.
+        state: What changes with its content.
         config: Bounds.
 
     Raises:
         InputError: If it is not a tar archive, is damaged, or unpacks to more than `max_archive_bytes`.
     """
 
-    def __init__(self, source: BinaryIO, name: str, config: ImagesConfig) -> None:
+    def __init__(self, source: BinaryIO, name: str, state: str, config: ImagesConfig) -> None:
         self._max_bytes = config.max_bytes
-        self._state = state_of(source)
+        self._state = state
         self._name = name
         self._source = _unpacked(source, name, config.max_archive_bytes)
         self._members = Members[_Span](name)
@@ -75,7 +76,7 @@ class Tar(PictureRoot):
             raise DecodeError(f"reference {reference!r} cannot be read: {error.strerror}") from error
 
     def state(self, reference: str) -> str:
-        """Return when the archive was last changed, and its size."""
+        """Return what changes with the content of the archive."""
         return self._state
 
     def close(self) -> None:

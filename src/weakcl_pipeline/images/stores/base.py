@@ -54,8 +54,8 @@ class ImageStore(ABC):
 
     @classmethod
     @abstractmethod
-    def rows_of(cls, config: ImagesConfig, n_bytes: int) -> int:
-        """Return how many pictures may be packed together, if that should take about so many bytes; at least 1."""
+    def rows_of(cls, config: ImagesConfig, n_bytes: int) -> int | None:
+        """Return how many pictures take so many bytes, at least 1; None if each takes what its file has."""
 
     @classmethod
     @abstractmethod
@@ -65,6 +65,11 @@ class ImageStore(ABC):
         Raises:
             DecodeError: If the picture cannot be used.
         """
+
+    @classmethod
+    @abstractmethod
+    def nbytes(cls, kept: Any) -> int:
+        """Return how many bytes are kept of a picture."""
 
     @classmethod
     @abstractmethod

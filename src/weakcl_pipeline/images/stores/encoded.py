@@ -1,6 +1,5 @@
 """Pictures as they came, decoded by threads whenever they are read: the store for large ones."""
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,11 +13,11 @@ import torch
 from torch import Tensor
 
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.hardware import cores
 from weakcl_pipeline.images.decode import Box, DecodeError, ImagesConfig, decode
 from weakcl_pipeline.images.stores.base import CHANNELS, ImageStore, Indices, Pixels, Rows
 
 _AHEAD = 2  # batches that are decoded while the caller works on one
-_ROWS = 64  # packed together: what files on the disk have is not known beforehand
 _READING = "reading"
 _DETERMINANTS = {"size", "max_pixels", "max_bytes", "background"}
 
@@ -36,7 +35,7 @@ class EncodedStore(ImageStore):
     def __init__(self, table: pa.Table) -> None:
         super().__init__(table)
         self._config = ImagesConfig.model_validate_json(table.schema.metadata[_READING.encode()])
-        self._workers = os.cpu_count() or 1
+        self._workers = cores()
 
     @classmethod
     def schema(cls, config: ImagesConfig) -> pa.Schema:
@@ -49,15 +48,19 @@ class EncodedStore(ImageStore):
         return pa.schema(cls._fields(config.size), metadata=metadata)
 
     @classmethod
-    def rows_of(cls, config: ImagesConfig, n_bytes: int) -> int:
-        """Return a number that does not depend on the size at which the pictures are read."""
-        return _ROWS
+    def rows_of(cls, config: ImagesConfig, n_bytes: int) -> None:
+        """Return None: what files have is not known before they are read."""
 
     @classmethod
     def keep(cls, encoded: bytes, config: ImagesConfig, box: Box | None) -> tuple[bytes, Box | None]:
         """Return the picture as it came, if it can be decoded."""
         decode(encoded, config, box)
         return encoded, box
+
+    @classmethod
+    def nbytes(cls, kept: tuple[bytes, Box | None]) -> int:
+        """Return the number of bytes of the file."""
+        return len(kept[0])
 
     @classmethod
     def batch(cls, sample_ids: Sequence[str], kept: Sequence[Any], config: ImagesConfig) -> pa.RecordBatch:

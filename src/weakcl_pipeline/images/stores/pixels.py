@@ -38,6 +38,11 @@ class PixelStore(ImageStore):
         return decode(encoded, config, box)
 
     @classmethod
+    def nbytes(cls, kept: Pixels) -> int:
+        """Return the number of bytes of the pixels."""
+        return int(kept.nbytes)
+
+    @classmethod
     def batch(cls, sample_ids: Sequence[str], kept: Sequence[Any], config: ImagesConfig) -> pa.RecordBatch:
         """Return the pixels of N pictures as a record batch."""
         return _batch(
