@@ -136,11 +136,11 @@ def test_trainings_in_threads_are_those_of_trainings_alone(images, drop):
 )
 def test_so_are_those_that_embed_twice_in_a_step_in_bf16(images, device, objective):
     def train_one(seed):
-        training = config(epochs=6, device=device)
+        training = config(epochs=3, device=device)
         return weights(train(images, ROWS, KINDS, training, seed=seed, name="kinds", objective=objective))
 
     alone = [train_one(seed) for seed in range(2)]
-    for _ in range(3):
+    for _ in range(2):
         with ThreadPoolExecutor(2) as pool:
             together = list(pool.map(train_one, range(2)))
         assert all(same(first, second) for first, second in zip(alone, together, strict=True))
@@ -150,12 +150,12 @@ def test_a_training_that_embeds_in_parts_leaves_the_generator_to_other_threads(i
     device = DeviceConfig(name="cpu", precision="fp32", views_at_once=4)
     first = Encoder.create(ENCODER, (0.5,) * 3, (0.3,) * 3, seed=5).state_dict()
     with ThreadPoolExecutor(1) as pool:
-        training = pool.submit(train, images, ROWS, KINDS, config(epochs=8, device=device), seed=0, name="kinds")
+        training = pool.submit(train, images, ROWS, KINDS, config(epochs=4, device=device), seed=0, name="kinds")
         made = 0
         while not training.done():
             assert same(first, Encoder.create(ENCODER, (0.5,) * 3, (0.3,) * 3, seed=5).state_dict())
             made += 1
-    assert training.result().history.height == 8
+    assert training.result().history.height == 4
     assert made > 8
 
 

@@ -91,8 +91,10 @@ def test_another_method_embeds_where_the_parameter_says_so(applied, tmp_path):
     old, new = (project.artifact(f"{name}.embeddings").load() for name in ("supervised", "applied"))
     both = old.join(new, on="sample_id", how="left", maintain_order="left")
     np.testing.assert_allclose(both["embedding_right"].to_numpy(), both["embedding"].to_numpy(), atol=2e-2)
-    with pytest.raises(InputError, match=r"applied.encoder has not been made yet.*06_models/nobody/encoder"):
-        project.run("apply", params={"apply": {"method": "nobody"}})
+    with pytest.raises(InputError, match=r"applied.encoder has not been made yet.*06_models/cmc/encoder"):
+        project.run("apply", params={"apply": {"method": "cmc"}})
+    with pytest.raises(InputError, match=r"apply\.method: no method has this name.* Did you mean supervised\?"):
+        project.run("apply", params={"apply": {"method": "supervized"}})
 
 
 def test_a_rule_that_is_newer_than_what_the_encoder_was_trained_on_is_refused(applied, tmp_path):
