@@ -9,9 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import fsspec
 
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, shown
 from weakcl_pipeline.files import TemporaryFolder
-from weakcl_pipeline.images.roots.remote import describe, is_known, open_stream, shown, unknown
+from weakcl_pipeline.images.roots.remote import describe, is_known, open_stream, unknown
 
 logger = logging.getLogger(__name__)
 

@@ -24,8 +24,6 @@ _TRANSIENT = (408, 425, 429)  # of the HTTP codes below 500, those worth another
 
 T = TypeVar("T")
 
-__all__ = ["RemoteFolder", "describe", "download", "is_known", "open_stream", "shown", "unknown"]
-
 
 class RemoteFolder(PictureRoot):
     """A folder at a URL.
