@@ -139,7 +139,7 @@ TEXTS = st.one_of(
 """Texts that YAML or OmegaConf has a meaning for, among others."""
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(names=st.lists(TEXTS, min_size=9, max_size=9, unique=True), words=st.lists(TEXTS, max_size=4, unique=True))
 def test_whatever_a_table_holds_is_read_again_by_kedro(written, tmp_path_factory, names, words):
     found, _ = written
