@@ -12,7 +12,7 @@ run: $(INSTALLED)  ## Run everything on the embedded emoji pictures
 
 test: $(INSTALLED)  ## Run the tests with branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/coverage run -m pytest --numprocesses 2
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
