@@ -3,6 +3,7 @@ import io
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from weakcl_pipeline.attributes.clustering import ClusteringConfig
@@ -17,7 +18,10 @@ def test_a_label_with_dollars_is_no_formula():
     )
     figures |= {"partner_share_cluster_aware": 1.0, "bits_learned": 1.0}
     report = assemble_report({2: figures}, ClusteringConfig(granularities=(2,)), 2, batch_size=4)
-    plot_granularities(report).savefig(io.BytesIO(), format="svg")
+    drawn = io.StringIO()
+    with rc_context({"svg.fonttype": "none"}):  # texts as texts
+        plot_granularities(report).savefig(drawn, format="svg")
+    assert "Information (T = preis_$_$)" in drawn.getvalue()
 
 
 @pytest.mark.parametrize("name", ["plain", "5 $", "$x_$", r"a\$b$", r"\$x\$"])
