@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from weakcl_pipeline.errors import InputError, shown
+from weakcl_pipeline.errors import InputError, shown, some, some_lines
 
 
 def test_a_message_is_told_in_full_unless_it_is_longer_than_anybody_reads():
@@ -42,3 +42,20 @@ def test_a_command_is_never_cut():
 )
 def test_names_passwords_and_queries_in_urls_are_not_shown(text, told):
     assert shown(text) == told
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [([], ""), (["a"], "a"), ([*"abcde"], "a, b, c, d, e"), ([*"abcdefg"], "a, b, c, d, e and 2 more")],
+)
+def test_of_many_texts_the_first_are_shown_and_the_others_counted(texts, told):
+    assert some(texts) == told
+
+
+def test_many_texts_may_be_known_by_number_only():
+    assert some([*"abc"], total=12, most=3, separator="; ") == "a; b; c and 9 more"
+
+
+def test_texts_have_a_line_each():
+    assert some_lines([*"abc"], most=3) == "  a\n  b\n  c"
+    assert some_lines([*"abc"], most=2) == "  a\n  b\n  ... and 1 more"

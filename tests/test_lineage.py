@@ -274,7 +274,7 @@ def test_a_default_run_that_contradicts_an_input_is_repeated_with_what_the_input
 def test_missing_raw_data_is_named(standin):
     raw = standin.path / "data/01_raw/emoji/emoji.parquet"
     raw.unlink()
-    assert f"raw_samples: there is no file {raw}" in refusal(standin, "ingestion")
+    assert f"{raw}: there is no such file" in refusal(standin, "ingestion")
 
 
 def test_an_unknown_version_is_refused_with_those_there_are(standin):

@@ -1,12 +1,14 @@
 """What goes wrong because of what a user gave, as opposed to a defect of this package."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 _LONGEST = 4000
 """Characters of a message; more are what a file quotes that is no table, or not the one it should be."""
 _END = 500
+FEW = 5
+"""Of many offending values, how many a message shows."""
 _CLOSING = ".,:;!?'\"`)]}>"
 
 
@@ -50,6 +52,25 @@ def _without_query(word: re.Match[str]) -> str:
     address, mark, query = rest.partition("?")
     query = mark + query
     return scheme + separator + address + query[len(query.rstrip(_CLOSING)) :]
+
+
+def some(texts: Sequence[str], total: int | None = None, most: int = FEW, separator: str = ", ") -> str:
+    """Return the first of many texts in a row, and how many are left out.
+
+    Args:
+        texts: The first of them, or all.
+        total: How many there are; as many as `texts` where not given.
+        most: How many are shown.
+        separator: What stands between them.
+    """
+    left = (len(texts) if total is None else total) - most
+    return separator.join(texts[:most]) + (f" and {left} more" if left > 0 else "")
+
+
+def some_lines(texts: Sequence[str], most: int = FEW) -> str:
+    """Return the first of many texts, an indented line each, and how many are left out."""
+    left = len(texts) - most
+    return "\n".join(f"  {text}" for text in [*texts[:most], *([f"... and {left} more"] if left > 0 else [])])
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

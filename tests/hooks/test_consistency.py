@@ -61,7 +61,7 @@ def test_of_much_that_disagrees_the_first_is_named():
         "\n"
     )
     assert line.startswith("  clusters 1: method_00.metrics, method_01.metrics")
-    assert line.endswith("method_07.metrics, ... and 4 more")
+    assert line.endswith("method_07.metrics and 4 more")
 
 
 def test_description_falls_back_to_ancestors():

@@ -53,7 +53,7 @@ def test_the_names_are_the_version(tmp_path):
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path):
-    with pytest.raises(InputError, match=f"raw_samples: there is no folder {re.escape(str(tmp_path))}/none"):
+    with pytest.raises(InputError, match=f"{re.escape(str(tmp_path))}/none: there is no such folder"):
         listed(tmp_path / "none")
     put(tmp_path, "notes.txt")
     with pytest.raises(InputError, match=r"there is no picture in this folder \(\.png, \.jpg"):

@@ -96,7 +96,7 @@ def test_tables_without_a_common_key_are_refused(folder):
         ({"path": "tags.csv", "by": "ids", "key": "photo"}, "raw_samples: there is no column 'ids'"),
         ({"path": "tags.csv", "by": "id", "key": "photo", "collect": ["tags"]}, "there is no column 'tags'"),
         ({"path": "photos.csv", "by": "id"}, "column 'file' is in the table that it is joined to, too"),
-        ({"path": "none.csv", "by": "id"}, "there is no file"),
+        ({"path": "none.csv", "by": "id"}, "none.csv: there is no such file"),
     ],
 )
 def test_a_join_that_cannot_be_is_refused(folder, side, message):

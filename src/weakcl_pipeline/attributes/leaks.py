@@ -17,7 +17,7 @@ from weakcl_pipeline.attributes.casting import AttributeKind
 from weakcl_pipeline.attributes.coded import Coded, places_of
 from weakcl_pipeline.attributes.measures import count_entropy
 from weakcl_pipeline.attributes.schema import AttributeSpec
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, some
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,6 @@ _DRAWN = 1 << 22
 """Cells, if there are more, by which the bins are bounded."""
 _NO_CHANCE = 10
 """Samples that a tag has at least, to name a class: of small classes, hardly one is without a word of its own."""
-_NAMED = 5
-"""Tags that a finding names before it counts the others."""
 
 
 @dataclass(frozen=True)
@@ -175,8 +173,7 @@ def _leaking_tags(cells: Coded, label: pl.Series, spec: AttributeSpec, tolerance
     )
 
     def leak(tags: Sequence[str], left: float) -> Leak:
-        named = ", ".join(f"{cells.name}={tag}" for tag in tags[:_NAMED])
-        named += f" and {len(tags) - _NAMED} more" if len(tags) > _NAMED else ""
+        named = some([f"{cells.name}={tag}" for tag in tags])
         return Leak(label.name, cells.name, named, max(0.0, left), total, identifier=False, tags=tuple(tags))
 
     most = tolerance * total + 1e-12

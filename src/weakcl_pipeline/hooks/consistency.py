@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from weakcl_pipeline.datasets import Lineage, Provenance
 from weakcl_pipeline.datasets.lineage import RepeatRecord
+from weakcl_pipeline.errors import some, some_lines
 
 _NAMED = 8
 """Lines, and artifacts in a line, that a message names; a run with all rivals has dozens of both."""
@@ -120,13 +121,10 @@ def describe(pairs: Iterable[tuple[Origin, Origin]]) -> str:
         for origin in pair:
             for name in pair[0].disputes(pair[1]) & shown:
                 sides[name, origin.claims[name]].add(origin.name)
-    lines = [f"{name} {version}: {_first(sorted(users), ', ')}" for (name, version), users in sorted(sides.items())]
-    return "  " + _first(lines, "\n  ")
-
-
-def _first(texts: Sequence[str], separator: str) -> str:
-    more = len(texts) - _NAMED
-    return separator.join([*texts[:_NAMED], *([f"... and {more} more"] if more > 0 else [])])
+    lines = [
+        f"{name} {version}: {some(sorted(users), most=_NAMED)}" for (name, version), users in sorted(sides.items())
+    ]
+    return some_lines(lines, _NAMED)
 
 
 def find_agreeing(options: Mapping[str, Sequence[Origin]], meetings: Meetings) -> dict[str, Origin] | None:

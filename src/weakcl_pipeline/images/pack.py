@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 import polars as pl
 import pyarrow as pa
 
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, some_lines
 from weakcl_pipeline.hardware import cores
 from weakcl_pipeline.images.decode import Box, DecodeError, ImagesConfig
 from weakcl_pipeline.images.roots import PictureRoot, open_root
@@ -28,7 +28,6 @@ _TASK_BYTES = 4 << 20  # of its pixels: what is in flight must not grow with the
 _TASK_FILES = 1  # per task where files are kept, of which each may have any size
 _SHARD_BYTES = 32 << 20  # of pixels, or of the encoded pictures that the table embeds, whichever is reached first
 _SHARD_FILES = 1024  # where files are kept: few enough to be lost by a kill, and many for the limit told in `Shards`
-_SHOWN = 5
 
 
 class Part(NamedTuple):
@@ -209,11 +208,10 @@ def _check_share(accepted: int, rejects: list[tuple[str, str]], max_bad_fraction
         raise InputError("There are no pictures to pack: the sample table has no rows.")
     if accepted and len(rejects) <= max_bad_fraction * total:
         return
-    shown = "\n".join(f"  {sample_id}: {reason}" for sample_id, reason in rejects[:_SHOWN])
-    more = f"\n  ... and {len(rejects) - _SHOWN} more" if len(rejects) > _SHOWN else ""
+    shown = some_lines([f"{sample_id}: {reason}" for sample_id, reason in rejects])
     remedy = (
         f"Mend or remove them, or raise images.max_bad_fraction (now {max_bad_fraction:g})."
         if accepted
         else "Check that the image column holds encoded pictures, or paths below images.root."
     )
-    raise InputError(f"{len(rejects)} of {total} pictures cannot be used:\n{shown}{more}\n{remedy}")
+    raise InputError(f"{len(rejects)} of {total} pictures cannot be used:\n{shown}\n{remedy}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import FEW, InputError, some_lines
 from weakcl_pipeline.images.decode import SUFFIXES, DecodeError, ImagesConfig, decode, short_side
 from weakcl_pipeline.images.roots import PictureRoot, is_url, open_root
 from weakcl_pipeline.profiling.sampling import TableSample
@@ -17,7 +17,6 @@ PICTURES = 100
 
 _TRIED = 20
 """References that are looked up in a folder to see whether it is the one they are relative to."""
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -140,9 +139,10 @@ def _opened(column: str, root: str | None, pictures: Iterable[tuple[str, Callabl
 def _checked(pictures: Pictures) -> Pictures:
     """Refuse where most pictures cannot be used; a few are left to quarantine."""
     if len(pictures.rejects) > pictures.checked / 2:
+        listed = some_lines([f"{name}: {reason}" for name, reason in pictures.rejects])
         raise InputError(
             f"{len(pictures.rejects)} of {pictures.checked} pictures of column '{pictures.column}' cannot be used:\n"
-            f"{_listed(pictures.rejects)}\nMend them, or say with --images where the right ones are."
+            f"{listed}\nMend them, or say with --images where the right ones are."
         )
     return pictures
 
@@ -150,15 +150,10 @@ def _checked(pictures: Pictures) -> Pictures:
 def _nothing_found(columns: Sequence[pl.Series], roots: Sequence[str]) -> InputError:
     tried = []
     for column in columns:
-        for reference in column.drop_nulls().unique(maintain_order=True).head(_SHOWN):
+        for reference in column.drop_nulls().unique(maintain_order=True).head(FEW):
             tried += [f"  {root.rstrip('/')}/{reference} (column '{column.name}')" for root in roots]
     return InputError(
         "the pictures that the table names are not there. Looked for, among others:\n"
-        + "\n".join(tried[: _SHOWN * len(roots)])
+        + "\n".join(tried[: FEW * len(roots)])
         + "\nSay with --images which folder the paths in the table are relative to."
     )
-
-
-def _listed(rejects: Sequence[tuple[str, str]]) -> str:
-    more = f"\n  and {len(rejects) - _SHOWN} more" if len(rejects) > _SHOWN else ""
-    return "\n".join(f"  {name}: {reason}" for name, reason in rejects[:_SHOWN]) + more

@@ -9,14 +9,12 @@ import polars as pl
 
 from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.schema import null_missing
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import FEW, InputError, some
 from weakcl_pipeline.sources.roles import IngestionConfig
 from weakcl_pipeline.sources.splits import SPLITS
 
 logger = logging.getLogger(__name__)
 
-_SHOWN = 5
-"""How many offending values an error lists."""
 _LONGEST = 60
 """How many characters of a value it shows."""
 
@@ -106,10 +104,10 @@ def check_ids(ids: pl.Series, column: str, *, name: str) -> None:
             .group_by("id", maintain_order=True)
             .agg("row")
         )
-        found = [f"{_cell(id_)} in rows {_shortened(at)}" for id_, at in rows.head(_SHOWN).iter_rows()]
+        found = [f"{_cell(id_)} in rows {_shortened(at)}" for id_, at in rows.head(FEW).iter_rows()]
         raise InputError(
             f"{name}: column '{column}' (ingestion.id_column) repeats {rows.height} ids:"
-            f" {'; '.join(found)}{_more(rows.height)}. Ids must be unique; rename or remove the copies."
+            f" {some(found, rows.height, separator='; ')}. Ids must be unique; rename or remove the copies."
         )
 
 
@@ -173,10 +171,10 @@ def check_groups(samples: pl.DataFrame, column: str) -> None:
         .filter(pl.col("split").list.len() > 1)
     )
     if spread.height:
-        found = [f"{_cell(group)} in {' and '.join(splits)}" for group, splits in spread.head(_SHOWN).iter_rows()]
+        found = [f"{_cell(group)} in {' and '.join(splits)}" for group, splits in spread.head(FEW).iter_rows()]
         raise InputError(
             f"raw_samples: {spread.height} groups of column '{column}' (ingestion.group_column) are spread"
-            f" over several splits: {'; '.join(found)}{_more(spread.height)}."
+            f" over several splits: {some(found, spread.height, separator='; ')}."
             " What is learnt from one part would be tested on the other; move each group into one split."
         )
 
@@ -238,8 +236,4 @@ def _cell(text: str | None) -> str:
 
 
 def _shortened(values: list[Any]) -> str:
-    return ", ".join(map(str, values[:_SHOWN])) + _more(len(values))
-
-
-def _more(total: int) -> str:
-    return f" and {total - _SHOWN} more" if total > _SHOWN else ""
+    return some([str(value) for value in values[:FEW]], len(values))

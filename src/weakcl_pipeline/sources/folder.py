@@ -42,7 +42,7 @@ class Folder(Source):
 
     def _names(self) -> list[str]:
         if not self.path.is_dir():
-            raise InputError(f"raw_samples: there is no folder {self.path}. Correct `path` in the catalog.")
+            raise InputError(f"{self.path}: there is no such folder. Correct `path` in the catalog.")
         names = sorted(_pictures_below(self.path))
         if not names:
             raise InputError(f"{self.path}: there is no picture in this folder ({', '.join(SUFFIXES)}).")

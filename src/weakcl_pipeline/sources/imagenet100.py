@@ -86,8 +86,8 @@ class ImageNet100(Source):
         for base in LAYOUTS:
             if (self.path / base / "train").is_dir():
                 return base
-        looked_for = " nor ".join(str(self.path / base / "train") for base in LAYOUTS)
-        raise InputError(f"raw_samples: there is no folder {looked_for}. {PAGE} says what belongs there.")
+        looked_for = " nor ".join((base / "train").as_posix() for base in LAYOUTS)
+        raise InputError(f"{self.path}: there is no folder {looked_for} in it. {PAGE} says what belongs there.")
 
     def _truth(self, base: PurePosixPath) -> list[Path] | None:
         """Return the files that give the classes of `val`; none where it has a folder per class."""

@@ -13,7 +13,7 @@ def existing(file: Path) -> Path:
     """
     if not file.is_file():
         raise InputError(
-            f"{file}: there is no such file. Put it there, or correct raw_samples in the catalog."
+            f"{file}: there is no such file. Put it there, or correct the catalog."
             " For the data sets of the paper, docs/data says where files come from and belong."
         )
     return file

@@ -34,7 +34,7 @@ def local(path: str) -> Path:
     if is_url(path):
         return _fetched(path)
     if not Path(path).exists():
-        raise InputError(f"raw_samples: there is no file {path}. Put it there, or correct the catalog.")
+        raise InputError(f"{path}: there is no such file. Put it there, or correct the catalog.")
     return Path(path)
 
 
@@ -58,13 +58,13 @@ def _fetched(url: str) -> Path:
     name = PurePosixPath(urlsplit(url).path).name or "table"
     target = Path(tempfile.mkdtemp(dir=_folder().path)) / name
     if not is_known(url):
-        raise InputError(f"raw_samples: {shown(url)} cannot be read: {unknown(url)}. Correct the catalog.")
+        raise InputError(f"{shown(url)} cannot be read: {unknown(url)}. Correct the catalog.")
     try:
         with open_stream(*fsspec.core.url_to_fs(url)) as source, target.open("wb") as copy:
             shutil.copyfileobj(source, copy, _BLOCK)
     except Exception as error:  # each file system has its own errors
         raise InputError(
-            f"raw_samples: {shown(url)} cannot be read: {describe(error)}. Correct the catalog, or see to the server."
+            f"{shown(url)} cannot be read: {describe(error)}. Correct the catalog, or see to the server."
         ) from error
     logger.info("%s: fetched, %d bytes", shown(url), target.stat().st_size)
     return target

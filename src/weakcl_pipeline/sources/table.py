@@ -9,14 +9,13 @@ import polars as pl
 from pydantic import model_validator
 
 from weakcl_pipeline.attributes.casting import as_words
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import FEW, InputError, some
 from weakcl_pipeline.sources.base import Source
 from weakcl_pipeline.sources.formats import Format, TableOptions, format_of
 from weakcl_pipeline.sources.remote import beside, local
 
 logger = logging.getLogger(__name__)
 
-_SHOWN = 3
 """How many keys a message lists."""
 
 
@@ -160,5 +159,4 @@ def _check_keys(samples: pl.LazyFrame, keys: pl.LazyFrame, side: SideTable, file
 
 
 def _listed(values: pl.Series) -> str:
-    shown = ", ".join(map(repr, values.head(_SHOWN)))
-    return shown + (f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else "")
+    return some([repr(value) for value in values.head(FEW)], len(values))

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 import polars as pl
 from pydantic import BaseModel, FiniteFloat, ValidationError
 
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, some_lines
 from weakcl_pipeline.sources.base import Source
 from weakcl_pipeline.sources.raw_files import existing, read_bytes
 
@@ -24,7 +24,6 @@ COLUMNS = ("sample_id", "image", "split", "event", *BOX)
 """What the raw table has beside the attributes."""
 
 _LIMIT = 256 << 20
-_SHOWN = 5
 
 T = TypeVar("T")
 
@@ -126,9 +125,8 @@ def _read(file: Path) -> Annotations:
         return Annotations.model_validate_json(content)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False)
-        lines = "\n".join(f"  {_place(problem['loc'])}{problem['msg']}" for problem in problems[:_SHOWN])
-        more = f"\n  ... and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise InputError(f"{file}: not the annotations of WIDER Attribute:\n{lines}{more}\nSee {PAGE}.") from error
+        lines = some_lines([f"{_place(problem['loc'])}{problem['msg']}" for problem in problems])
+        raise InputError(f"{file}: not the annotations of WIDER Attribute:\n{lines}\nSee {PAGE}.") from error
 
 
 def _place(location: tuple[int | str, ...]) -> str:
