@@ -272,7 +272,5 @@ def test_pictures_that_are_not_there_are_named_with_where_they_were_looked_for(p
 def test_pictures_that_are_none_are_refused(tmp_path):
     for name in animals()["file"]:
         (tmp_path / name).write_bytes(b"GIF89a nothing")
-    with pytest.raises(
-        InputError, match=r"(?s)100 of 100 pictures of column 'file' cannot be used:.*\n  \.\.\. and 95 more"
-    ):
+    with pytest.raises(InputError, match=r"(?s)100 of 100 pictures of column 'file' cannot be used:.*and 95 more"):
         profiled(tmp_path)
