@@ -42,7 +42,7 @@ def test_preview_is_json_in_which_nothing_changes_its_type(dataset):
     assert preview["columns"] == TABLE.columns
     assert preview["data"] == [
         ["a", 1, True, "x, y", "5 bytes", "0.25, 0.25, 0.25, 0.25, 0.25, 0.25, ... (8)"],
-        ["b", None, None, None, "0 bytes", "0.333, 0.333, 0.333, 0.333, 0.333, 0.333, ... (8)"],
+        ["b", None, None, None, "0 bytes", "0.3333, 0.3333, 0.3333, 0.3333, 0.3333, 0.3333, ... (8)"],
     ]
     json.dumps(preview)
     assert len(dataset.preview(nrows=1)["data"]) == 1
@@ -53,6 +53,11 @@ def test_what_is_not_known_is_shown_as_it_is():
     preview = table_preview(["day", "empty"], [(day, [])])
     assert preview == {"index": [0], "columns": ["day", "empty"], "data": [[day, ""]]}
     assert np.isnan(table_preview(["x"], [(float("nan"),)])["data"][0][0])
+
+
+def test_fractions_are_shown_to_four_digits():
+    row = (1 / 3, 123456.789, 1 / 3e6, -2.00004, 7, float("inf"))
+    assert table_preview([*"abcdef"], [row])["data"] == [[0.3333, 123456.789, 3.333e-7, -2.0, 7, float("inf")]]
 
 
 @pytest.fixture
