@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from weakcl_pipeline.attributes import leaks
 from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.attributes.coded import Coded
 from weakcl_pipeline.attributes.leaks import find_leaks, refuse_leaks
 from weakcl_pipeline.attributes.measures import conditional_entropy, entropy
 from weakcl_pipeline.attributes.schema import AttributeSpec
@@ -73,6 +74,32 @@ def test_of_many_measurements_some_bound_the_bins(monkeypatch):
     )
     assert len(leaks_of(score, AttributeKind.CONTINUOUS, tolerance=0.15)) == 1
     assert leaks_of(pl.Series("noise", within), AttributeKind.CONTINUOUS, tolerance=0.15) == []
+
+
+@pytest.mark.parametrize(("count", "missing"), [(5, 0.0), (20, 0.0), (63, 0.0), (400, 0.0), (2000, 0.6), (300, 0.9)])
+@pytest.mark.parametrize("written", [False, True])
+def test_a_measurement_of_which_little_is_known_is_no_identifier(count, missing, written):
+    rng = np.random.default_rng(1)
+    noise = pl.Series("weight", rng.normal(size=count)).set(pl.Series(rng.random(count) < missing), None)
+    labels = pl.DataFrame({"class": rng.integers(0, 3, count).astype(str)})
+    # A column of texts is coded where at most half its cells differ; missing cells are alike.
+    texts = Coded.of([noise.cast(pl.String)], "weight") if written else None
+    cells = noise if texts is None else Coded(texts.values.cast(pl.Float64), texts.places)
+    assert leaks_of(cells, AttributeKind.CONTINUOUS, labels) == []
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.6])
+@pytest.mark.parametrize("count", [100, 5000])
+def test_a_measurement_that_is_the_class_leaks_however_much_of_it_is_missing(count, missing):
+    rng = np.random.default_rng(1)
+    classes = rng.integers(0, 3, count)
+    unknown = pl.Series(rng.random(count) < missing)
+    labels = pl.DataFrame({"class": classes.astype(str)})
+    number = pl.Series("number", classes.astype(float)).set(unknown, None)
+    assert len(leaks_of(number, AttributeKind.CONTINUOUS, labels)) == 1
+    score = pl.Series("score", classes + 0.9 * rng.random(count)).set(unknown, None)
+    if count > 100:  # with few samples, those at the bounds of the bins are many
+        assert len(leaks_of(score, AttributeKind.CONTINUOUS, labels)) == 1
 
 
 def test_missing_cells_can_give_the_label_away_and_so_can_the_few_that_are_there():

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 _CONTINUOUS_BINS = 32
 """Quantile bins for a continuous column whose values hardly repeat: so few that each holds many samples."""
+_IN_A_BIN = 8
+"""Samples that a bin holds at least: where fewer are known, there is one bin, which tells nothing."""
 _LOOKED_AT = 1 << 20
 """Cells by which it is told whether values repeat."""
 _DRAWN = 1 << 22
@@ -134,19 +136,24 @@ def _counts(pairs: pl.DataFrame, column: str) -> npt.NDArray[np.uint32]:
 
 def _comparable(cells: Coded, spec: AttributeSpec) -> Coded:
     """The column in a form that can be grouped by, null where missing: quantile bins for measurements, else values."""
+    if spec.kind == AttributeKind.CONTINUOUS and _hardly_repeats(cells):
+        return _binned(cells.column())
     values = cells.values.list.join("\x1f") if spec.kind == AttributeKind.HIERARCHY else cells.values
-    if values.dtype == pl.String:
-        return replace(cells, values=_codes(values))
-    if spec.kind == AttributeKind.CONTINUOUS and cells.places is None and _hardly_repeats(values):
-        drawn = values if len(values) <= _DRAWN else values.sample(_DRAWN, with_replacement=True, seed=0)
-        bounds = drawn.drop_nulls().sort().gather_every(max(1, drawn.count() // _CONTINUOUS_BINS))
-        bins = bounds.search_sorted(values, side="right")
-        return Coded(pl.int_range(len(bounds) + 1, eager=True).alias(cells.name), bins.set(values.is_null(), None))
-    return replace(cells, values=values)
+    return replace(cells, values=_codes(values))
 
 
-def _hardly_repeats(values: pl.Series) -> bool:
-    first = values.head(_LOOKED_AT)
+def _binned(values: pl.Series) -> Coded:
+    """Numbers, (N,), as the quantile bins that they lie in."""
+    drawn = values if len(values) <= _DRAWN else values.sample(_DRAWN, with_replacement=True, seed=0)
+    bounds = drawn.drop_nulls().sort().gather_every(max(_IN_A_BIN, drawn.count() // _CONTINUOUS_BINS))
+    bins = bounds.search_sorted(values, side="right")
+    return Coded(pl.int_range(len(bounds) + 1, eager=True).alias(values.name), bins.set(values.is_null(), None))
+
+
+def _hardly_repeats(cells: Coded) -> bool:
+    """Whether more than half of the cells have a value of their own; missing ones do not count."""
+    known = cells.values if cells.places is None else cells.values.gather(cells.places.drop_nulls().head(_LOOKED_AT))
+    first = known.drop_nulls().head(_LOOKED_AT)
     return first.n_unique() > len(first) / 2
 
 
