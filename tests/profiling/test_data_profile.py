@@ -135,6 +135,14 @@ def test_words_of_the_label_are_no_tags(pictures):
     assert profiled(pictures, label=None).attributes["tags"].spec.exclude == ()
 
 
+def test_tags_of_which_no_word_is_left_are_left_out_with_the_reason(pictures):
+    named = pl.concat_list("species", pl.lit("animal"))
+    found = profiled(pictures, animals(236).with_columns(tags=named))
+    assert (roles(found)["tags"], found.columns[5].information.indicators) == ("", 0)
+    rare = "no value of it is that of 2 training samples, but not of all"
+    assert notes(found)["tags"] == f"without 4 words that name the label, {rare}"
+
+
 def test_a_column_that_determines_the_label_is_left_out(pictures):
     table = animals().with_columns(
         kind=pl.col("species").replace({"cat": "I", "lynx": "II", "owl": "III", "emu": "IV"})

@@ -66,6 +66,12 @@ def test_tags_that_name_the_label_by_codes_are_found_until_none_is_left():
     assert find_leaks(pl.Series("a", tags), pl.DataFrame({"label": label}), spec, 0.05) == []
 
 
+@pytest.mark.parametrize("tags", [[["cat"], ["dog"]], [[], ["rare"]]])
+def test_tags_without_a_word_to_cluster_by_tell_nothing(tags):
+    found = measured(tags + [[], []] * 9, ["cat", "dog"] * 10, kind="tags")
+    assert (found.entropy, found.remaining, found.indicators) == (0.0, 1.0, 0)
+
+
 def test_an_identifier_leaks():
     assert measured([str(row) for row in range(20)], ["a", "b"] * 10, kind="categorical").leaks
 

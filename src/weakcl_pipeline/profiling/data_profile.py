@@ -210,9 +210,10 @@ class _Columns:
         column = replace(plain, information=found, distinct=_distinct_of(plain, typed))
         if found.leaks:
             return replace(column, note="gives the label away")
-        if found.indicators == 0:
-            return replace(column, note=f"no value of it is that of {self._min_count} training samples, but not of all")
         note = f"without {len(found.leaking_words)} words that name the label" if found.leaking_words else ""
+        if found.indicators == 0:
+            rare = f"no value of it is that of {self._min_count} training samples, but not of all"
+            return replace(column, note=", ".join(filter(None, [note, rare])))
         return replace(
             column, role="attribute", spec=spec.model_copy(update={"exclude": found.leaking_words}), note=note
         )

@@ -95,8 +95,9 @@ def _codes(column: pl.Series, spec: AttributeSpec, binary: pl.DataFrame) -> pl.S
     """The attribute as integer codes, null where missing."""
     if spec.kind == AttributeKind.TAGS:
         best = [name for name, _ in rank_by_entropy(binary, np.ones(len(column), dtype=np.bool_))[:BEST]]
-        together = binary.select(best).cast(pl.UInt8).select(pl.concat_str(pl.all()).alias("codes"))
-        column = together["codes"] if best else pl.repeat(None, len(column), dtype=pl.String, eager=True)
+        if not best:
+            return pl.repeat(None, len(column), dtype=pl.Int64, eager=True)
+        column = binary.select(best).cast(pl.UInt8).select(pl.concat_str(pl.all())).to_series()
     elif spec.kind == AttributeKind.HIERARCHY:
         column = column.list.join("\x1f")
     elif spec.kind == AttributeKind.CONTINUOUS and column.n_unique() > _BINS:
