@@ -230,7 +230,7 @@ def _study(study: pl.DataFrame) -> str:
             ]
             correlations = ["" if found.is_empty() else f"{rank_correlation(found, by):+.2f}" for found in points]
             table.append([says, describe_method(method).title, *correlations])
-    values = [["variable", "method", "value", "I(Z;T)", "H(Z\\|T)", "with a partner", *table[0][2:]]]
+    values = [["variable", "method", "value", "I(Z;T)", "by chance", "H(Z\\|T)", "with a partner", *table[0][2:]]]
     for (variable, method, value), rows in means.partition_by(
         "variable", "method", "value", as_dict=True, maintain_order=True
     ).items():
@@ -241,7 +241,8 @@ def _study(study: pl.DataFrame) -> str:
             describe_method(str(method)).title,
             f"{value:g}" + (" (chosen)" if first["chosen"] else ""),
         ]
-        clusters = [f"{first[name]:.2f}" for name in ("information", "conditional_entropy", "partner_share")]
+        told = ("information", "information_shuffled", "conditional_entropy", "partner_share")
+        clusters = [f"{first[name]:.2f}" for name in told]
         accuracies = [f"{100 * found[cell]['accuracy']:.1f}" if cell in found else "" for cell in cells]
         values.append([*about, *clusters, *accuracies])
     return "\n\n".join(
@@ -255,7 +256,8 @@ def _study(study: pl.DataFrame) -> str:
             "What deleted cells cost, in points: cells of the attribute table, where a list of hashtags is one,"
             " or of the table of binary attributes, where every hashtag of every picture, had or not, is one:",
             _losses(means, cells),
-            "Every training of the studies; accuracies in percent, information in bits:",
+            "Every training of the studies; accuracies in percent, information in bits, and by chance what shuffled"
+            " clusters would seem to tell:",
             _table(values),
         ]
     )

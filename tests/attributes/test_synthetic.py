@@ -55,10 +55,10 @@ def test_unknown_classes_stay_without_a_cluster(make):
 def test_noise_keeps_each_attribute_s_values_and_spares_the_others():
     rng = np.random.default_rng(0)
     binary = pl.DataFrame({f"a{i}": rng.random(200) < 0.3 for i in range(10)})
-    noisy = shuffle_attributes(binary, 0.4, np.random.default_rng(1))
+    noisy = shuffle_attributes(binary, 4, np.random.default_rng(1))
     assert noisy.sum().equals(binary.sum())
     assert sum(not noisy[name].equals(binary[name]) for name in binary.columns) == 4
-    assert shuffle_attributes(binary, 0.0, np.random.default_rng(1)).equals(binary)
+    assert shuffle_attributes(binary, 0, np.random.default_rng(1)).equals(binary)
 
 
 def test_a_share_of_the_cells_of_every_column_is_deleted():

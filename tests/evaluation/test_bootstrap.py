@@ -52,7 +52,8 @@ def test_whole_groups_against_a_naive_loop():
         rows = np.concatenate([members[g] for g in rng.integers(0, len(members), len(members))])
         naive.append(values[rows].mean(axis=0))
     np.testing.assert_allclose(found.mean(axis=0), np.mean(naive, axis=0), atol=2e-3)
-    np.testing.assert_allclose(found.std(axis=0), np.std(naive, axis=0), rtol=0.04)
+    expected = np.std(naive, axis=0) * np.sqrt(len(members) / (len(members) - 1))
+    np.testing.assert_allclose(found.std(axis=0), expected, rtol=0.04)
 
 
 def test_groups_of_alike_samples_widen_the_interval():
@@ -78,10 +79,15 @@ def test_chunks_draw_the_same_as_one_piece(monkeypatch):
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(0, 100))
-def test_resampled_shares_stay_between_the_extremes(outcomes, seed):
+def test_intervals_of_accuracies_stay_between_none_and_all(outcomes, seed):
     values = np.array(outcomes, dtype=float)[:, None]
-    found = resampled_means(values, np.arange(len(values)) // 2, 100, np.random.default_rng(seed))
-    assert values.min() - 1e-12 <= found.min() <= found.max() <= values.max() + 1e-12
+    groups = np.arange(len(values)) // 2
+    found = resampled_means(values, groups, 100, np.random.default_rng(seed))[:, 0]
+    value, low, high = Estimate(values.mean(), found, values.mean(axis=0), groups=groups[-1] + 1).interval(0.95)
+    assert 0 <= low <= value + 1e-12
+    assert value - 1e-12 <= high <= 1
+    if groups[-1] == 0:
+        assert (low, high) == (0, 1)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 10])
@@ -103,7 +109,7 @@ def test_intervals_of_few_seeds_hold_the_truth_as_often_as_they_say(count, of_sa
         by_seed = rng.normal(size=count) + of_samples * rng.normal() * count**-0.5
         weights = resampled_weights(count, 500, rng)
         resampled = weights @ by_seed + of_samples * rng.normal(size=500) * count**-0.5
-        found = Estimate(by_seed.mean(), resampled, by_seed).interval(0.95)
+        found = Estimate(by_seed.mean(), resampled, by_seed, groups=10_000, least=-1e9).interval(0.95)
         held += found.low <= 0 <= found.high
     assert 0.9 < held / 400 < 0.99
 
@@ -111,8 +117,24 @@ def test_intervals_of_few_seeds_hold_the_truth_as_often_as_they_say(count, of_sa
 def test_intervals_are_no_wider_where_seeds_are_nothing_beside_the_samples():
     rng = np.random.default_rng(0)
     resampled = rng.normal(size=2000)
-    assert students_factor(np.array([0.1]), resampled, 0.95) == 1
-    assert students_factor(np.array([0.1, 0.1]), resampled, 0.95) == 1
-    assert students_factor(np.array([0.1, 0.11]), resampled, 0.95) == pytest.approx(1, abs=1e-6)
+    for of_seeds in ([0.1], [0.1, 0.1], [0.1, 0.11]):
+        assert students_factor(np.array(of_seeds), resampled, 10**9, 0.95) == pytest.approx(1, abs=1e-6)
     of_seeds = np.array([-1.0, 1.0])
-    assert students_factor(of_seeds, of_seeds[[0, 1]], 0.95) == pytest.approx(12.7062 / 1.95996, rel=1e-4)
+    assert students_factor(of_seeds, of_seeds[[0, 1]], 50, 0.95) == pytest.approx(12.7062 / 1.95996, rel=1e-4)
+    # two degrees of freedom where three groups are all that varies, and four where seeds vary as much as they do
+    assert students_factor(np.array([0.1]), resampled, 3, 0.95) == pytest.approx(4.30265 / 1.95996, rel=1e-4)
+    of_seeds, alike = np.array([-1.0, 0.0, 1.0]), np.array([-1.0, 1.0]) * np.sqrt(2 / 3)
+    assert students_factor(of_seeds, alike, 3, 0.95) == pytest.approx(2.77645 / 1.95996, rel=1e-4)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 10])
+def test_intervals_of_few_groups_hold_the_truth_as_often_as_they_say(count):
+    """Groups of test samples that differ, and a truth of 0."""
+    rng, held = np.random.default_rng(count), 0
+    groups = np.repeat(np.arange(count), 4)
+    for _ in range(400):
+        values = (rng.normal(size=count)[groups] + rng.normal(size=len(groups)))[:, None]
+        resampled = resampled_means(values, groups, 500, rng)[:, 0]
+        found = Estimate(values.mean(), resampled, values.mean(axis=0), groups=count, least=-1e9)
+        held += found.interval(0.95).low <= 0 <= found.interval(0.95).high
+    assert 0.9 < held / 400 < 0.99

@@ -79,6 +79,7 @@ def test_the_first_claim_needs_half_of_the_gap():
     closes = {"self_supervised": 0.3, "supervised": 0.9}
     assert verdicts(check(attribute=0.7, **closes))[1] == "holds"
     assert verdicts(check(attribute=0.5, **closes))[1] == "holds in part"
+    assert verdicts(check(attribute=0.61, **closes))[1] == "holds in part"  # 52 %, which may be chance
     assert verdicts(check(attribute=0.3, **closes))[1] == "open"
     assert verdicts(check(attribute=0.1, **closes))[1] == "does not hold"
 
@@ -116,7 +117,7 @@ def test_the_words_count_what_is_beyond_chance():
     text = judge(check(self_supervised=0.3, attribute=0.7, supervised=0.9, affinity=0.701))[0].text
     assert text == (
         "Attributes, of 1 differences to Self-supervised: 1 above 0, 0 below, 0 that may be due to chance."
-        " Where there is a gap, 67% of it is closed."
+        " Where there is a gap, 67% (56% to 78%) of it is closed."
     )
 
 

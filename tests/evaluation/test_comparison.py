@@ -91,7 +91,8 @@ def test_a_row_for_every_label_probe_and_method(comparison):
     assert comparison["method"].to_list() == order * 6
     assert comparison["seeds"].to_list() == [[2]] * 30
     assert comparison["deviation"].null_count() == comparison["seconds"].null_count() == 30
-    assert comparison["samples"].unique().to_list() == [150]
+    assert (comparison["samples"].unique().to_list(), comparison["groups"].unique().to_list()) == ([150], [105])
+    assert comparison["shared_seeds"].to_list() == [[2]] * 30
 
 
 def test_accuracies_are_those_of_the_metrics(comparison, evaluated):
@@ -153,8 +154,55 @@ def test_there_is_no_share_of_a_gap_that_may_be_chance(upper, share):
 
 
 def test_there_is_no_share_of_a_gap_to_supervision_by_another_label(comparison):
-    assert comparison.filter(label="kind", method="attribute")["gap_closed"].null_count() == 0
+    assert comparison.filter(label="kind", method="attribute", probe="linear")["gap_closed"].null_count() == 0
     assert comparison.filter(label="side")["gap_closed"].null_count() == comparison.filter(label="side").height
+
+
+def test_there_is_no_share_of_a_gap_on_few_labels_of_which_supervision_has_seen_all(comparison):
+    few = comparison.filter(probe="linear_10%")
+    assert few["gap_closed"].null_count() == few.height
+
+
+def test_differences_are_over_shared_seeds_which_are_named():
+    samples = make_samples(test=40)
+    place = np.arange(40)
+    correct = {
+        "self_supervised": {0: place < 10},
+        "attribute": {seed: place < (30 if seed == 0 else 12) for seed in range(5)},
+        "supervised": {1: place < 38},
+    }
+    found = compare(made_up_outcomes(correct, samples), samples, BOOTSTRAP, seed=0)
+    row = one(found, "attribute")
+    assert (row["seeds"], row["shared_seeds"], row["difference"]) == ([0, 1, 2, 3, 4], [0], 0.5)
+    assert one(found, "supervised")["shared_seeds"] == []
+
+
+def test_one_group_of_test_samples_tells_nothing_of_others():
+    samples = make_samples(test=40).with_columns(group=pl.lit("one site"))
+    place = np.arange(40)
+    correct = {"self_supervised": place < 10, "attribute": place < 30, "supervised": place < 38}
+    row = one(compare(made_up_outcomes(correct, samples), samples, BOOTSTRAP, seed=0), "attribute")
+    assert (row["groups"], row["accuracy_low"], row["accuracy_high"]) == (1, 0, 1)
+    assert (row["difference"], row["difference_low"], row["difference_high"]) == (0.5, -1, 1)
+    assert row["gap_closed"] is None
+
+
+def test_intervals_hold_nothing_that_accuracies_cannot_be():
+    samples = make_samples(test=40)
+    place = np.arange(40)
+    correct = {"self_supervised": {0: place < 1, 1: place < 9}, "attribute": {0: place < 40, 1: place < 30}}
+    found = compare(made_up_outcomes(correct, samples), samples, BOOTSTRAP, seed=0)
+    assert one(found, "attribute")["accuracy_high"] == one(found, "attribute")["difference_high"] == 1
+    assert one(found, "self_supervised")["accuracy_low"] == 0
+
+
+def test_equal_accuracies_have_the_same_rank_however_they_are_rounded():
+    samples = make_samples(test=10)
+    place = np.arange(10)
+    of = {"self_supervised": (1, 2, 3), "attribute": (3, 2, 1), "supervised": (2, 3, 1)}
+    correct = {name: {seed: place < n for seed, n in enumerate(counts)} for name, counts in of.items()}
+    found = compare(made_up_outcomes(correct, samples), samples, BOOTSTRAP, seed=0)
+    assert {one(found, name)["rank"] for name in of} == {1}
 
 
 def test_without_a_self_supervised_encoder_there_are_no_differences():
@@ -257,4 +305,4 @@ def test_the_cost_of_a_training_is_averaged_over_its_seeds():
     }
     timed = {"attribute": Outcome(plain.predictions, plain.metrics, histories)}
     row = one(compare(timed, samples, BOOTSTRAP, seed=0), "attribute")
-    assert (row["seconds"], row["images_per_second"]) == (5.0, 125.0)
+    assert (row["seconds"], row["images_per_second"]) == (5.0, 120.0)

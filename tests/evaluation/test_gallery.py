@@ -91,3 +91,10 @@ def test_nothing_asked_for(samples, gallery):
 def test_more_neighbours_than_pictures_means_all(samples, gallery):
     (query,) = gallery.queries({"supervised": make_features(samples)}, count=1, neighbours=500)
     assert len(query.neighbours["Supervised"]) == 60
+
+
+def test_neighbours_without_a_label_are_neither_right_nor_wrong(samples, images):
+    unlabelled = samples.with_columns(label_kind=pl.when(pl.col("split") != "train").then("label_kind"))
+    gallery = Gallery(unlabelled, images, "kind", seed=0)
+    (query,) = gallery.queries({"attribute": make_features(samples, signal=1.0)}, count=1, neighbours=3)
+    assert [picture.right for near in query.neighbours.values() for picture in near] == [None] * 3

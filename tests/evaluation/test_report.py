@@ -210,6 +210,20 @@ def test_no_share_of_the_gap_is_given_for_what_was_not_trained(page):
     assert re.findall(r"<td[^>]*>(.*?)<", row)[3] == "\N{EN DASH}"
 
 
+def test_seeds_have_a_column_where_methods_differ_in_them(page, content):
+    assert "as far as a method has them" not in Page(page).text
+    more = pl.when(pl.col("method") == "attribute").then([0, 7]).otherwise("seeds")
+    text = Page(build_report(replace(content, comparison=content.comparison.with_columns(seeds=more)), SHOWN)).text
+    assert "means over the seeds 0, 7, as far as a method has them, " in text
+    assert "Training Seeds" in text
+    assert " 0, 7 " in text
+
+
+def test_groups_of_test_pictures_are_counted(page, content):
+    groups = content.comparison["groups"][0]
+    assert f"The test pictures are in {groups} groups, which intervals take as wholes." in Page(page).text
+
+
 def test_the_lineage_names_the_artifacts_of_every_seed(page, content):
     text = Page(page).text
     assert "with seed 0; where it shows means over seeds" in text

@@ -16,6 +16,7 @@ def rows(variable, values, accuracies, method="attribute", seed=0, chosen=None):
             "chosen": [value == chosen for value in values],
             "seed": seed,
             "information": [float(value) for value in values],
+            "information_shuffled": 0.5,
             "conditional_entropy": [float(value) for value in values],
             "partner_share": 0.5,
             "label": "kind",
@@ -56,7 +57,8 @@ def test_a_panel_for_each_study_that_was_run_with_the_chosen_setting_ringed():
     )
     missing, granularity, by_information, by_entropy, temperature = study_figure(found, "kind").axes
     assert (missing.get_title(loc="left"), temperature.get_title(loc="left")) == ("Cells deleted", "Temperature")
-    assert (by_information.get_xlabel(), by_entropy.get_xlabel()) == ("I(Z;T) (bits)", "H(Z|T) (bits)")
+    assert (by_information.get_xlabel(), by_entropy.get_xlabel()) == ("I(Z;T) beyond chance (bits)", "H(Z|T) (bits)")
+    assert sorted(by_information.lines[0].get_xdata()) == [4.5, 49.5]
     assert by_information.get_xscale() == by_entropy.get_xscale() == "linear"
     legends = [text.get_text() for text in granularity.get_legend().get_texts()]
     assert legends == ["cluster_aware batches: rank correlation +1.00", "uniform batches: rank correlation -1.00"]

@@ -56,18 +56,18 @@ def split_classes(classes: Rows, parts: int, rng: np.random.Generator) -> Rows:
     return np.where(classes >= 0, classes * parts + part, -1)
 
 
-def shuffle_attributes(binary: pl.DataFrame, share: float, rng: np.random.Generator) -> pl.DataFrame:
-    """Turn a share of the attributes into noise: each keeps its values, and gives them to other samples.
+def shuffle_attributes(table: pl.DataFrame, count: int, rng: np.random.Generator) -> pl.DataFrame:
+    """Turn some attributes into noise: each keeps its values, and gives them to other samples.
 
     Args:
-        binary: Boolean columns, N rows.
-        share: Of the columns, drawn at random.
+        table: N rows.
+        count: How many columns, drawn at random.
         rng: Where the draws come from.
     """
-    names = binary.columns
-    drawn = rng.choice(len(names), size=round(share * len(names)), replace=False)
-    noise = [binary[names[place]].gather(rng.permutation(len(binary))) for place in sorted(drawn)]
-    return binary.with_columns(noise)
+    names = table.columns
+    drawn = rng.choice(len(names), size=count, replace=False)
+    noise = [table[names[place]].gather(rng.permutation(len(table))) for place in sorted(drawn)]
+    return table.with_columns(noise)
 
 
 def delete_cells(table: pl.DataFrame, share: float, rng: np.random.Generator) -> pl.DataFrame:

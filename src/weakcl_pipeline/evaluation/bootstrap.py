@@ -1,5 +1,6 @@
 """Paired bootstrap intervals over test samples."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -20,8 +21,8 @@ class BootstrapConfig(Config):
 
     Attributes:
         resamples: Bootstrap resamples of the test split.
-        confidence: Of the intervals, which are percentile intervals, wider where there are few seeds
-            (:func:`students_factor`).
+        confidence: Of the intervals, which are percentile intervals, wider where there are few seeds or few groups of
+            test samples (:func:`students_factor`).
     """
 
     resamples: int = Field(default=2000, ge=100)
@@ -40,6 +41,10 @@ class Interval(NamedTuple):
         ends = (self.value + factor * (end - self.value) for end in (self.low, self.high))
         return Interval(self.value, *ends)
 
+    def within(self, least: float, most: float) -> "Interval":
+        """Return the interval without what the figure cannot be."""
+        return Interval(self.value, max(self.low, least), min(self.high, most))
+
 
 def resampled_means(
     values: npt.NDArray[np.floating], groups: npt.NDArray[np.int64], resamples: int, rng: np.random.Generator
@@ -47,7 +52,8 @@ def resampled_means(
     """Compute the means of columns over bootstrap resamples of whole groups, the same resamples for every column.
 
     Whole groups are drawn because the members of a group, for instance several drawings of one thing, are not
-    independent: drawing them one by one would make the intervals too narrow.
+    independent: drawing them one by one would make the intervals too narrow. Means of resamples of G groups vary by
+    (G - 1) / G of what means of G groups vary by, so they are moved away from the mean by the root of G / (G - 1).
 
     Args:
         values: A column for each method, (N, M).
@@ -63,17 +69,22 @@ def resampled_means(
     np.add.at(sums, groups, values)
     sizes = np.bincount(groups, minlength=count).astype(np.float64)
     parts = [(drawn @ sums) / (drawn @ sizes)[:, None] for drawn in _draws(count, resamples, rng)]
-    return np.concatenate(parts)
+    whole: Doubles = values.mean(axis=0)
+    return whole + (np.concatenate(parts) - whole) * _spread(count)
 
 
 def resampled_weights(count: int, resamples: int, rng: np.random.Generator) -> Doubles:
     """Return how much each of a few items counts in each bootstrap resample, float64 (R, count), rows summing to 1.
 
-    Means of resamples of S items vary by (S - 1) / S of what means of S items vary by. So weights are further from
-    1 / S than the shares that were drawn, by the root of S / (S - 1), and may be negative.
+    For the same reason as above they are further from 1 / S than the shares that were drawn, and may be negative.
     """
     drawn = np.concatenate(list(_draws(count, resamples, rng))) / count
-    return drawn if count == 1 else 1 / count + (drawn - 1 / count) * np.sqrt(count / (count - 1))
+    return 1 / count + (drawn - 1 / count) * _spread(count)
+
+
+def _spread(count: int) -> float:
+    """Return by how much means of a few items vary more than means of resamples of them; one does not vary at all."""
+    return math.sqrt(count / (count - 1)) if count > 1 else 1.0
 
 
 def _draws(count: int, resamples: int, rng: np.random.Generator) -> Iterator[Doubles]:
@@ -91,23 +102,25 @@ def interval(value: float, resampled: Doubles, confidence: float) -> Interval:
     return Interval(float(value), float(low), float(high))
 
 
-def students_factor(of_seeds: Doubles, resampled: Doubles, confidence: float) -> float:
-    """Return by how much an interval has to be wider than percentiles, as few seeds tell little of how much seeds vary.
+def students_factor(of_seeds: Doubles, resampled: Doubles, groups: int, confidence: float) -> float:
+    """Return by how much an interval has to be wider than percentiles, as few items tell little of how much they vary.
 
     That is the quantile of Student's t over that of the normal distribution, with the degrees of freedom of Welch and
     Satterthwaite ("An Approximate Distribution of Estimates of Variance Components", Biometrics Bulletin 1946): as many
-    as there are seeds, but one, where seeds are all that varies, and the more, the less they are a part of it.
+    as there are seeds, but one, where seeds are all that varies, as many as there are groups of test samples, but one,
+    where these are, and in between by the part that each has in the variance.
 
     Args:
         of_seeds: A figure by each seed, float64 (S,), of which the mean is taken.
         resampled: That mean on resamples of all that varies, seeds included, float64 (R,).
+        groups: Number of groups of test samples, more than one.
         confidence: Of the interval.
     """
     count, total = len(of_seeds), float(np.var(resampled))
     between = float(np.var(of_seeds, ddof=1)) / count if count > 1 else 0.0
-    if between == 0 or total == 0:
-        return 1.0
-    freedom = (count - 1) / min(1.0, between / total) ** 2
+    of_seeds_part = min(1.0, between / total) if total else 0.0
+    parts = [(of_seeds_part, count - 1), (1 - of_seeds_part, groups - 1)]
+    freedom = 1 / sum(part**2 / degrees for part, degrees in parts if part)
     upper = (1 + confidence) / 2
     return float(stats.t.ppf(upper, freedom) / stats.norm.ppf(upper))
 

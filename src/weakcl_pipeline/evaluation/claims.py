@@ -6,7 +6,7 @@ its interval excludes 0, and is open otherwise. The verdict is of the probes on 
 on few labels are told beside it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,7 +93,8 @@ class Judgement:
         claim: The claim.
         verdict: ``holds`` where every difference counts for it; ``holds in part`` where some do and none against it;
             ``contradicted in part`` where some count for it and some against; ``does not hold`` where some count
-            against it and none for it; ``open`` where none counts. The first claim needs half of the gap closed too.
+            against it and none for it; ``open`` where none counts. The first claim needs half of the gap closed too,
+            beyond chance.
         text: The verdict in figures, and what the probes on few labels say.
         rows: Of the claims' table, in its order, by probes on all train labels.
         few_label_rows: Likewise, by probes on few labels.
@@ -165,14 +166,15 @@ def _judge(claim: Claim, rows: pl.DataFrame, few_label_rows: pl.DataFrame) -> Ju
     won, lost = _beyond_chance(rows)
     title = describe_method(claim.method).title
     text = f"{title}, of {rows.height} differences to {_names(rows)}: {_counts(rows)}."
-    shares = rows["gap_closed"].drop_nulls().to_list()
+    shares = rows.select("gap_closed", "gap_closed_low", "gap_closed_high").drop_nulls()
     if claim.closes_gap:
         text += f" {_gap(shares)}"
     if missing:
         text += f" {', '.join(missing)} {'was' if len(missing) == 1 else 'were'} not trained: `{claim.command}`."
     if len(few_label_rows):
         text += f" With few labels, of {few_label_rows.height} differences: {_counts(few_label_rows)}."
-    enough = not missing and (not claim.closes_gap or min(shares, default=0) >= _MOST)
+    closed = len(shares) > 0 and (shares["gap_closed_low"] >= _MOST).all()
+    enough = not missing and (closed or not claim.closes_gap)
     return Judgement(claim, _verdict(won, lost, rows.height, enough=enough), text, rows, few_label_rows)
 
 
@@ -194,11 +196,11 @@ def _verdict(won: int, lost: int, total: int, *, enough: bool) -> Verdict:
     return "holds in part" if won else "open"
 
 
-def _gap(shares: Sequence[float]) -> str:
-    if not shares:
+def _gap(shares: pl.DataFrame) -> str:
+    if shares.is_empty():
         return "There is no gap to supervised training beyond chance, or it was not measured."
-    ends = dict.fromkeys(f"{share:.0%}" for share in (min(shares), max(shares)))
-    return f"Where there is a gap, {' to '.join(ends)} of it is closed."
+    told = [f"{share:.0%} ({low:.0%} to {high:.0%})" for share, low, high in shares.rows()]
+    return f"Where there is a gap, {' and '.join(told)} of it is closed."
 
 
 def _names(rows: pl.DataFrame) -> str:

@@ -17,7 +17,8 @@ _METRICS_OF = {"linear": "linear_probe", "knn": "knn", AUGMENTED_PROBE: "augment
 _MEASURES = [f"{name}{end}" for name in ("difference", "gap_closed") for end in ("", "_low", "_high")]
 _SCHEMA = pl.Schema(
     dict.fromkeys(["label", "probe", "method"], pl.String())
-    | {"seeds": pl.List(pl.Int64()), "samples": pl.Int64(), "rank": pl.Int64()}
+    | dict.fromkeys(["seeds", "shared_seeds"], pl.List(pl.Int64()))
+    | dict.fromkeys(["samples", "groups", "rank"], pl.Int64())
     | dict.fromkeys(["accuracy", "accuracy_low", "accuracy_high", "deviation", "balanced_accuracy"], pl.Float64())
     | dict.fromkeys([*_MEASURES, "seconds", "images_per_second"], pl.Float64())
 )
@@ -36,13 +37,15 @@ def compare(
         confidence: Of the intervals.
 
     Returns:
-        A row per label, probe and method: ``label``, ``probe``, ``method``, ``seeds``, ``samples`` (test samples),
-        ``rank`` (1 is the most accurate), ``accuracy`` (the mean over the seeds), ``deviation`` (their standard
-        deviation, null for a single one), ``balanced_accuracy``, ``difference`` (to self_supervised) and
-        ``gap_closed``, the share of the gap from self_supervised to supervised that the method closes; accuracy,
-        difference and share with ``_low`` and ``_high``. ``gap_closed`` is null where a reference is missing or was
-        trained on another label, and where the gap's own interval reaches 0. ``seconds`` of a training and its
-        ``images_per_second`` are means over the seeds, null for a method without training.
+        A row per label, probe and method: ``label``, ``probe``, ``method``, ``seeds``, ``shared_seeds`` (those of
+        self_supervised too), ``samples`` (test samples), ``groups`` (that these are in; a sample that stands alone is
+        one), ``rank`` (1 is the most accurate), ``accuracy`` (the mean over the seeds), ``deviation`` (their standard
+        deviation, null for a single one), ``balanced_accuracy``, ``difference`` (to self_supervised, over the shared
+        seeds) and ``gap_closed``, the share of the gap from self_supervised to supervised that the method closes;
+        accuracy, difference and share with ``_low`` and ``_high``. ``gap_closed`` is null where a reference is missing
+        or was trained on another label, for probes on few labels, and where the gap's own interval reaches 0.
+        ``seconds`` is the mean time of a training, ``images_per_second`` of all that the seeds took; both are null for
+        a method without training.
     """
     rows = [
         {
@@ -50,7 +53,9 @@ def compare(
             "probe": probe,
             "method": method,
             "seeds": measured.seeds[method],
+            "shared_seeds": measured.shared_seeds(method, LOWER),
             "samples": measured.samples,
+            "groups": measured.groups,
             "rank": measured.rank(method),
             "deviation": measured.deviation(method),
             "balanced_accuracy": _balanced_accuracy(outcomes[method].metrics, label, probe),
@@ -66,13 +71,12 @@ def compare(
 
 
 def _cost(histories: Collection[pl.DataFrame]) -> dict[str, float | None]:
-    """Return the mean time of a training, and the mean of its images per second."""
-    seconds = [float(history["seconds"].sum()) for history in histories]
-    if not seconds:
+    """Return the mean time of a training, and the images per second of all trainings."""
+    if not histories:
         return {"seconds": None, "images_per_second": None}
-    images = [float((history["seconds"] * history["images_per_second"]).sum()) for history in histories]
-    rates = [count / time for count, time in zip(images, seconds, strict=True)]
-    return {"seconds": float(np.mean(seconds)), "images_per_second": float(np.mean(rates))}
+    seconds = sum(float(history["seconds"].sum()) for history in histories)
+    images = sum(float((history["seconds"] * history["images_per_second"]).sum()) for history in histories)
+    return {"seconds": seconds / len(histories), "images_per_second": images / seconds}
 
 
 def _balanced_accuracy(metrics: Mapping[int, Mapping[str, Any]], label: str, probe: str) -> float:

@@ -143,8 +143,9 @@ class Gallery:
     def _picture(self, row: int, query: int | None = None) -> Picture:
         if row not in self._uris:
             self._uris[row] = thumbnail(self._images, row)
-        right = None if query is None else self._labels[row] == self._labels[query]
-        return Picture(self._uris[row], self._ids[row], self._labels[row], right)
+        label = self._labels[row]
+        right = None if query is None or label is None else label == self._labels[query]
+        return Picture(self._uris[row], self._ids[row], label, right)
 
 
 def _typical(sizes: Sequence[int], largest: int, count: int) -> list[int]:

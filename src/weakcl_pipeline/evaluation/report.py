@@ -193,11 +193,20 @@ def _comparison_table(label: str, comparison: pl.DataFrame) -> dict[str, Any]:
     }
     best = {probe: max((row["accuracy"] for row in rows.values()), default=None) for probe, rows in by_probe.items()}
     methods = in_order({name for rows in by_probe.values() for name in rows})
+    seeds = dict(found.select("method", "seeds").iter_rows())
     rows = [
-        {"method": describe_method(name)} | {probe: rows.get(name) for probe, rows in by_probe.items()}
+        {"method": describe_method(name), "seeds": seeds[name]}
+        | {probe: rows.get(name) for probe, rows in by_probe.items()}
         for name in methods
     ]
-    return {"label": label, "samples": found["samples"].max(), "rows": rows, "best": best}
+    return {
+        "label": label,
+        "samples": found["samples"].max(),
+        "groups": found["groups"].max(),
+        "seeds_differ": found["seeds"].n_unique() > 1,
+        "rows": rows,
+        "best": best,
+    }
 
 
 def _claim_section(judgement: Judgement, confidence: float) -> dict[str, Any]:

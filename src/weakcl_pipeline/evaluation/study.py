@@ -9,7 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from weakcl_pipeline.attributes import conditional_entropy, entropy, mutual_information
+from weakcl_pipeline.attributes import (
+    conditional_entropy,
+    entropy,
+    mutual_information,
+    shuffled_mutual_information,
+)
 from weakcl_pipeline.contrastive import (
     EmbeddingJob,
     Encoder,
@@ -23,9 +28,12 @@ from weakcl_pipeline.contrastive.objectives import ObjectiveConfig
 from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, EvaluationJob
 from weakcl_pipeline.evaluation.few_label import probe_name
 from weakcl_pipeline.images import ImageStore
+from weakcl_pipeline.seeding import numpy_generator
 from weakcl_pipeline.sources import LABEL_PREFIX
 
 Rows = npt.NDArray[np.int64]
+
+_SHUFFLES = 10
 
 
 @dataclass(frozen=True)
@@ -78,8 +86,9 @@ def run_setting(
 
     Returns:
         A row per label and probe: ``method``, ``variable``, ``value``, ``chosen``, ``seed``; of the clusters of the
-        train split ``clusters``, ``unclustered_share``, ``entropy`` H(Z), ``information`` I(Z;T) and
-        ``conditional_entropy`` H(Z|T) about the row's label T (bits, over the samples that have a cluster and a label);
+        train split ``clusters``, ``unclustered_share``, ``entropy`` H(Z), ``information`` I(Z;T),
+        ``information_shuffled``, what shuffled clusters would seem to tell, and ``conditional_entropy`` H(Z|T) about
+        the row's label T (bits, over the samples that have a cluster and a label);
         ``partner_share`` (mean over the epochs) and ``checkpoint`` of the training; ``label``, ``probe`` (``linear``,
         ``knn``, ``linear_1%``, ...), ``accuracy`` on the test split, and the ``validation_accuracy``.
     """
@@ -108,7 +117,7 @@ def run_setting(
     return pl.DataFrame(
         [
             about
-            | _information(setting.clusters, samples[LABEL_PREFIX + name].gather(rows))
+            | _information(setting.clusters, samples[LABEL_PREFIX + name].gather(rows), _generator(setting, name, seed))
             | {"label": name, "probe": probe}
             | {measure: measured[measure] for measure in ("accuracy", "validation_accuracy")}
             for name, found in labels.items()
@@ -138,7 +147,11 @@ def _by_probe(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {"linear": found["linear_probe"], "knn": found["knn"], **few}
 
 
-def _information(clusters: Rows, label: pl.Series) -> dict[str, float]:
+def _generator(setting: Setting, label: str, seed: int) -> np.random.Generator:
+    return numpy_generator(seed, "shuffled information", setting.name, label)
+
+
+def _information(clusters: Rows, label: pl.Series, rng: np.random.Generator) -> dict[str, float]:
     """Describe the clusters of the train split, in bits over the samples that have both a cluster and a label."""
     clustered = clusters >= 0
     known = clustered & label.is_not_null().to_numpy()
@@ -148,5 +161,6 @@ def _information(clusters: Rows, label: pl.Series) -> dict[str, float]:
         "unclustered_share": 1 - float(clustered.mean()),
         "entropy": entropy(z),
         "information": mutual_information(z, t),
+        "information_shuffled": shuffled_mutual_information(z, t, shuffles=_SHUFFLES, rng=rng),
         "conditional_entropy": conditional_entropy(z, t),
     }

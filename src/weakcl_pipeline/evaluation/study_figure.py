@@ -35,7 +35,7 @@ _PANELS = (
     _Panel("Cells deleted", ("missing",), "value", "share of the cells"),
     _Panel("Binary attributes deleted one by one", ("missing one by one",), "value", "share of the binary attributes"),
     _Panel("Granularity (ringed: chosen without labels)", _GRANULARITIES, "value", "binary attributes k"),
-    _Panel("Granularity: what clusters tell", _GRANULARITIES, "information", "I(Z;T) (bits)"),
+    _Panel("Granularity: what clusters tell", _GRANULARITIES, "beyond_chance", "I(Z;T) beyond chance (bits)"),
     _Panel("Granularity: what they tell besides", _GRANULARITIES, "conditional_entropy", "H(Z|T) (bits)"),
     _Panel("Batch size", ("batch size",), "value", "pictures in a batch"),
     _Panel("Temperature", ("temperature",), "value", "temperature"),
@@ -50,10 +50,15 @@ def rank_correlation(found: pl.DataFrame, by: str) -> float:
 
 
 def mean_over_seeds(found: pl.DataFrame) -> pl.DataFrame:
-    """Return a row for each method, variable, value, label and probe of the studies' tables, means over the seeds."""
+    """Return a row for each method, variable, value, label and probe of the studies' tables, means over the seeds.
+
+    ``beyond_chance`` is I(Z;T) less what shuffled clusters would seem to tell, which is the more, the smaller they are.
+    """
     keys = ["method", "variable", "value", "label", "probe"]
-    measured = ["information", "conditional_entropy", "partner_share", "accuracy", "validation_accuracy"]
+    clusters = ["information", "information_shuffled", "conditional_entropy", "partner_share"]
+    measured = [*clusters, "accuracy", "validation_accuracy"]
     means = found.group_by(keys, maintain_order=True).agg(pl.mean(*measured), pl.col("chosen").any())
+    means = means.with_columns(beyond_chance=pl.col("information") - pl.col("information_shuffled"))
     return means.sort("variable", "method", "value", maintain_order=True)
 
 

@@ -51,9 +51,8 @@ def _about(label: str, rows: Rows, confidence: float, other: str | None) -> str:
     upper += f" by {other}" if upper and other else ""
     accuracies = f"a linear probe is right on {_percent(method['accuracy'])} of the test pictures"
     against = f"against {_percent(lower['accuracy'])} self-supervised{upper}"
-    no_gap = UPPER in rows and other is None and rows[UPPER]["gap_closed"] is None and _known(rows[UPPER])
-    headline = _headline(method, no_gap=no_gap)
-    return f"On {label}, {headline}: {accuracies}, {against}. {_certainty(method, confidence)}"
+    headline = _headline(method, rows.get(UPPER) if other is None else None)
+    return f"On {label}, {headline}: {accuracies}, {against}. {_certainty(method, lower, confidence)}"
 
 
 def _with_few(share: str, rows: Rows, confidence: float) -> str:
@@ -63,24 +62,31 @@ def _with_few(share: str, rows: Rows, confidence: float) -> str:
     method, lower = rows[METHOD], rows[LOWER]
     return (
         f"With {share} of the labels it is right on {_percent(method['accuracy'])}, against"
-        f" {_percent(lower['accuracy'])}. {_certainty(method, confidence)}"
+        f" {_percent(lower['accuracy'])}. {_certainty(method, lower, confidence)}"
     )
 
 
-def _headline(method: Mapping[str, Any], *, no_gap: bool) -> str:
-    """Say whether it helps; ``no_gap`` tells why no share of the gap to supervised training is known."""
-    gain, share = method["difference"], method["gap_closed"]
+def _headline(method: Mapping[str, Any], upper: Mapping[str, Any] | None) -> str:
+    """Say whether it helps, and how much of the gap to training by the same label it closes, if there is a gap."""
+    share, low, high = (method[f"gap_closed{end}"] for end in ("", "_low", "_high"))
     if not _known(method):
         return "auxiliary information and self-supervision were not trained with one seed, so they do not compare"
     if method["difference_low"] <= 0 <= method["difference_high"]:
         return "it is open whether auxiliary information helps"
-    if gain <= 0:
+    if method["difference"] <= 0:
         return "auxiliary information does not help"
-    if share is None:
-        return "auxiliary information helps" + (", but there is no gap to supervised training beyond chance" * no_gap)
-    if share >= 1:
-        return "auxiliary information closes the whole gap between self-supervised and supervised"
-    return f"auxiliary information closes {share:.0%} of the gap between self-supervised and supervised"
+    if share is not None:
+        gap = "the gap between self-supervised and supervised"
+        return f"auxiliary information closes {share:.0%} of {gap} (interval {low:.0%} to {high:.0%})"
+    return f"auxiliary information helps{_instead_of_gap(upper)}"
+
+
+def _instead_of_gap(upper: Mapping[str, Any] | None) -> str:
+    if upper is None or not _known(upper):
+        return ""
+    if upper["difference_high"] < 0:
+        return ", and supervised training does not"
+    return ", but there is no gap to supervised training beyond chance"
 
 
 def _known(row: Mapping[str, Any]) -> bool:
@@ -89,19 +95,23 @@ def _known(row: Mapping[str, Any]) -> bool:
 
 
 def _chance(method: Mapping[str, Any]) -> str:
-    seeds = len(method["seeds"])
-    return "the choice of test pictures" if seeds == 1 else f"the choice of test pictures and of {seeds} seeds"
+    seeds, groups = len(method["shared_seeds"]), method["groups"]
+    pictures = f"test pictures in {groups} group{'s' * (groups > 1)}" if groups < method["samples"] else "test pictures"
+    return f"the choice of {pictures}" + (f" and of {seeds} seeds" if seeds > 1 else "")
 
 
-def _certainty(method: Mapping[str, Any], confidence: float) -> str:
+def _certainty(method: Mapping[str, Any], lower: Mapping[str, Any], confidence: float) -> str:
     if not _known(method):
         return "Train both with the same seed: `kedro run --params=seed=0`."
     gain, low, high = (100 * method[f"difference{end}"] for end in ("", "_low", "_high"))
     ends = f"{confidence:.0%} interval {low:+.1f} to {high:+.1f}"
+    by = ""
+    if not method["seeds"] == lower["seeds"] == method["shared_seeds"]:
+        by = f", by what both have, seed {' and '.join(map(str, method['shared_seeds']))},"
     if low <= 0 <= high:
-        return f"The difference of {gain:+.1f} points may be due to {_chance(method)} ({ends})."
+        return f"The difference of {gain:+.1f} points{by} may be due to {_chance(method)} ({ends})."
     word = "gain" if gain > 0 else "loss"
-    return f"The {word} of {abs(gain):.1f} points is more than {_chance(method)} explains ({ends})."
+    return f"The {word} of {abs(gain):.1f} points{by} is more than {_chance(method)} explains ({ends})."
 
 
 def _percent(share: float) -> str:

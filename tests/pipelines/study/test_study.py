@@ -69,15 +69,23 @@ def test_attributes_are_studied_with_noise_and_with_missing_cells_which_affinity
 
 @pytest.mark.parametrize(
     "clustering",
-    [{"rule": "mixed_k_means"}, {"attributes": ["has_skin_tones", "is_zwj"], "granularities": [2], "granularity": 2}],
+    [
+        {"rule": "mixed_k_means", "attributes": ["tags"]},
+        {"attributes": ["has_skin_tones", "is_zwj"], "granularities": [2], "granularity": 2},
+    ],
     ids=["columns as they are", "columns that are binary"],
 )
-def test_cells_are_deleted_in_one_form_where_the_rule_knows_no_other(clustering, full_run, tmp_path):
+def test_columns_are_made_worse_as_they_are_where_the_rule_knows_no_other_form(clustering, full_run, tmp_path):
     project = full_run.copy(tmp_path / "project")
-    study = {"epochs": 1, "noise": [0.5], "missing": [0.5]}
+    study = {"epochs": 1, "noise": [0.0, 0.2, 1.0], "missing": [0.5]}
     project.run("study", node_names=["study.degraded"], params={"study": study, "clustering": clustering})
-    found = table(project, "degraded").select("method", "variable").rows()
-    assert found == [("attribute", "noise"), ("attribute", "missing"), ("affinity", "missing")]
+    found = table(project, "degraded").select("method", "variable", "value").rows()
+    assert found == [
+        ("attribute", "noise", 0.0),
+        ("attribute", "noise", 1.0),  # and none of 0.2, which is no whole column
+        ("attribute", "missing", 0.5),
+        ("affinity", "missing", 0.5),
+    ]
 
 
 def test_every_granularity_is_trained_with_either_sampler_and_the_configured_one_marked(studied):
@@ -88,8 +96,11 @@ def test_every_granularity_is_trained_with_either_sampler_and_the_configured_one
     assert found["chosen"].to_list() == [False, False, False, False, True, False]
     assert found["partner_share"][3:].sum() > found["partner_share"][:3].sum()
     report = studied.artifact("cluster_report").load()["granularities"]
-    expected = [found_at["labels"]["group"]["I(Z;T)"] for found_at in report]
+    expected, by_chance = (
+        [found_at["labels"]["group"][name] for found_at in report] for name in ("I(Z;T)", "I(Z;T) shuffled")
+    )
     assert found["information"].to_list() == pytest.approx(expected * 2)
+    assert found["information_shuffled"].to_list() == pytest.approx(by_chance * 2, abs=0.1)
 
 
 def test_other_sizes_and_temperatures_are_studied(studied):

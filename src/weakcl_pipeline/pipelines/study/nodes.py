@@ -116,10 +116,10 @@ def study_degraded(
     given = _Form("missing", attributes.select(list(used)).collect(), used, affinity_kernel)
     seen = _as_seen(given, train, clustering)
     settings = []
-    for share in study.noise:
-        noisy = shuffle_attributes(seen.table, share, _draws(seed, "noise", share))
+    for count, share in _counts_of(study.noise, seen.table.width).items():
+        noisy = shuffle_attributes(seen.table, count, _draws(seed, "noise", share))
         ids = _chosen(fit(FittingData(noisy, seen.specs, train, seed), clustering, training), samples)
-        settings.append(Setting("noise", share, ids, training, chosen=share == 0))
+        settings.append(Setting("noise", round(count / seen.table.width, 2), ids, training, chosen=count == 0))
     for form, share in product([given] if seen is given else [given, seen], study.missing):
         table = delete_cells(form.table, share, _draws(seed, form.variable, share))
         data = FittingData(table, form.specs, train, seed)
@@ -212,7 +212,7 @@ def draw_study(samples: pl.DataFrame, study: StudyConfig, repeats: Repeats, **ta
     """
     by_seed = [repeats.get(f"{NAMESPACE}.{name}", {None: table}) for name, table in tables.items()]
     found = [table for known in by_seed for table in known.values()]
-    return study_figure(pl.concat(found), _label(samples, study))
+    return study_figure(pl.concat(found, how="diagonal"), _label(samples, study))
 
 
 def _run(
@@ -269,6 +269,14 @@ def _as_seen(given: _Form, train: npt.NDArray[np.bool_], clustering: ClusteringC
     weights = {name: given.kernel.weights[of] for name, of in columns.items() if of in given.kernel.weights}
     specs = dict.fromkeys(columns, AttributeSpec(kind=AttributeKind.BOOL))
     return _Form("missing one by one", data.binary, specs, given.kernel.model_copy(update={"weights": weights}))
+
+
+def _counts_of(shares: Sequence[float], columns: int) -> dict[int, float]:
+    """Return the different numbers of columns that shares of them come to, each with the first share that does."""
+    counts: dict[int, float] = {}
+    for share in shares:
+        counts.setdefault(round(share * columns), share)
+    return counts
 
 
 def _chosen(fitted: tuple[FittedClustering, pl.DataFrame], samples: pl.DataFrame) -> Rows:
