@@ -53,7 +53,7 @@ def collect() -> None:
     for name in ("comparison", "claims"):  # one node makes both, under one version
         _write(
             pl.read_parquet(REPORTING / name / compared.name / f"{name}.parquet").with_columns(
-                pl.col("seeds").list.eval(pl.element().cast(pl.String)).list.join(" ")
+                pl.col(pl.List(pl.Int64)).list.eval(pl.element().cast(pl.String)).list.join(" ")
             ),
             name,
         )
@@ -96,7 +96,7 @@ def _write(table: pl.DataFrame, name: str) -> None:
 
 def _read(name: str) -> pl.DataFrame:
     table = pl.read_csv(TABLES / f"{name}.csv", infer_schema_length=None)
-    return table.with_columns(pl.col("seeds").cast(pl.String).str.split(" ")) if "seeds" in table.columns else table
+    return table.with_columns(pl.col("^(shared_)?seeds$").cast(pl.String).str.split(" "))
 
 
 def build() -> str:
