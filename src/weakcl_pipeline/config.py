@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeGuard, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from weakcl_pipeline.errors import shown
 
@@ -15,10 +16,24 @@ _WORDS = dict.fromkeys(("tuple_type", "list_type"), "must be a list, as [a, b]")
 class Config(BaseModel):
     """A typed, immutable parameter group.
 
-    A misspelt key or a value outside its range is refused, so that Kedro stops a run before its first node.
+    A misspelt key or a value outside its range is refused, so that Kedro stops a run before its first node. Nor is true
+    taken for 1, which Python holds for the same: ``epochs: yes`` is no number.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, given: Any) -> Any:
+        fields = cls.model_fields
+        for key, value in given.items() if isinstance(given, Mapping) else ():
+            if isinstance(value, bool) and key in fields and not _takes_truth(fields[key].annotation):
+                raise PydanticCustomError("truth", "must not be true or false", {"key": key})
+        return given
+
+
+def _takes_truth(kind: Any) -> bool:
+    return kind in (bool, Any) or any(_takes_truth(part) for part in get_args(kind))
 
 
 def explained(error: ValidationError, model: type | None, key: str = "", noun: str = "parameter") -> Iterator[str]:
@@ -31,7 +46,8 @@ def explained(error: ValidationError, model: type | None, key: str = "", noun: s
         noun: What the keys are.
     """
     for detail in error.errors():
-        path, owner = _along(model, detail["loc"])
+        truth = (detail["ctx"]["key"],) if detail["type"] == "truth" else ()
+        path, owner = _along(model, (*detail["loc"], *truth))
         name = _dotted(key, *path)
         if detail["type"] == "extra_forbidden":
             known = [_dotted(key, *path[:-1], field) for field in owner.model_fields] if owner else []
@@ -41,7 +57,9 @@ def explained(error: ValidationError, model: type | None, key: str = "", noun: s
             yield f"{name}: is missing"
             continue
         words, given = _WORDS.get(detail["type"], detail["msg"].removeprefix("Value error, ")), detail["input"]
-        it_is = "" if isinstance(given, Mapping) and detail["type"] == "value_error" else f" (it is {given!r})"
+        it_is = (
+            "" if isinstance(given, Mapping) and detail["type"] in ("value_error", "truth") else f" (it is {given!r})"
+        )
         yield shown(f"{name}: {words}{it_is}" if name else f"{words}{it_is}")
 
 

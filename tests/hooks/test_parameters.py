@@ -77,6 +77,9 @@ def test_good_parameters_pass(parameters, monkeypatch):
             "Did you mean training.optimiser.learning_rate?",
         ),
         ({"training": {"schedule": [{"x": 1}]}}, "training.schedule.0.x: there is no such parameter"),
+        ({"training": {"epochs": True}}, "training.epochs: must not be true or false"),
+        ({"training": {"optimiser": {"learning_rate": True}}}, "training.optimiser.learning_rate: must not be true or"),
+        ({"training": {"view": {"name": "crop", "margin": False}}}, "training.view.margin: must not be true or false"),
         (
             {"training": {"optimiser": {"learning_rate": -1}}},
             "training.optimiser.learning_rate: Input should be greater than 0 (it is -1)",
