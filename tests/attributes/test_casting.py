@@ -39,6 +39,13 @@ def test_kind_is_inferred_from_type_and_content(column, kind):
         ("categorical", ["a", None], ["a", None]),
         ("categorical", [3, None], ["3", None]),
         ("categorical", [3.0, float("nan"), 2.5, -0.0, 1e300], ["3", None, "2.5", "0", "1e+300"]),
+        ("categorical", ["3.0", "3", "-12.00", "-0.0", None], ["3", "3", "-12", "0", None]),
+        (
+            "categorical",
+            ["007.0", "1.5", "1234567890123456.0", "3.0 m"],
+            ["007.0", "1.5", "1234567890123456.0", "3.0 m"],
+        ),
+        ("categorical", ["owl ", " owl", "snowy owl\n"], ["owl", "owl", "snowy owl"]),
         ("categorical", [True], ["true"]),
         ("bool", [None, None], [None, None]),
         ("categorical", [None], [None]),

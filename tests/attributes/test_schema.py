@@ -200,6 +200,18 @@ def test_a_cell_of_another_style_than_the_one_that_was_found_is_refused():
         type_alike(pl.DataFrame({"n": ["1,5", "2.25"]}), schema)
 
 
+def test_whole_numbers_are_one_category_whatever_a_program_makes_of_them_beside_a_missing_cell():
+    declared = {"c": AttributeSpec(kind=AttributeKind.CATEGORICAL)}
+    typed, schema = typed_by(pl.DataFrame({"c": ["3", "12", "2"]}), declared)
+    later = type_alike(pl.DataFrame({"c": ["3.0", "", "2.0"]}), schema, missing=[""])
+    assert (typed["c"].to_list(), later["c"].to_list()) == (["3", "12", "2"], ["3", None, "2"])
+
+
+@pytest.mark.parametrize("mark", ["-1", "-1.0"])
+def test_a_number_that_stands_for_a_missing_cell_does_so_in_any_form(mark):
+    assert null_missing(pl.Series(["1", "-1", "-1.0"]), [mark]).to_list() == ["1", None, None]
+
+
 @pytest.mark.parametrize("kind", AttributeKind)
 def test_later_rows_may_know_nothing_of_an_attribute(kind):
     cells = {

@@ -185,6 +185,38 @@ def test_a_split_that_is_not_whole_is_told_and_not_used(pictures):
     assert profiled(pictures, table, label=None).roles.split == "subset"  # nothing is evaluated
 
 
+@pytest.mark.parametrize("name", ["subset", "split"])
+@pytest.mark.parametrize(("odd", "fault"), [("", "are empty"), ("extra", "hold 'extra'")])
+def test_a_split_with_a_few_other_cells_is_told_and_no_attribute(pictures, name, odd, fault):
+    some = pl.col("nr").cast(pl.Int64) % 10 == 0
+    table = animals().with_columns(subset=pl.when(some).then(pl.lit(odd)).otherwise("subset")).rename({"subset": name})
+    found = profiled(pictures, table)
+    assert (found.roles.split, roles(found)[name]) == (None, "")
+    assert notes(found)[name] == f"names splits, but 24 of 240 cells {fault}: splits are made"
+
+
+def test_words_for_splits_among_others_are_categories(pictures):
+    vehicles = pl.Series(["train", "car", "ship", "test"] * 60)
+    assert roles(profiled(pictures, animals().with_columns(vehicle=vehicles)))["vehicle"] == "attribute"
+
+
+def test_spaces_around_words_tell_nothing(pictures, found):
+    padded = pl.when(pl.col("nr").cast(pl.Int64) % 3 == 0).then(pl.col("subset", "species", "family") + " ")
+    table = animals().with_columns(padded.otherwise(pl.col("subset", "species", "family")))
+    spaced = profiled(pictures, table)
+    assert spaced.roles == found.roles
+    assert spaced.label_entropy == found.label_entropy
+    assert spaced.attributes["family"].information == found.attributes["family"].information
+
+
+def test_months_are_no_groups(pictures):
+    for written in ("2024-{:02}", "2024-W{:02}", "{:02}.2024"):
+        months = pl.Series([written.format(row // 8 + 1) for row in range(240)])
+        assert profiled(pictures, animals().drop("animal_id").with_columns(month=months)).roles.group is None
+    numbers = pl.Series([f"{20000 + row // 4}" for row in range(240)])
+    assert profiled(pictures, animals().drop("animal_id").with_columns(bird_id=numbers)).roles.group == "bird_id"
+
+
 def test_groups_that_lie_in_several_splits_are_none(pictures):
     torn = animals().with_columns(subset=pl.Series(["train", "dev", "test"] * 80))
     assert profiled(pictures, torn).roles.group is None
@@ -202,6 +234,7 @@ def test_pictures_inside_the_table(pictures):
     found = profile(inside.lazy(), None, "species")
     assert (found.roles.image, found.roles.id, found.pictures.root) == ("file", "nr", None)
     assert set(found.pictures.sides) == {40}
+    assert profile(inside.drop("nr", "remark", "animal_id").lazy(), None, "species").roles.group is None
 
 
 def test_pictures_in_an_archive(pictures, tmp_path):

@@ -27,6 +27,11 @@ def test_the_key_is_the_column_that_agrees_most_and_what_both_have_is_not_taken_
     assert find_join(PHOTOS, other, "owners") == {"by": "id", "take": ["owner"]}
 
 
+def test_keys_agree_however_a_program_has_written_them():
+    other = pl.LazyFrame({"note": ["x", "p", "q"], "id": ["1.0", "2.0", " 3"], "owner": list("uvw")})
+    assert find_join(PHOTOS, other, "owners") == {"by": "id", "take": ["owner"]}
+
+
 def test_lists_and_durations_are_no_key():
     both = pl.LazyFrame({"id": ["1", "2"], "tags": [["a"], []], "took": [timedelta(1), timedelta(2)]})
     other = both.with_columns(owner=pl.lit("u"))

@@ -69,6 +69,20 @@ def test_a_split_column_may_be_called_anything(name):
     assert samples["split"].to_list() == ["train"] * 4 + ["val"] * 2 + ["test"] * 2
 
 
+def test_spaces_around_words_tell_nothing():
+    spaced = raw_table()
+    spaced = spaced.with_columns(
+        pl.when(pl.int_range(8) % 2 == 0).then(pl.col(name) + " ").otherwise(name).alias(name)
+        for name in ("name", "part", "class", "object")
+    )
+    for values in (
+        {"train": "train", "val": "val", "test": "test"},
+        {"train ": "train", "val": "val", "test ": "test"},
+    ):
+        samples, _ = read_samples(spaced, config_with(split_values=values))
+        assert samples.equals(read_samples(raw_table(), CONFIG)[0])
+
+
 def test_numbers_become_names_and_split_values_are_mapped():
     raw = raw_table(name=list(range(8)), **{"part": [0] * 4 + [1] * 2 + [2] * 2, "class": [1, 2, 1, 2, 1, 2, 1, 2]})
     samples, _ = read_samples(raw, config_with(split_values={"0": "train", "1": "val", "2": "test"}))

@@ -11,7 +11,7 @@ from weakcl_pipeline.sources import IngestionConfig, Table, read_samples
 
 PHOTOS = "id,file\np1,1.png\np2,2.png\np3,3.png\n"
 TAGS = "photo;tag\np3;red\np1;cat\np3;old\np9;dog\n"
-PLACES = "id\tplace\n p1\tx\np1\tBerlin\np2\tRome\n"
+PLACES = "id\tplace\n p1\tBerlin\np2\tRome\n"
 
 
 @pytest.fixture
@@ -69,6 +69,13 @@ def test_a_join_reads_other_formats_and_compares_keys_as_texts(folder):
     pl.DataFrame({"id": [2, 1], "size": [20, 10], "more": [0, 0]}).write_parquet(folder / "sizes.parquet")
     joined = table(folder, {"path": "sizes.parquet", "by": "id", "take": ["size"]}).scan().collect()
     assert joined.rows() == [("1", "1.png", 10), ("2", "2.png", 20)]
+
+
+def test_keys_are_compared_as_words(folder):
+    (folder / "photos.csv").write_text("id,file\n0,1.png\n1,2.png\n2 ,3.png\n")
+    (folder / "places.tsv").write_text("id\tplace\n1.0\tRome\n0.0\tBerlin\n2.0\tOslo\n")
+    joined = table(folder, {"path": "places.tsv", "by": "id"}).scan().collect()
+    assert joined["place"].to_list() == ["Berlin", "Rome", "Oslo"]
 
 
 def test_keys_of_no_sample_are_told(folder, caplog):

@@ -46,6 +46,8 @@ class AttributeKind(StrEnum):
 _MICROSECONDS_A_DAY = 86_400_000_000
 _WHOLE = 1 << 53
 """Below it, a float that is whole is one integer and no other."""
+_WHOLE_TEXT = r"^(?:(-?[1-9]\d{0,14})|-?(0))\.0+$"
+"""Such floats as texts; codes with leading zeros are none."""
 
 
 def infer_kind(column: pl.Series) -> AttributeKind | None:
@@ -116,13 +118,14 @@ def _naming(column: pl.Series, kind: AttributeKind) -> Iterator[None]:
 
 
 def as_words(column: pl.Series) -> pl.Series:
-    """The values written as words, String.
+    """The values written as words, String, without spaces around them.
 
-    NaN, which is how pandas writes a missing cell, is null. It writes whole numbers beside one as 3.0, which is 3 here.
+    NaN, which is how pandas writes a missing cell, is null. It writes whole numbers beside one as 3.0, which is 3 here,
+    in texts as in numbers, so that columns of several files agree.
     """
     words = column.cast(pl.String)
     if not column.dtype.is_float():
-        return words
+        return words.str.strip_chars().str.replace(_WHOLE_TEXT, "${1}${2}")
     whole = column.cast(pl.Int64, strict=False)
     kept = (whole != column).fill_null(value=True) | (column.abs() >= _WHOLE)
     return whole.cast(pl.String).zip_with(~kept, words).set(column.is_nan().fill_null(value=False), None)

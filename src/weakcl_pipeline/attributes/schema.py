@@ -13,7 +13,14 @@ from typing import Annotated, Any, Literal, Self
 import polars as pl
 from pydantic import Field, model_validator
 
-from weakcl_pipeline.attributes.casting import AttributeKind, cast_column, found_style, infer_kind, join_levels
+from weakcl_pipeline.attributes.casting import (
+    AttributeKind,
+    as_words,
+    cast_column,
+    found_style,
+    infer_kind,
+    join_levels,
+)
 from weakcl_pipeline.attributes.coded import Coded
 from weakcl_pipeline.attributes.columns import Columns, parts_of
 from weakcl_pipeline.attributes.hierarchy import ancestors
@@ -153,15 +160,15 @@ def describe(schema: Schema) -> str:
 
 
 def null_missing(column: pl.Series, missing: Collection[str]) -> pl.Series:
-    """The column with null for texts that stand for a missing cell, spaces around them aside.
+    """The column with null for texts that stand for a missing cell, compared as the words that both are.
 
     In a list such texts are null, and a list of nothing else is.
     """
     if column.dtype in (pl.Categorical, pl.Enum):
         column = column.cast(pl.String)
-    marks = list(missing)
+    marks = as_words(pl.Series(list(missing), dtype=pl.String)).to_list()
     if column.dtype == pl.String and marks:
-        marked = column.str.strip_chars().is_in(marks)
+        marked = as_words(column).is_in(marks)
         return column.set(marked.fill_null(value=False), None) if marked.any() else column
     if column.dtype == pl.List(pl.String) and marks and column.explode().str.strip_chars().is_in(marks).any():
         lists = column.list.eval(pl.when(~pl.element().str.strip_chars().is_in(marks)).then(pl.element()))

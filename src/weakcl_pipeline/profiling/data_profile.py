@@ -6,7 +6,7 @@ from math import ceil
 
 import polars as pl
 
-from weakcl_pipeline.attributes.casting import AttributeKind, cast_column, join_levels
+from weakcl_pipeline.attributes.casting import AttributeKind, as_words, cast_column, join_levels
 from weakcl_pipeline.attributes.measures import entropy
 from weakcl_pipeline.attributes.schema import AttributeSpec
 from weakcl_pipeline.errors import InputError
@@ -14,7 +14,7 @@ from weakcl_pipeline.profiling.choices import Choices, choose, choose_min_count
 from weakcl_pipeline.profiling.information import Information, find_levels, measure
 from weakcl_pipeline.profiling.kinds import Form, Guess, Useless, guess_kind
 from weakcl_pipeline.profiling.pictures import Pictures, find_pictures
-from weakcl_pipeline.profiling.roles import Roles, check_label, find_roles, split_values
+from weakcl_pipeline.profiling.roles import Roles, check_label, find_roles, split_fault
 from weakcl_pipeline.profiling.sampling import SAMPLE_ROWS, TableSample, sample_table
 from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
 from weakcl_pipeline.sources.splits import SplitConfig
@@ -122,7 +122,7 @@ def profile(table: pl.LazyFrame, images: str | None, label: str | None, *, sampl
         kinds=[column.spec.kind for column in clustered if column.spec and column.spec.kind],
         sides=pictures.sides,
     )
-    bits = None if label is None else entropy(train[label].drop_nulls())
+    bits = None if label is None else entropy(as_words(train[label]).drop_nulls())
     return Profile(sample.rows, sample.frame.height, roles, pictures, columns, bits, choices)
 
 
@@ -135,7 +135,7 @@ def _train_rows(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     if roles.split is None:
         return frame
     names = [value for value, split in roles.split_values.items() if split == "train"]
-    return frame.filter(pl.col(roles.split).is_in(names))
+    return frame.filter(as_words(frame[roles.split]).is_in(names))
 
 
 class _Columns:
@@ -154,7 +154,7 @@ class _Columns:
             )
             if name is not None
         }  # fmt: skip
-        self._label = None if roles.label is None else train[roles.label].cast(pl.String)
+        self._label = None if roles.label is None else as_words(train[roles.label])
         known = sample.is_whole and roles.split is not None
         # What is just frequent enough in a part may be too rare in the whole.
         self._min_here = max(2, ceil(min_count * train.height / train_rows * (1.0 if known else 1.3)))
@@ -163,7 +163,7 @@ class _Columns:
         """Return all columns in their order, and those that several columns make together."""
         columns = {name: self._column(name, guess) for name, guess in self._guesses.items()}
         categories = {
-            name: self._train[name].cast(pl.String)
+            name: as_words(self._train[name])
             for name, column in columns.items()
             if column.spec is not None and column.spec.kind == AttributeKind.CATEGORICAL
         }
@@ -181,8 +181,8 @@ class _Columns:
             return plain
         if isinstance(guess.kind, Useless):
             return replace(plain, note=_WHY[guess.kind])
-        if split_values(self._sample.frame[name]):
-            return replace(plain, note="names splits, but not all of train, val and test: splits are made")
+        if fault := split_fault(self._sample.frame[name]):
+            return replace(plain, note=fault)
         if name in _RESERVED or name.startswith(LABEL_PREFIX):
             return replace(plain, note="the sample table has a column of this name: rename it to use it")
         spec = AttributeSpec(kind=guess.kind, separator=guess.separator, min_count=self._min_count)

@@ -6,6 +6,7 @@ import polars as pl
 
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.profiling.sampling import holds_single
+from weakcl_pipeline.sources.table import in_words
 
 
 def find_join(samples: pl.LazyFrame, other: pl.LazyFrame, name: str) -> dict[str, Any]:
@@ -39,13 +40,13 @@ def find_join(samples: pl.LazyFrame, other: pl.LazyFrame, name: str) -> dict[str
             f"--join {name}: all its columns ({', '.join(found)}) are in the table of the pictures already."
         )
     by = max(keys, key=lambda column: _agreeing(samples, other, column))
-    if other.select(pl.col(by).drop_nulls().is_duplicated().any()).collect(engine="streaming").item():
+    if other.select(in_words(by).drop_nulls().is_duplicated().any()).collect(engine="streaming").item():
         return {"by": by, "collect": new}
     return {"by": by} if len(shared) == 1 else {"by": by, "take": new}
 
 
 def _agreeing(samples: pl.LazyFrame, other: pl.LazyFrame, column: str) -> int:
     """Return how many values of a column both tables have."""
-    values = (table.select(pl.col(column).cast(pl.String).unique()) for table in (samples, other))
+    values = (table.select(in_words(column).unique()) for table in (samples, other))
     common = next(values).join(next(values), on=column)
     return int(common.select(pl.len()).collect(engine="streaming").item())

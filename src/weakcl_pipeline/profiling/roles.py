@@ -7,11 +7,12 @@ from difflib import get_close_matches
 
 import polars as pl
 
-from weakcl_pipeline.attributes.casting import AttributeKind
+from weakcl_pipeline.attributes.casting import AttributeKind, as_words
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.profiling.kinds import Form, Guess, Useless
 from weakcl_pipeline.profiling.sampling import TableSample
 from weakcl_pipeline.sources.splits import SPLITS, Split
+from weakcl_pipeline.sources.table import in_words
 
 SPLIT_WORDS: dict[str, Split] = {
     **dict.fromkeys(("train", "training", "trn", "tr", "entrenamiento", "entraînement", "lernen"), "train"),
@@ -28,6 +29,10 @@ _GROUP_NAME = re.compile(
 )
 
 
+_MONTH = r"(?i)^(?:(?:19|20)\d\d(?:[-/. ]?[wqkt]|[-/. ])\d{1,2}|\d{1,2}[-/. ](?:19|20)\d\d)$"
+"""Months, weeks and quarters of a year, which are codes of a time and of nothing that is photographed."""
+
+
 @dataclass(frozen=True)
 class Roles:
     """The columns that are no side information.
@@ -36,7 +41,7 @@ class Roles:
         image: The pictures, or their paths.
         id: Names every sample; none where no column does, and rows are numbered.
         split: Tells train, val and test apart; none where no column does.
-        split_values: Raw value -> split.
+        split_values: Word -> split.
         label: What representations are evaluated by, if anything.
         group: What samples that must share a split have in common, if anything.
     """
@@ -69,7 +74,7 @@ def find_roles(
     split = _split_column(sample, image, label)
     id_column = _id_column(sample, table, guesses, image, {label, split})
     group = _group_column(sample, table, guesses, split, {image, label, id_column})
-    if group is None and id_column is None:
+    if group is None and id_column is None and image not in sample.binary:
         group = image  # a picture in several rows belongs to one split
     return Roles(
         image=image,
@@ -96,7 +101,7 @@ def check_label(sample: TableSample, guesses: dict[str, Guess], label: str) -> N
             f"--label: the cells of column '{label}' are lists, bytes or durations; a label is one word or"
             " number in each cell."
         )
-    values = sample.frame[label].drop_nulls()
+    values = as_words(sample.frame[label]).drop_nulls()
     if values.n_unique() < 2:
         held = f"only the value '{values[0]}'" if len(values) else "no value at all"
         raise InputError(f"--label: column '{label}' holds {held}; at least two are needed. Name another column.")
@@ -108,15 +113,27 @@ def check_label(sample: TableSample, guesses: dict[str, Guess], label: str) -> N
 
 
 def split_values(column: pl.Series) -> dict[str, Split]:
-    """Return raw value -> split; nothing where a value is no word for a split, or none is one for train."""
-    if column.dtype != pl.String:
-        return {}
-    values = column.unique().sort()
-    if values.null_count() or not 2 <= len(values) <= len(SPLIT_WORDS):
-        return {}
-    found = {str(value): SPLIT_WORDS.get(str(value).strip().lower()) for value in values}
-    known = {value: split for value, split in found.items() if split is not None}
-    return known if len(known) == len(found) and "train" in known.values() else {}
+    """Return word -> split; nothing where a cell has no word for a split, or none has one for train."""
+    known, others = _split_words(column)
+    return {} if others or column.null_count() or len(known) < 2 or "train" not in known.values() else known
+
+
+def split_fault(column: pl.Series) -> str:
+    """Say why splits are made although a column names some; nothing where it names none."""
+    known, others = _split_words(column)
+    if len(known) < 2 or "train" not in known.values() or len(others) > 1:
+        return ""
+    empty = column.null_count()
+    faults = [f"{empty} of {len(column)} cells are empty"] if empty else []
+    faults += [f"{(as_words(column) == word).sum()} of {len(column)} cells hold {word!r}" for word in others]
+    return f"names splits, but {' and '.join(faults) or 'not all of train, val and test'}: splits are made"
+
+
+def _split_words(column: pl.Series) -> tuple[dict[str, Split], list[str]]:
+    """Return word -> split, for the words of a column that stand for one, and its other words."""
+    words = as_words(column).drop_nulls().unique().sort().to_list() if column.dtype == pl.String else []
+    known = {word: SPLIT_WORDS[word.lower()] for word in words if word.lower() in SPLIT_WORDS}
+    return known, [word for word in words if word not in known]
 
 
 def _split_column(sample: TableSample, image: str, label: str | None) -> str | None:
@@ -180,6 +197,8 @@ def _are_codes(column: pl.Series, guess: Guess) -> bool:
     most = int(column.unique_counts().max())  # type: ignore[arg-type]
     if words.str.contains(r"\s").any() or most > max(2 * _GROUP_SIZES[1], 0.05 * len(column)):
         return False
+    if words.str.contains(_MONTH).all():
+        return False
     if _GROUP_NAME.search(column.name) is not None:
         return guess.form != Form.DATES
     single_words = guess.kind in (AttributeKind.CATEGORICAL, Useless.IDENTIFIER) and guess.form == Form.WORDS
@@ -188,6 +207,6 @@ def _are_codes(column: pl.Series, guess: Guess) -> bool:
 
 def _within_splits(table: pl.LazyFrame, name: str, split: str) -> bool:
     hashes = table.select(
-        pl.col(name).hash().n_unique().alias("groups"), pl.struct(name, split).hash().n_unique().alias("pairs")
+        pl.col(name).hash().n_unique().alias("groups"), pl.struct(name, in_words(split)).hash().n_unique().alias("pairs")
     ).collect(engine="streaming")
     return bool(hashes["groups"][0] == hashes["pairs"][0])

@@ -9,7 +9,7 @@ from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.roles import MISSING
 
 SAMPLE_ROWS = 50_000
-"""Rows that are looked at one by one: entropies of up to 10 bits are known to a hundredth or two, and memory is bounded."""
+"""Rows that are looked at one by one: entropies of up to 10 bits are known to about a hundredth; memory is bounded."""
 
 _SEED = 20_220_206
 

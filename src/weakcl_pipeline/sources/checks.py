@@ -117,7 +117,7 @@ def check_split_values(raw_splits: pl.Series, config: IngestionConfig) -> None:
     Raises:
         InputError: Listing the unknown values with their rows, and the allowed values.
     """
-    unknown = ~raw_splits.is_in(list(config.split_values)).fill_null(value=False)
+    unknown = ~raw_splits.is_in(list(config.split_words())).fill_null(value=False)
     if unknown.any():
         values = raw_splits.filter(unknown).unique(maintain_order=True)
         raise InputError(

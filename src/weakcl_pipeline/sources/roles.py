@@ -2,8 +2,10 @@
 
 from typing import Literal, Self
 
+import polars as pl
 from pydantic import Field, model_validator
 
+from weakcl_pipeline.attributes.casting import as_words
 from weakcl_pipeline.attributes.schema import AttributeSpec
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.sources.splits import SPLITS, Split, SplitConfig
@@ -73,6 +75,11 @@ class IngestionConfig(Config):
         if self.group_column is not None:
             keyed[self.group_column] = "ingestion.group_column"
         return keyed | dict.fromkeys(self.labels, "ingestion.labels")
+
+    def split_words(self) -> dict[str, Split]:
+        """Raw value, written as a word (see `as_words`) -> train, val or test."""
+        words = as_words(pl.Series(list(self.split_values), dtype=pl.String))
+        return dict(zip(words, self.split_values.values(), strict=True))
 
     def role_columns(self) -> dict[str, str]:
         """Columns that are no attribute unless declared as one -> the key that names them."""

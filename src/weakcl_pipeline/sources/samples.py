@@ -211,8 +211,9 @@ def _splits(table: Columns, config: IngestionConfig) -> pl.Series:
     """Return the split of each row, an Enum of `SPLITS`."""
     kind = pl.Enum(SPLITS)
     if config.split_column is not None:
+        known = config.split_words()
         splits = pl.concat(
-            _texts(part, config).replace_strict(config.split_values, default=None, return_dtype=kind)
+            _texts(part, config).replace_strict(known, default=None, return_dtype=kind)
             for part in parts_of(table, config.split_column)
         )
         if splits.null_count():

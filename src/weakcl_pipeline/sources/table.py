@@ -113,8 +113,8 @@ def _joined(table: pl.LazyFrame, side: SideTable, form: Format) -> pl.LazyFrame:
             f"{form.path}: column '{clash[0]}' is in the table that it is joined to, too. Rename it, or list the"
             " columns to join in `take`."
         )
-    if have[side.by] != found[key]:
-        table, other = table.with_columns(_words(side.by)), other.with_columns(_words(key))
+    if have[side.by] != found[key] or have[side.by] == pl.String:
+        table, other = table.with_columns(in_words(side.by)), other.with_columns(in_words(key))
     other = other.select(key, *taken).drop_nulls(key)
     _check_keys(table.select(pl.col(side.by).alias(key)), other.select(key), side, form.path)
     if side.collect:
@@ -123,8 +123,8 @@ def _joined(table: pl.LazyFrame, side: SideTable, form: Format) -> pl.LazyFrame:
     return table.join(other, left_on=side.by, right_on=key, how="left", maintain_order="left")
 
 
-def _words(column: str) -> pl.Expr:
-    """A column of keys as texts."""
+def in_words(column: str) -> pl.Expr:
+    """A column of keys as the words by which they are compared (see `as_words`)."""
     return pl.col(column).map_batches(as_words, return_dtype=pl.String, is_elementwise=True)
 
 
