@@ -1,12 +1,14 @@
 """Which versions a run reads: fixed before its first node, and refused unless they belong together."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from kedro.framework.project import pipelines
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
+from weakcl_pipeline.config import suggestion
 from weakcl_pipeline.datasets import AtomicDataset, CorruptArtifactError
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.hooks.command import run_command
@@ -26,7 +28,30 @@ def artifacts_of(pipeline: Pipeline, catalog: DataCatalog) -> dict[str, AtomicDa
     return artifacts
 
 
-def pin_versions(artifacts: Artifacts, pipeline: Pipeline, run_params: Mapping[str, Any]) -> None:
+def with_known_names(
+    artifacts: Artifacts, pipeline: Pipeline, catalog: DataCatalog, run_params: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what Kedro says about the run, with `load_versions` by the names that the run has for artifacts.
+
+    A folder can have several: `apply` reads the encoder of a method as `applied.encoder`.
+
+    Raises:
+        InputError: A version was asked for of what the run does not read.
+    """
+    wanted = {}
+    for name, version in (run_params.get("load_versions") or {}).items():
+        folder = _folder(name, catalog)
+        same = [known for known, artifact in artifacts.items() if artifact.directory == folder]
+        if not same:
+            hint = suggestion(name, sorted(artifacts.keys() - pipeline.all_outputs()))
+            raise InputError(
+                f"--load-versions={name}:{version} cannot be met: the run reads no version of {name}{hint or '.'}"
+            )
+        wanted[name if name in same else same[0]] = version
+    return {**run_params, "load_versions": wanted}
+
+
+def pin_versions(artifacts: Artifacts, pipeline: Pipeline, catalog: DataCatalog, run_params: Mapping[str, Any]) -> None:
     """Fix every artifact's version: the run's own for what it makes, else the one asked for, else the newest.
 
     Raises:
@@ -38,18 +63,18 @@ def pin_versions(artifacts: Artifacts, pipeline: Pipeline, run_params: Mapping[s
         made = {name for name in made if name not in artifacts or not artifacts[name].exists()}
     for name, artifact in artifacts.items():
         if name not in made:
-            artifact.pin(_version_to_read(name, artifact, run_params))
+            artifact.pin(_version_to_read(name, artifact, catalog, run_params))
             continue
         if name in wanted:
             raise InputError(f"--load-versions={name}:{wanted[name]} cannot be met: the run makes {name} anew.")
         artifact.pin(str(artifact.resolve_save_version()))
 
 
-def _version_to_read(name: str, artifact: AtomicDataset, run_params: Mapping[str, Any]) -> str:
+def _version_to_read(name: str, artifact: AtomicDataset, catalog: DataCatalog, run_params: Mapping[str, Any]) -> str:
     wanted: str | None = (run_params.get("load_versions") or {}).get(name)
     versions = artifact.list_versions(full_path=False)
     if not versions:
-        producers = _producers([name])
+        producers = _producers([_name_when_made(name, catalog)])
         advice = f" Make it first: {_command(run_params, producers)}" if producers else ""
         raise InputError(f"{name} has not been made yet: there is no version in {artifact.directory}.{advice}")
     if wanted is None:
@@ -61,7 +86,11 @@ def _version_to_read(name: str, artifact: AtomicDataset, run_params: Mapping[str
 
 
 def require_agreement(
-    artifacts: Artifacts, raw: Sequence[Origin], pipeline: Pipeline, run_params: Mapping[str, Any]
+    artifacts: Artifacts,
+    raw: Sequence[Origin],
+    pipeline: Pipeline,
+    catalog: DataCatalog,
+    run_params: Mapping[str, Any],
 ) -> None:
     """Refuse a run whose nodes would combine artifacts that do not belong together.
 
@@ -69,6 +98,7 @@ def require_agreement(
         artifacts: The artifacts that the run reads or makes, their versions fixed.
         raw: The unversioned data that the run reads.
         pipeline: The run.
+        catalog: Its catalog.
         run_params: What Kedro hands to its hooks about the run.
 
     Raises:
@@ -91,7 +121,7 @@ def require_agreement(
         options = {name: _options(name, artifact, wanted.get(name)) for name, artifact in read.items()}
         agreeing = agreeing or find_agreeing({**options, **certain}, meetings)
     head = "The run would mix artifacts that do not belong together. Versions, and the inputs that mean them:"
-    what_to_do, command = _advice(agreeing, chosen, pairs, run_params)
+    what_to_do, command = _advice(agreeing, chosen, pairs, catalog, run_params)
     raise InputError(f"{head}\n{describe(pairs)}\n{what_to_do}", command)
 
 
@@ -119,29 +149,34 @@ def _advice(
     agreeing: Mapping[str, Origin] | None,
     chosen: Sequence[Origin],
     pairs: Sequence[tuple[Origin, Origin]],
+    catalog: DataCatalog,
     run_params: Mapping[str, Any],
 ) -> tuple[str, str]:
-    """Return what to do, and the command for it."""
+    """Return what to do, and the command for it, if there is one."""
     if agreeing is not None:
         wanted = dict(run_params.get("load_versions") or {})
         other = {o.name: agreeing[o.name].version for o in chosen if agreeing[o.name].version != o.version}
         return "These versions belong together:", run_command(run_params, wanted | other)
-    stale = sorted({_stale(first, second) for first, second in pairs})
+    stale = sorted({_name_when_made(_stale(first, second), catalog) for first, second in pairs})
     read = {origin.name for origin in chosen}
     makes_anew = any(
         origin.version == run_params["run_id"] and origin.name not in read for pair in pairs for origin in pair
     )
-    requested = (run_params.get("pipeline_names") or ["__default__"]) if makes_anew else []
-    again = _command(run_params, list(dict.fromkeys([*requested, *_producers(stale)])))
+    anew = f"No versions on the disk belong together. Make {', '.join(stale)} anew"
     then = "" if makes_anew else ", then repeat this command"
-    return f"No versions on the disk belong together. Make {', '.join(stale)} anew{then}:", again
+    producers = _producers(stale)
+    if not producers:
+        return f"{anew}{then}.", ""
+    requested = (run_params.get("pipeline_names") or ["__default__"]) if makes_anew else []
+    return f"{anew}{then}:", _command(run_params, list(dict.fromkeys([*requested, *producers])))
 
 
 def _command(run_params: Mapping[str, Any], names: Sequence[str]) -> str:
     """Return the command that runs other pipelines as this run would, on its versions of what they only read."""
-    made = {output for name in names for output in pipelines[name].all_outputs()}
+    read = {data for name in names for data in pipelines[name].all_inputs()}
+    made = {data for name in names for data in pipelines[name].all_outputs()}
     wanted = run_params.get("load_versions") or {}
-    kept = {name: version for name, version in wanted.items() if name not in made}
+    kept = {name: version for name, version in wanted.items() if name in read - made}
     return run_command({**run_params, "only_missing_outputs": False}, kept, names)
 
 
@@ -158,6 +193,20 @@ def _stale(first: Origin, second: Origin) -> str:
 
 def _is_hash(version: str) -> bool:
     return version.startswith("sha256:")
+
+
+def _name_when_made(name: str, catalog: DataCatalog) -> str:
+    """Return the name by which a pipeline makes what is read by this one: another entry may have the same folder."""
+    made = {output for pipeline in pipelines.values() for output in pipeline.all_outputs()}
+    folder = _folder(name, catalog)
+    if name in made or folder is None:
+        return name
+    return next((other for other in sorted(made) if _folder(other, catalog) == folder), name)
+
+
+def _folder(name: str, catalog: DataCatalog) -> Path | None:
+    dataset = catalog.get(name)
+    return dataset.directory if isinstance(dataset, AtomicDataset) else None
 
 
 def _producers(names: Iterable[str]) -> list[str]:
