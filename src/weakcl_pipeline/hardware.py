@@ -1,13 +1,12 @@
 """What the hardware has, and what it is good at."""
 
-import os
-
+import joblib
 import torch
 
 
 def cores() -> int:
-    """Return how many cores this process may use, which may be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use; affinity and a container's quota may leave fewer than there are."""
+    return int(joblib.cpu_count())
 
 
 def computes_bf16(device: torch.device) -> bool:

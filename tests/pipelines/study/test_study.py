@@ -153,3 +153,16 @@ def test_granularities_that_the_clusters_were_not_made_for_are_named(studied):
 def test_an_unknown_label_is_named(studied):
     with pytest.raises(InputError, match=r"study.label: colour .* there are: group, subgroup"):
         studied.run("study", node_names=["study.synthetic"], params={"study": {"label": "colour"}})
+
+
+def test_batches_that_are_too_large_are_named_before_any_training(studied, monkeypatch):
+    monkeypatch.setattr(nodes, "run_setting", None)
+    with pytest.raises(InputError, match=r"study.batch_sizes: 4096 is more than the \d+ samples of the train split"):
+        studied.run("study", node_names=["study.batches"], params={"study": {"batch_sizes": [8, 4096]}})
+
+
+@pytest.mark.parametrize("empty", [("noise", "missing"), ("batch_sizes", "temperatures")])
+def test_a_study_of_nothing_is_refused(empty):
+    with pytest.raises(ValueError, match=f"{empty[0]} and {empty[1]} are empty, and are one study"):
+        nodes.StudyConfig(**dict.fromkeys(empty, ()))
+    nodes.StudyConfig(**{empty[0]: ()})

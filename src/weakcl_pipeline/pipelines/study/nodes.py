@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 from matplotlib.figure import Figure
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from weakcl_pipeline.attributes import (
     Affinity,
@@ -66,6 +66,13 @@ class StudyConfig(Config):
     missing: tuple[Share, ...] = (0.0, 0.1, 0.3, 0.5)
     batch_sizes: tuple[Annotated[int, Field(ge=2)], ...] = (32, 64, 128)
     temperatures: tuple[Annotated[float, Field(gt=0)], ...] = (0.05, 0.1, 0.2, 0.4)
+
+    @model_validator(mode="after")
+    def _something_to_vary(self) -> Self:
+        for one, other in (("noise", "missing"), ("batch_sizes", "temperatures")):
+            if not getattr(self, one) and not getattr(self, other):
+                raise ValueError(f"{one} and {other} are empty, and are one study; --nodes leaves out a whole one")
+        return self
 
 
 def study_synthetic(
@@ -178,6 +185,9 @@ def study_batches(
     """Train with other batch sizes and other temperatures."""
     training = _shortened(training, study)
     ids = cluster_ids(samples, clusters)
+    if study.batch_sizes and max(study.batch_sizes) > len(ids):
+        msg = f"study.batch_sizes: {max(study.batch_sizes)} is more than the {len(ids)} samples of the train split"
+        raise InputError(msg)
     settings = [
         Setting(
             "batch size",
