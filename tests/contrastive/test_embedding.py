@@ -53,6 +53,41 @@ def test_an_encoder_is_frozen_meanwhile_and_left_in_its_mode(images, training):
     assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.state_dict().items())
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_an_optimiser_that_is_there_before_goes_on_as_if_nothing_had_been_embedded(images, layout):
+    def trained(embedding):
+        encoder = tiny().to(memory_format=layout)
+        optimiser = torch.optim.SGD(encoder.parameters(), lr=0.1, momentum=0.9, fused=True)
+        pictures = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+        for _ in range(3):
+            optimiser.zero_grad()
+            encoder.project(encoder(pictures)).sum().backward()
+            optimiser.step()
+            if embedding:
+                embed(encoder, images, DEVICE)
+                embed_views(encoder, images, Augmentation(UNCHANGED), DEVICE, ROWS, torch.Generator())
+        return encoder
+
+    expected, found = trained(embedding=False), trained(embedding=True)
+    for before, after in zip(expected.parameters(), found.parameters(), strict=True):
+        assert torch.equal(after, before)
+        assert after.stride() == before.stride()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_encoder_is_left_as_it_was_where_embedding_fails(images, training):
+    encoder = tiny().train(training)
+    strides = [parameter.stride() for parameter in encoder.parameters()]
+    for function in (
+        lambda: embed(encoder, images, DEVICE, size=-1),
+        lambda: embed_views(encoder, images, None, DEVICE, ROWS, torch.Generator()),
+    ):
+        with pytest.raises((RuntimeError, TypeError)):
+            function()
+        assert encoder.training == training
+        assert [parameter.stride() for parameter in encoder.parameters()] == strides
+
+
 def job(batch_size):
     images = make_images(make_samples(train=8, val=4, test=4), size=16)
     return EmbeddingJob(tiny().state(), images, DEVICE, batch_size)

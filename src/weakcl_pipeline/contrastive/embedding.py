@@ -32,7 +32,7 @@ def embed(
     """Compute the features of stored pictures without augmentation, the encoder in evaluation mode.
 
     Args:
-        encoder: Moved to the device, and left there in the mode it was in.
+        encoder: Moved to the device, and left there in the mode and layout it was in.
         images: The store.
         device: Where and in which precision to compute; by default what this machine is best at.
         rows: Which pictures, int64 (N,), in this order; all of them where not given.
@@ -94,7 +94,7 @@ def embed_views(
     """Compute the features of one augmented view of each picture, the encoder in evaluation mode.
 
     Args:
-        encoder: Moved to the device, and left there in the mode it was in.
+        encoder: Moved to the device, and left there in the mode and layout it was in.
         images: The store.
         augmentation: Makes the views.
         device: Where and in which precision to compute.
@@ -113,17 +113,21 @@ def embed_views(
 
 @contextmanager
 def _frozen(encoder: Encoder, config: DeviceConfig) -> Iterator[tuple[torch.device, torch.dtype]]:
-    """Put an encoder on its device and into evaluation mode for a while, without gradients."""
+    """Put an encoder on its device and, for a while, into evaluation mode and its layout, without gradients."""
     target = resolve_device(config.name)
     allow_tf32(target, config.tf32)
     encoder.to(target)
-    if config.channels_last:
-        encoder.to(memory_format=torch.channels_last)
-    was_training = encoder.training
-    encoder.eval()
-    with torch.no_grad():
-        yield target, resolve_precision(config.precision, target)
-    encoder.train(was_training)
+    was_training, weights = encoder.training, [(parameter, parameter.data) for parameter in encoder.parameters()]
+    try:
+        if config.channels_last:
+            encoder.to(memory_format=torch.channels_last)
+        encoder.eval()
+        with torch.no_grad():
+            yield target, resolve_precision(config.precision, target)
+    finally:
+        for parameter, laid_out_before in weights:  # a fused optimiser walks through weights and moments side by side
+            parameter.data = laid_out_before
+        encoder.train(was_training)
 
 
 def _batches(images: ImageStore, rows: Rows, size: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:
