@@ -5,7 +5,7 @@ from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.embedding import EmbeddingJob, embed, embed_views
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, EncoderState, load_encoder
 from weakcl_pipeline.contrastive.launchers import launch, train
-from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCE, ClInfoNCEConfig, SideInformation
+from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCE, ClInfoNCEConfig, SideInformation, separate
 from weakcl_pipeline.contrastive.positives import FixedPositives, IterativeConfig, IterativePositives
 from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share
 from weakcl_pipeline.contrastive.trainer import TrainingConfig, TrainingResult
@@ -33,5 +33,6 @@ __all__ = [
     "launch",
     "load_encoder",
     "partner_share",
+    "separate",
     "train",
 ]

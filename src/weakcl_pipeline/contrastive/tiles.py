@@ -34,7 +34,7 @@ def by_anchor_blocks(function: RowFunction, z: Tensor, tile: int = TILE) -> Tens
 def _blocks(z: Tensor, tile: int) -> Iterator[slice]:
     """Yield blocks that fill a tile; with D anchors or more, a block costs more than the gradient it adds to."""
     n, dim = z.shape
-    size = max(dim, tile**2 // n)
+    size = max(dim, tile**2 // max(1, n))
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
 

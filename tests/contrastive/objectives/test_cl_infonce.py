@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.contrastive.oracles import dense_cl_infonce, masked_cl_infonce, nt_xent
 from tests.processes import growth_of
-from weakcl_pipeline.contrastive import ClInfoNCE, ClInfoNCEConfig
+from weakcl_pipeline.contrastive import ClInfoNCE, ClInfoNCEConfig, separate
 from weakcl_pipeline.contrastive.logsumexp import self_excluded_logsumexp
 
 
@@ -26,7 +26,7 @@ def clusters_of(shape, n):
         "pairs": torch.arange(n) // 2,
         "few": torch.randint(0, 3, (n,), generator=generator),
         "many_with_singletons": torch.randint(0, n, (n,), generator=generator),
-        "gaps_and_negatives": torch.randint(0, 4, (n,), generator=generator) * 1_000_003 - 7,
+        "gaps": torch.randint(0, 4, (n,), generator=generator) * 1_000_003 + 7,
     }[shape]
 
 
@@ -79,7 +79,7 @@ def variant_by_matrices(z, clusters, config):
     return (weights * losses).sum() / weights.sum()
 
 
-SHAPES = ["one_cluster", "pairs", "few", "many_with_singletons", "gaps_and_negatives"]
+SHAPES = ["one_cluster", "pairs", "few", "many_with_singletons", "gaps"]
 FORMULAS = [
     {"mean_over_positives": mean, "positives_in_denominator": kept}
     for mean in ("outside_log", "inside_log")
@@ -159,7 +159,7 @@ def test_any_tile_gives_the_same_partition_function(n, tile, seed):
 def test_neither_order_nor_names_of_clusters_matter(seed, n, variant):
     z, clusters = embeddings(n, seed=seed, dtype=torch.float64), clusters_of("few", n)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    renamed = torch.tensor([40, -3, 9])[clusters]
+    renamed = torch.tensor([40, 3, 9])[clusters]
     objective = ClInfoNCE(ClInfoNCEConfig(**variant))
     torch.testing.assert_close(objective(z, clusters), objective(z[order], renamed[order]))
 
@@ -313,6 +313,23 @@ def test_half_precision_is_computed_in_float32(variant):
 def test_shapes_that_do_not_belong_together_are_refused():
     with pytest.raises(ValueError, match=r"clusters \(N,\)"):
         ClInfoNCE()(embeddings(4), torch.zeros(3, dtype=torch.int64))
+
+
+def test_pictures_without_a_cluster_are_refused_and_stand_alone_once_they_are_separate():
+    z, clusters = embeddings(10, dtype=torch.float64), torch.tensor([-1, 3, -1, 3, -1])
+    with pytest.raises(ValueError, match=r"negative ids, which mean none.*separate\(clusters\)"):
+        ClInfoNCE()(z, clusters.repeat(2))
+    loss = ClInfoNCE()(z, separate(clusters).repeat(2))
+    torch.testing.assert_close(loss, dense_cl_infonce(z, torch.tensor([0, 3, 1, 3, 2]).repeat(2), 0.1))
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
+def test_an_empty_batch_has_nothing_to_learn(variant):
+    z = torch.zeros(0, 16, requires_grad=True)
+    loss = ClInfoNCE(ClInfoNCEConfig(**variant))(z, separate(torch.zeros(0, dtype=torch.int64)))
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert z.grad.shape == (0, 16)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from weakcl_pipeline.contrastive.objectives.affinity import AffinityInfoNCE, AffinityInfoNCEConfig
 from weakcl_pipeline.contrastive.objectives.attribute_prediction import AttributePrediction, AttributePredictionConfig
-from weakcl_pipeline.contrastive.objectives.base import FULL_VIEWS, Batch, Objective, Setting, SideInformation
+from weakcl_pipeline.contrastive.objectives.base import FULL_VIEWS, Batch, Objective, Setting, SideInformation, separate
 from weakcl_pipeline.contrastive.objectives.cl_infonce import ClInfoNCE, ClInfoNCEConfig
 from weakcl_pipeline.contrastive.objectives.cluster_cross_entropy import ClusterCrossEntropy, ClusterCrossEntropyConfig
 from weakcl_pipeline.contrastive.objectives.cmc import Cmc, CmcConfig
@@ -51,4 +51,5 @@ __all__ = [
     "SideInformation",
     "Swav",
     "SwavConfig",
+    "separate",
 ]

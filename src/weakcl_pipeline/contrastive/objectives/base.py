@@ -164,6 +164,15 @@ class Objective(nn.Module, ABC):
 
 
 def separate(clusters: Tensor) -> Tensor:
-    """Give every sample without a cluster an id of its own, int64 (B,)."""
+    """Give every sample without a cluster one of its own.
+
+    Args:
+        clusters: The cluster of each sample, int64 (B,); negative for none.
+
+    Returns:
+        int64 (B,), from 0.
+    """
+    if not len(clusters):
+        return clusters
     alone = clusters.max() + 1 + torch.arange(len(clusters), device=clusters.device)
     return torch.where(clusters < 0, alone, clusters)

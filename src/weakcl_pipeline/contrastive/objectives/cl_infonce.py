@@ -84,13 +84,15 @@ class ClInfoNCE(Objective):
 
         Args:
             z: L2-normalised embeddings of all views, float (N, D); half precision is computed in float32.
-            clusters: The cluster of each view, int64 (N,): any integers; all views of one picture carry the same.
+            clusters: The cluster of each view, int64 (N,), from 0; all views of one picture carry the same. Pictures
+                without a cluster (-1) have to be given one each, before their ids are repeated for views, by
+                :func:`~weakcl_pipeline.contrastive.separate`.
 
         Returns:
-            The loss in nats, a scalar; 0 where no anchor has a positive.
+            The loss in nats, a scalar, differentiable once; 0 where no anchor has a positive.
 
         Raises:
-            ValueError: If the shapes do not belong together.
+            ValueError: If the shapes do not belong together, or a view has no cluster.
         """
         if z.ndim != 2 or clusters.shape != z.shape[:1]:
             msg = f"expected embeddings (N, D) and clusters (N,), got {tuple(z.shape)} and {tuple(clusters.shape)}"
@@ -98,7 +100,13 @@ class ClInfoNCE(Objective):
         config = self.config
         with torch.autocast(z.device.type, enabled=False):
             z = z if z.dtype == torch.float64 else z.float()
-            _, ids, counts = torch.unique(clusters, return_inverse=True, return_counts=True)
+            names, ids, counts = torch.unique(clusters, return_inverse=True, return_counts=True)
+            if (names[:1] < 0).any():
+                msg = (
+                    "expected a cluster for each view, got negative ids, which mean none; give such pictures one each:"
+                    " ClInfoNCE()(z, separate(clusters).repeat(views)) for the clusters of pictures"
+                )
+                raise ValueError(msg)
             positives = counts[ids].to(z.dtype) - 1
             has_positive = positives > 0
             if config.mean_over_positives == "outside_log" and config.positives_in_denominator:
