@@ -78,6 +78,17 @@ def test_a_column_may_have_any_other_name(pictures, name):
     assert name in roles(profiled(pictures, animals().rename({"remark": name}), sample_rows=100))
 
 
+@pytest.mark.parametrize("name", ["*", "^a$", "^.*$"])
+def test_a_column_of_which_the_name_is_a_pattern_is_told_and_not_used(pictures, found, name):
+    for column in ("family", "nr", "subset", "animal_id", "empty"):
+        renamed = profiled(pictures, animals().rename({column: name}))
+        assert roles(renamed)[name] == ""
+        assert notes(renamed)[name] == "its name is taken for a pattern of names: rename it in the file to use it"
+    assert roles(profiled(pictures, animals().with_columns(pl.lit(b"x").alias(name)), sample_rows=100))[name] == ""
+    with pytest.raises(InputError, match=r"--label: a column cannot be called .* taken for a pattern of names"):
+        profiled(pictures, animals().rename({"species": name}), label=name)
+
+
 def test_small_whole_numbers_may_be_called_count(pictures):
     counted = animals(40).with_columns(count=pl.int_range(pl.len()) % 11)
     assert roles(profiled(pictures, counted))["count"] == "attribute"
@@ -87,7 +98,7 @@ def test_durations_are_told_and_not_used(pictures):
     took = pl.duration(seconds=pl.int_range(pl.len()) // 2)
     found = profiled(pictures, animals().with_columns(took.alias("session"), pl.concat_list(took).alias("laps")))
     assert (roles(found)["session"], roles(found)["laps"]) == ("", "")
-    assert notes(found)["session"] == "durations: make numbers of them, say of seconds, to use them"
+    assert notes(found)["session"] == "durations or times of day: make numbers of them, say of seconds, to use them"
     with pytest.raises(InputError, match="column 'session' are lists, bytes or durations"):
         profiled(pictures, animals().with_columns(took.alias("session")), label="session")
 

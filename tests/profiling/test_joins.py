@@ -32,6 +32,13 @@ def test_keys_agree_however_a_program_has_written_them():
     assert find_join(PHOTOS, other, "owners") == {"by": "id", "take": ["owner"]}
 
 
+@pytest.mark.parametrize("name", ["*", "^i.*$"])
+def test_columns_of_which_the_name_is_a_pattern_are_not_taken(name):
+    other = pl.LazyFrame({"id": ["1", "2"], "owner": ["u", "v"], name: ["p", "q"]})
+    assert find_join(PHOTOS, other, "owners") == {"by": "id", "take": ["owner"]}
+    assert find_join(PHOTOS.with_columns(pl.lit("p").alias(name)), other, "owners") == {"by": "id", "take": ["owner"]}
+
+
 def test_lists_and_durations_are_no_key():
     both = pl.LazyFrame({"id": ["1", "2"], "tags": [["a"], []], "took": [timedelta(1), timedelta(2)]})
     other = both.with_columns(owner=pl.lit("u"))

@@ -1,7 +1,7 @@
 """Every list of values that is made as a kind is taken for that kind."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 import polars as pl
 import pytest
@@ -34,12 +34,12 @@ def test_booleans(drawn, pair, spelling):
 
 
 @settings(deadline=None, max_examples=50)
-@given(RANDOM, st.sampled_from(["|", ";", ",", "; ", " | ", "/"]))
+@given(RANDOM, st.sampled_from(["|", ";", ",", "; ", " | ", "/", "\n"]))
 def test_delimited_tags(drawn, separator):
     cells = [drawn.sample(WORDS, drawn.randint(1, 4)) for _ in range(60)]
     cells += [[a, b] for a in WORDS[:5] for b in WORDS[:5] if a != b]  # any order: they are no paths
     found = guess([separator.join(cell) for cell in cells])
-    assert (found.kind, found.form, found.separator) == (AttributeKind.TAGS, Form.DELIMITED, separator.strip())
+    assert (found.kind, found.form, found.separator) == (AttributeKind.TAGS, Form.DELIMITED, separator.strip(" "))
 
 
 def test_hashtags_need_nothing_but_blanks_between_them():
@@ -99,6 +99,40 @@ def test_measurements(numbers):
     assert guess([repr(number) for number in numbers]).kind == AttributeKind.CONTINUOUS
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{},{}",
+        "{},{} cm",
+        "{}.{} kg",
+        "{}/{}",
+        "1/{}{} s",
+        "f/{}.{}",
+        "{},{}%",
+        "{} €",
+        "~{} m²",
+        "1.{:03},{}",
+        "{}.{}'",
+    ],
+)
+def test_numbers_with_units_or_in_several_ways_are_neither_tags_nor_paths(written):
+    numbers = [(row % 37, row % 10) for row in range(300)]
+    plain = [repr(whole + 0.25) for whole, _ in numbers[::4]]
+    found = guess([*(written.format(*number) for number in numbers), *plain])
+    assert found.kind == Useless.QUANTITY
+    few = [written.format(*number) for number in numbers[:5]] + ["3.25 l"]
+    assert guess(few * 20).kind == AttributeKind.CATEGORICAL
+
+
+@pytest.mark.parametrize("written", ["{}a", "p{}", "{}-{}", "room {}", "{} {}", "{}{}b"])
+def test_codes_are_no_numbers_with_units(written):
+    assert guess([written.format(row, row) for row in range(100)]).kind == Useless.IDENTIFIER
+
+
+def test_numbers_among_words_are_tags():
+    assert guess(["cat, 3", "dog, 3", "3,7,12", "7,12,9", "cat, 7"] * 5).kind == AttributeKind.TAGS
+
+
 @settings(deadline=None, max_examples=50)
 @given(RANDOM, st.integers(3, 12))
 def test_codes_are_categories(drawn, count):
@@ -135,12 +169,12 @@ def test_free_text(drawn):
     assert guess(values).kind == Useless.TEXT
 
 
-@pytest.mark.parametrize("values", [["x"] * 9, [3] * 9, [2.5, float("nan"), 2.5], [["a", "b"]] * 9, [True] * 3])
+@pytest.mark.parametrize("values", [["cat"] * 9, [3] * 9, [2.5, float("nan"), 2.5], [["a", "b"]] * 9, [True] * 3])
 def test_constant(values):
     assert guess(values).kind == Useless.CONSTANT
 
 
-@pytest.mark.parametrize(("marks", "kind"), [("xX", "constant"), ("Xx", "constant"), ("x+", "categorical")])
+@pytest.mark.parametrize(("marks", "kind"), [("x", "mark"), ("xX", "mark"), ("Xx", "mark"), ("x+", "categorical")])
 def test_marks(marks, kind):
     assert guess([*marks] * 9).kind == kind
 
@@ -159,6 +193,9 @@ def test_empty(dtype):
         ([[1.5], [2.5]], "nested"),
         ([timedelta(1), timedelta(2)], "duration"),
         ([[timedelta(1)], [timedelta(2)]], "nested"),
+        ([time(12, 30), time(13, 15)], "duration"),
+        (["01.02.21", "13.12.99"], "short years"),
+        (["01/02/21 12:30", "13/12/99 13:45"] * 9, "short years"),
     ],
 )
 def test_what_is_no_attribute(values, kind):

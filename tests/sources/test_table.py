@@ -110,6 +110,16 @@ def test_a_join_that_cannot_be_is_refused(folder, side, message):
     assert message in refused(folder, side)
 
 
+@pytest.mark.parametrize("name", ["*", "^i.*$"])
+def test_a_join_of_a_column_of_which_the_name_is_a_pattern_is_refused(folder, name):
+    pl.DataFrame({"id": ["p1"], "owner": ["u"], name: ["x"]}).write_csv(folder / "owners.csv")
+    message = f"owners.csv: a column cannot be called '{name}', which is taken for a pattern of names. Rename it in the"
+    assert message in refused(folder, {"path": "owners.csv", "by": "id"})
+    assert message in refused(folder, {"path": "owners.csv", "by": "id", "key": name, "take": ["owner"]})
+    joined = table(folder, {"path": "owners.csv", "by": "id", "take": ["owner"]}).scan().collect()
+    assert joined["owner"].to_list() == ["u", None, None]
+
+
 def test_take_and_collect_exclude_each_other(folder):
     with pytest.raises(ValueError, match="give one of them"):
         table(folder, {"path": "tags.csv", "by": "id", "take": ["tag"], "collect": ["tag"]})

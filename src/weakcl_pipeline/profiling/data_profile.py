@@ -16,7 +16,7 @@ from weakcl_pipeline.profiling.kinds import Form, Guess, Useless, guess_kind
 from weakcl_pipeline.profiling.pictures import Pictures, find_pictures
 from weakcl_pipeline.profiling.roles import Roles, check_label, find_roles, split_fault
 from weakcl_pipeline.profiling.sampling import SAMPLE_ROWS, TableSample, sample_table
-from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
+from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig, is_pattern
 from weakcl_pipeline.sources.splits import SplitConfig
 
 LEAK_TOLERANCE = 1.2 * IngestionConfig.model_fields["leak_tolerance"].default
@@ -127,6 +127,8 @@ def profile(table: pl.LazyFrame, images: str | None, label: str | None, *, sampl
 
 
 def _guess(sample: TableSample, name: str) -> Guess:
+    if is_pattern(name):
+        return Guess(Useless.UNNAMED)
     return Guess(Useless.BYTES) if name in sample.binary else guess_kind(sample.frame[name])
 
 
@@ -249,5 +251,9 @@ _WHY: Mapping[Useless, str] = {
     Useless.TEXT: "free text",
     Useless.BYTES: "binary",
     Useless.NESTED: "cells are neither words nor numbers nor lists of words",
-    Useless.DURATION: "durations: make numbers of them, say of seconds, to use them",
+    Useless.UNNAMED: "its name is taken for a pattern of names: rename it in the file to use it",
+    Useless.MARK: "all cells are one mark or empty: declare `kind: bool` with `true_values` and `false_values`",
+    Useless.QUANTITY: "numbers with units, or written in several ways: write plain numbers, such as 12.5, to use them",
+    Useless.SHORT_YEARS: "dates with years of two digits: declare `kind: continuous` with a `date_format` to use them",
+    Useless.DURATION: "durations or times of day: make numbers of them, say of seconds, to use them",
 }

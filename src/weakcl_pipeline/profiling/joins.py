@@ -6,6 +6,7 @@ import polars as pl
 
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.profiling.sampling import holds_single
+from weakcl_pipeline.sources.roles import is_pattern
 from weakcl_pipeline.sources.table import in_words
 
 
@@ -27,7 +28,8 @@ def find_join(samples: pl.LazyFrame, other: pl.LazyFrame, name: str) -> dict[str
         InputError: The tables share no column, or the further one adds none.
     """
     have, found = samples.collect_schema(), other.collect_schema()
-    shared, new = [column for column in found if column in have], [column for column in found if column not in have]
+    usable = [column for column in found if not is_pattern(column)]
+    shared, new = [column for column in usable if column in have], [column for column in usable if column not in have]
     keys = [column for column in shared if holds_single(have[column]) and holds_single(found[column])]
     if not keys:
         raise InputError(
@@ -42,7 +44,7 @@ def find_join(samples: pl.LazyFrame, other: pl.LazyFrame, name: str) -> dict[str
     by = max(keys, key=lambda column: _agreeing(samples, other, column))
     if other.select(in_words(by).drop_nulls().is_duplicated().any()).collect(engine="streaming").item():
         return {"by": by, "collect": new}
-    return {"by": by} if len(shared) == 1 else {"by": by, "take": new}
+    return {"by": by} if len(found) == len(new) + 1 else {"by": by, "take": new}
 
 
 def _agreeing(samples: pl.LazyFrame, other: pl.LazyFrame, column: str) -> int:

@@ -39,8 +39,16 @@ class Useless(StrEnum):
     """Binary cells."""
     NESTED = "nested"
     """Structs, or lists of something else than words."""
+    UNNAMED = "unnamed"
+    """Anything, but the name of the column is taken for a pattern of names."""
+    MARK = "mark"
+    """One mark, such as `x`, or nothing, which may mean false or unknown."""
+    QUANTITY = "quantity"
+    """Numbers that are not all written in one way, or have units: `12,5` beside `3.7`, `1,4 cm`, `f/2.8`, `30 %`."""
+    SHORT_YEARS = "short years"
+    """Dates of which the years have two digits."""
     DURATION = "duration"
-    """Spans of time, which have no date and are not written as text."""
+    """Spans of time or times of day, which have no date and are not written as text."""
 
 
 class Form(StrEnum):
@@ -71,8 +79,14 @@ class Guess:
     separator: str | None = None
 
 
-SEPARATORS = ("|", ";", ",", "/", ">", "\\", "::", " ")
+SEPARATORS = ("\n", "|", ";", ",", "/", ">", "\\", "::", " ")
 """What may stand between the words of a cell. A blank separates hashtags alone (`#cat #cute`)."""
+_OF_NUMBERS = (",", "/")
+_QUANTITY = r"^(?:f/)?[-+±<>~ ]*\d+(?:[ .,']\d{3})*(?:[.,/]\d+)? ?(?P<unit>[\pL%°‰$€£¥\"'\u2032\u2033²³/]{0,5})$"
+"""A number in any of the ways in which people write one, with a short unit."""
+_NOT_IN_CODES = r"[ .,/%°‰$€£¥\"'\u2032\u2033]"
+_FEW_UNITS = 4
+_SHORT_YEARS = r"^\d{1,2}([-./])\d{1,2}[-./]\d{2}(?:\D.*)?$"
 _OF_PATHS = ("/", ">", "\\", "::", "|")
 
 _SHOWN = 5000
@@ -115,7 +129,7 @@ def _of_typed(values: pl.Series) -> Guess:
         return Guess(Useless.CONSTANT)
     if values.dtype == pl.Boolean:
         return Guess(AttributeKind.BOOL)
-    if values.dtype == pl.Duration:
+    if values.dtype in (pl.Duration, pl.Time):
         return Guess(Useless.DURATION)
     if values.dtype.is_temporal():
         return Guess(AttributeKind.CONTINUOUS, Form.DATES)
@@ -158,19 +172,19 @@ def _numbers_samples(whole: pl.Series, name: str) -> bool:
 def _of_words(values: pl.Series) -> Guess:
     words = values.str.strip_chars()
     distinct = words.unique(maintain_order=True)
-    if len(distinct) == 1:
-        return Guess(Useless.CONSTANT, Form.WORDS)
     try:
         if _are_booleans(distinct):
             return Guess(AttributeKind.BOOL, Form.WORDS)
-    except AmbiguousError:  # one mark, now `x` and now `X`: cells either have it or are missing
+    except AmbiguousError:  # perhaps now `x` and now `X`
+        return Guess(Useless.MARK, Form.WORDS)
+    if len(distinct) == 1:
         return Guess(Useless.CONSTANT, Form.WORDS)
     if is_number(distinct):
         return _of_written_numbers(words)
     if is_list(distinct):
         cells = words_of(distinct.head(_SHOWN), None).list.drop_nulls().to_list()
         return Guess(AttributeKind.HIERARCHY if _are_paths(cells) else AttributeKind.TAGS, Form.JSON)
-    return _delimited(words.head(_SHOWN)) or _of_single_words(words)
+    return _of_short_years(distinct) or _delimited(words.head(_SHOWN)) or _of_single_words(words)
 
 
 def _are_booleans(distinct: pl.Series) -> bool:
@@ -189,10 +203,16 @@ def _of_written_numbers(words: pl.Series) -> Guess:
         return Guess(AttributeKind.CONTINUOUS, Form.NUMBERS)
 
 
+def _of_short_years(words: pl.Series) -> Guess | None:
+    return Guess(Useless.SHORT_YEARS, Form.WORDS) if words.str.contains(_SHORT_YEARS).all() else None
+
+
 def _delimited(words: pl.Series) -> Guess | None:
     """Return the kind that the cells have when they are split at the separator that splits the most, if any."""
     by_use = sorted(SEPARATORS, key=lambda separator: -words.str.count_matches(separator, literal=True).sum())
     for separator in by_use:
+        if separator in _OF_NUMBERS and _are_quantities(words.filter(words.str.contains(separator, literal=True))):
+            continue
         cells = words_of(words.str.strip_chars(f"{separator} "), separator).to_list()
         if sum(len(cell) > 1 for cell in cells) < max(2, 0.2 * len(cells)):
             continue
@@ -240,7 +260,15 @@ def _in_one_place(places: defaultdict[str, Counter[int]] | defaultdict[str, Coun
     return sum(max(counts.values()) for counts in places.values()) >= 0.95 * total
 
 
+def _are_quantities(words: pl.Series) -> bool:
+    """Whether most texts are numbers with one of a few units or without, and no codes such as 12a."""
+    units = words.filter(words.str.contains(_NOT_IN_CODES)).str.extract(_QUANTITY).drop_nulls()
+    return len(units) > len(words) / 2 and units.n_unique() <= _FEW_UNITS
+
+
 def _of_single_words(words: pl.Series) -> Guess:
+    if words.n_unique() > _FEW_CODES and _are_quantities(words):
+        return Guess(Useless.QUANTITY, Form.WORDS)
     repeated = float(words.is_duplicated().mean() or 0)  # type: ignore[arg-type]
     if repeated >= 0.5 or (repeated > 0 and len(words) < _MANY):
         return Guess(AttributeKind.CATEGORICAL, Form.WORDS)

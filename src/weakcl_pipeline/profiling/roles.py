@@ -11,6 +11,7 @@ from weakcl_pipeline.attributes.casting import AttributeKind, as_words
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.profiling.kinds import Form, Guess, Useless
 from weakcl_pipeline.profiling.sampling import TableSample
+from weakcl_pipeline.sources.roles import check_name
 from weakcl_pipeline.sources.splits import SPLITS, Split
 from weakcl_pipeline.sources.table import in_words
 
@@ -90,12 +91,14 @@ def check_label(sample: TableSample, guesses: dict[str, Guess], label: str) -> N
     """Check that a column can be a label.
 
     Raises:
-        InputError: It does not exist, has no words or numbers, or one value only, or one for each sample.
+        InputError: It does not exist, cannot be called by its name, has no words or numbers, one value only, or one for
+            each sample.
     """
     if label not in guesses:
         close = get_close_matches(label, list(guesses), n=1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
         raise InputError(f"--label: there is no column '{label}'.{hint} The table has: {', '.join(guesses)}.")
+    check_name(label, "--label", "name another one")
     if label not in sample.distinct:
         raise InputError(
             f"--label: the cells of column '{label}' are lists, bytes or durations; a label is one word or"
@@ -207,6 +210,7 @@ def _are_codes(column: pl.Series, guess: Guess) -> bool:
 
 def _within_splits(table: pl.LazyFrame, name: str, split: str) -> bool:
     hashes = table.select(
-        pl.col(name).hash().n_unique().alias("groups"), pl.struct(name, in_words(split)).hash().n_unique().alias("pairs")
+        pl.col(name).hash().n_unique().alias("groups"),
+        pl.struct(name, in_words(split)).hash().n_unique().alias("pairs"),
     ).collect(engine="streaming")
     return bool(hashes["groups"][0] == hashes["pairs"][0])

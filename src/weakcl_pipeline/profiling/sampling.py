@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.sources.roles import MISSING
+from weakcl_pipeline.sources.roles import MISSING, is_pattern
 
 SAMPLE_ROWS = 50_000
 """Rows that are looked at one by one: entropies of up to 10 bits are known to about a hundredth; memory is bounded."""
@@ -24,7 +24,7 @@ class TableSample:
         distinct: Column -> how many values the whole table has there, for the columns that hold one word, number or
             date in a cell; where the sample is not the table, by HyperLogLog, which may be a tenth off.
         frame: At most `SAMPLE_ROWS` random rows in their order; all of them where there are no more. Without the
-            binary columns.
+            binary columns, and those of which the name is taken for a pattern.
         binary: Names of the binary columns.
     """
 
@@ -53,8 +53,9 @@ def sample_table(table: pl.LazyFrame, rows: int = SAMPLE_ROWS) -> TableSample:
     schema = table.collect_schema()
     if not schema:
         raise InputError("the table is empty (no columns). Check the file.")
-    table = table.with_columns(_null_where_missing(name, dtype) for name, dtype in schema.items())
-    single = [name for name, dtype in schema.items() if holds_single(dtype)]
+    usable = {name: dtype for name, dtype in schema.items() if not is_pattern(name)}
+    table = table.with_columns(_null_where_missing(name, dtype) for name, dtype in usable.items())
+    single = [name for name, dtype in usable.items() if holds_single(dtype)]
     filler = pl.lit(0).alias(_new_name(schema))  # a struct needs a field
     figures = table.select(
         pl.len().alias("rows"),
@@ -64,8 +65,8 @@ def sample_table(table: pl.LazyFrame, rows: int = SAMPLE_ROWS) -> TableSample:
     total = int(figures["rows"][0])
     if total == 0:
         raise InputError("the table is empty (0 rows). Check the file.")
-    binary = tuple(name for name, dtype in schema.items() if dtype == pl.Binary)
-    frame = random_rows(table.select(pl.exclude(binary)), total, rows)
+    binary = tuple(name for name, dtype in usable.items() if dtype == pl.Binary)
+    frame = random_rows(table.select(name for name in usable if name not in binary), total, rows)
     return TableSample(
         rows=total,
         missing={name: count / total for name, count in figures["missing"][0].items()},

@@ -8,12 +8,36 @@ from pydantic import Field, model_validator
 from weakcl_pipeline.attributes.casting import as_words
 from weakcl_pipeline.attributes.schema import AttributeSpec
 from weakcl_pipeline.config import Config
+from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.splits import SPLITS, Split, SplitConfig
 
 LABEL_PREFIX = "label_"  # of the columns of `samples` that hold labels
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "-", "?")
 """What tables usually hold where nothing is known."""
 _AS_THEY_ARE: dict[str, Split] = {split: split for split in SPLITS}
+
+
+def check_name(column: str, name: str, remedy: str) -> None:
+    """Check that a column that is needed can be called by its name.
+
+    Args:
+        column: Its name.
+        name: Of the table, for the message.
+        remedy: What else to do than to rename it.
+
+    Raises:
+        InputError: The name stands for several columns.
+    """
+    if is_pattern(column):
+        raise InputError(
+            f"{name}: a column cannot be called '{column}', which is taken for a pattern of names. Rename it in the"
+            f" file, or {remedy}."
+        )
+
+
+def is_pattern(column: str) -> bool:
+    """Whether polars takes a column's name for a pattern of names."""
+    return column == "*" or (column.startswith("^") and column.endswith("$"))
 
 
 class IngestionConfig(Config):

@@ -22,7 +22,7 @@ from weakcl_pipeline.sources.checks import (
     check_split_values,
 )
 from weakcl_pipeline.sources.collected import undamaged
-from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
+from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig, check_name
 from weakcl_pipeline.sources.splits import SPLITS, SplitConfig, make_splits
 from weakcl_pipeline.sources.staging import Staging
 
@@ -122,11 +122,7 @@ def looked_at(columns: pl.Schema, config: IngestionConfig, *, name: str) -> list
     if config.undeclared == "infer":
         names += [column for column in columns if column not in {*names, *config.ignore}]
     for column in names:
-        if column == "*" or (column.startswith("^") and column.endswith("$")):
-            raise InputError(
-                f"{name}: a column cannot be called '{column}', which is taken for a pattern of names. Rename it in the"
-                " file, or add it to ingestion.ignore."
-            )
+        check_name(column, name, "add it to ingestion.ignore")
         if _is_hollow(columns[column]):  # which no Parquet file can hold, not even a temporary one
             raise InputError(
                 f"{name}: column '{column}' has type {columns[column]}, with objects without a key, which say nothing."

@@ -13,6 +13,7 @@ from weakcl_pipeline.errors import FEW, InputError, some
 from weakcl_pipeline.sources.base import Source
 from weakcl_pipeline.sources.formats import Format, TableOptions, format_of
 from weakcl_pipeline.sources.remote import beside, local
+from weakcl_pipeline.sources.roles import check_name
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,8 @@ def _joined(table: pl.LazyFrame, side: SideTable, form: Format) -> pl.LazyFrame:
             )
     taken = side.collect or side.take or tuple(found)
     taken = tuple(column for column in taken if column != key)
+    for column, place in ((side.by, "raw_samples"), *((column, str(form.path)) for column in (key, *taken))):
+        check_name(column, place, "list the columns to join in `take`")
     clash = [column for column in taken if column in have]
     if clash:
         raise InputError(
