@@ -20,9 +20,8 @@ from weakcl_pipeline.datasets.lineage import Lineage
 from weakcl_pipeline.evaluation import comparison_figure, study_figure
 from weakcl_pipeline.evaluation.claims import Judgement, judge
 from weakcl_pipeline.evaluation.claims_figure import claim_figure
-from weakcl_pipeline.evaluation.few_label import share_of
-from weakcl_pipeline.evaluation.figures import PROBES, probe_title
 from weakcl_pipeline.evaluation.methods import METHODS, describe_method, in_order
+from weakcl_pipeline.evaluation.probes import KNN, LINEAR, PROBES, by_probe, probe_title, share_of
 from weakcl_pipeline.evaluation.study_figure import mean_over_seeds, rank_correlation
 
 DOCS = Path(__file__).parent
@@ -84,9 +83,9 @@ def _by_seed(compared: Path) -> Iterable[dict[str, Any]]:
         for record in (own, *lineage.repeats.get(name, ())):
             metrics = json.loads((REPORTING / method / kind / record.version / "metrics.json").read_text())
             for label, found in metrics["labels"].items():
-                for probe, key in (("linear", "linear_probe"), ("knn", "knn")):
-                    if key in found:
-                        measured = {name: found[key][name] for name in ("accuracy", "validation_accuracy")}
+                for probe, about in by_probe(found).items():
+                    if probe in (LINEAR.name, KNN.name):
+                        measured = {name: about[name] for name in ("accuracy", "validation_accuracy")}
                         yield {"seed": metrics["seed"], "label": label, "probe": probe, "method": method} | measured
 
 

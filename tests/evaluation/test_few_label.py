@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.evaluation.data import make_features, make_samples, task_of
-from weakcl_pipeline.evaluation.few_label import FewLabelConfig, draw, few_label_probe, share_name
+from weakcl_pipeline.evaluation.few_label import FewLabelConfig, draw, few_label_probe
 from weakcl_pipeline.evaluation.linear_probe import LinearProbeConfig, linear_probe
+from weakcl_pipeline.evaluation.probes import share_name
 
 PROBE = LinearProbeConfig()
 

@@ -5,8 +5,8 @@ from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
 from weakcl_pipeline.evaluation import comparison_figure, histories_figure, history_figure
-from weakcl_pipeline.evaluation.figures import probe_title
 from weakcl_pipeline.evaluation.methods import describe_method
+from weakcl_pipeline.evaluation.probes import probe_title
 from weakcl_pipeline.evaluation.thumbnails import figure_uri
 
 METHODS = ["majority", "random_encoder", "self_supervised", "attribute"]

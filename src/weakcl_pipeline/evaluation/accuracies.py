@@ -17,8 +17,8 @@ from weakcl_pipeline.evaluation.bootstrap import (
     resampled_weights,
     students_factor,
 )
-from weakcl_pipeline.evaluation.few_label import share_of
 from weakcl_pipeline.evaluation.methods import in_order
+from weakcl_pipeline.evaluation.probes import share_of
 from weakcl_pipeline.evaluation.references import MAJORITY_PROBE
 from weakcl_pipeline.evaluation.task import label_names
 from weakcl_pipeline.seeding import numpy_generator

@@ -20,7 +20,6 @@ logger = logging.getLogger(__name__)
 ViewFeatures = Callable[[Integers, torch.Generator], Tensor]
 """(rows of B samples, random numbers) -> features of a new augmented view of each, float32 (B, D)."""
 
-AUGMENTED_PROBE = "augmented"
 
 _FINAL_SHARE = 1e-3  # of the peak rate, at the end of the cosine
 _NO_CLASS = -1

@@ -1,8 +1,8 @@
 """Paired bootstrap intervals over test samples."""
 
 import math
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -125,7 +125,16 @@ def students_factor(of_seeds: Doubles, resampled: Doubles, groups: int, confiden
     return float(stats.t.ppf(upper, freedom) / stats.norm.ppf(upper))
 
 
+def interval_columns(name: str) -> list[str]:
+    """Return the columns of a table that hold an interval: ``<name>``, ``<name>_low`` and ``<name>_high``."""
+    return [name, f"{name}_low", f"{name}_high"]
+
+
 def named_interval(name: str, found: Interval | None) -> dict[str, float | None]:
-    """Return an interval as columns of a table: ``<name>``, ``<name>_low`` and ``<name>_high``."""
-    value, low, high = found or (None, None, None)
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
+    """Return an interval as a part of a table's row."""
+    return dict(zip(interval_columns(name), found or (None, None, None), strict=True))
+
+
+def read_interval(row: Mapping[str, Any], name: str) -> Interval:
+    """Return the interval in a table's row, which is there."""
+    return Interval(*(row[column] for column in interval_columns(name)))

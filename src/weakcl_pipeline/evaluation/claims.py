@@ -13,9 +13,9 @@ from typing import Any, Literal
 import polars as pl
 
 from weakcl_pipeline.evaluation.accuracies import Accuracies
-from weakcl_pipeline.evaluation.bootstrap import named_interval
-from weakcl_pipeline.evaluation.few_label import share_of
+from weakcl_pipeline.evaluation.bootstrap import interval_columns, named_interval
 from weakcl_pipeline.evaluation.methods import LOWER, METHOD, UPPER, describe_method
+from weakcl_pipeline.evaluation.probes import share_of
 
 Verdict = Literal["holds", "holds in part", "contradicted in part", "does not hold", "open", "not measured"]
 
@@ -24,7 +24,7 @@ _SCHEMA = pl.Schema(
     {"claim": pl.Int64()}
     | dict.fromkeys(["label", "probe", "method", "rival"], pl.String())
     | {"seeds": pl.List(pl.Int64())}
-    | {f"{name}{end}": pl.Float64() for name in ("difference", "gap_closed") for end in ("", "_low", "_high")}
+    | dict.fromkeys([*interval_columns("difference"), *interval_columns("gap_closed")], pl.Float64())
 )
 
 
@@ -166,7 +166,7 @@ def _judge(claim: Claim, rows: pl.DataFrame, few_label_rows: pl.DataFrame) -> Ju
     won, lost = _beyond_chance(rows)
     title = describe_method(claim.method).title
     text = f"{title}, of {rows.height} differences to {_names(rows)}: {_counts(rows)}."
-    shares = rows.select("gap_closed", "gap_closed_low", "gap_closed_high").drop_nulls()
+    shares = rows.select(interval_columns("gap_closed")).drop_nulls()
     if claim.closes_gap:
         text += f" {_gap(shares)}"
     if missing:

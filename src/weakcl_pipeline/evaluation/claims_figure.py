@@ -4,8 +4,10 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from weakcl_pipeline.attributes.plot import as_written
-from weakcl_pipeline.evaluation.figures import GREY, probe_title, style_axes
+from weakcl_pipeline.evaluation.bootstrap import read_interval
+from weakcl_pipeline.evaluation.figures import GREY, style_axes
 from weakcl_pipeline.evaluation.methods import describe_method
+from weakcl_pipeline.evaluation.probes import probe_title
 
 _ROW = 0.22  # inches
 
@@ -26,7 +28,7 @@ def claim_figure(rows: pl.DataFrame, confidence: float) -> Figure:
         axes.set_title(f"against {rival.title}", fontsize=10, loc="left")
         axes.axvline(0, color=GREY, linewidth=0.8)
         for row in panel.iter_rows(named=True):
-            value, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
+            value, low, high = (100 * end for end in read_interval(row, "difference"))
             colour = method.colour if low > 0 else rival.colour if high < 0 else GREY
             position = cells.index((row["label"], row["probe"]))
             axes.plot([low, high], [position, position], color=colour, linewidth=1.4)

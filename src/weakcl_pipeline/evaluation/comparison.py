@@ -7,20 +7,18 @@ import numpy as np
 import polars as pl
 
 from weakcl_pipeline.evaluation.accuracies import Accuracies, Outcome
-from weakcl_pipeline.evaluation.augmented_probe import AUGMENTED_PROBE
-from weakcl_pipeline.evaluation.bootstrap import named_interval
-from weakcl_pipeline.evaluation.few_label import share_of
+from weakcl_pipeline.evaluation.bootstrap import interval_columns, named_interval
 from weakcl_pipeline.evaluation.methods import LOWER, UPPER
+from weakcl_pipeline.evaluation.probes import by_probe
 from weakcl_pipeline.evaluation.references import MAJORITY_PROBE
 
-_METRICS_OF = {"linear": "linear_probe", "knn": "knn", AUGMENTED_PROBE: "augmented_probe"}  # few_label is nested
-_MEASURES = [f"{name}{end}" for name in ("difference", "gap_closed") for end in ("", "_low", "_high")]
 _SCHEMA = pl.Schema(
     dict.fromkeys(["label", "probe", "method"], pl.String())
     | dict.fromkeys(["seeds", "shared_seeds"], pl.List(pl.Int64()))
     | dict.fromkeys(["samples", "groups", "rank"], pl.Int64())
-    | dict.fromkeys(["accuracy", "accuracy_low", "accuracy_high", "deviation", "balanced_accuracy"], pl.Float64())
-    | dict.fromkeys([*_MEASURES, "seconds", "images_per_second"], pl.Float64())
+    | dict.fromkeys([*interval_columns("accuracy"), "deviation", "balanced_accuracy"], pl.Float64())
+    | dict.fromkeys([*interval_columns("difference"), *interval_columns("gap_closed")], pl.Float64())
+    | dict.fromkeys(["seconds", "images_per_second"], pl.Float64())
 )
 
 
@@ -86,6 +84,4 @@ def _balanced_accuracy(metrics: Mapping[int, Mapping[str, Any]], label: str, pro
 def _balanced_accuracy_of(metrics: Mapping[str, Any], probe: str) -> float:
     if MAJORITY_PROBE in metrics:
         return float(metrics[MAJORITY_PROBE]["balanced_accuracy"])
-    if probe in _METRICS_OF:
-        return float(metrics[_METRICS_OF[probe]]["balanced_accuracy"])
-    return float(metrics["few_label"][share_of(probe)]["balanced_accuracy"])
+    return float(by_probe(metrics)[probe]["balanced_accuracy"])

@@ -12,16 +12,16 @@ from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.group import ALONE, Group
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation.augmented_probe import (
-    AUGMENTED_PROBE,
     AugmentedProbeConfig,
     ViewFeatures,
     augmented_probe,
 )
 from weakcl_pipeline.evaluation.bootstrap import BootstrapConfig
-from weakcl_pipeline.evaluation.few_label import FewLabelConfig, few_label_probe, probe_name, share_name
+from weakcl_pipeline.evaluation.few_label import FewLabelConfig, few_label_probe
 from weakcl_pipeline.evaluation.knn import KnnConfig, knn_probe
 from weakcl_pipeline.evaluation.linear_probe import LinearProbeConfig, linear_probe
 from weakcl_pipeline.evaluation.predictions import predictions_frame
+from weakcl_pipeline.evaluation.probes import AUGMENTED, FEW_LABEL, KNN, LINEAR, probe_name, share_name
 from weakcl_pipeline.evaluation.report import ReportConfig
 from weakcl_pipeline.evaluation.task import Floats, Integers, Task, label_names, make_task
 
@@ -101,8 +101,8 @@ def evaluate_features(
         augmented = augmented_probe(tasks, views, config.augmented_probe, seed)
         measured = [
             (
-                metrics | {"augmented_probe": found},
-                frame.vstack(predictions_frame(samples["sample_id"], task, AUGMENTED_PROBE, [predicted])),
+                metrics | {AUGMENTED.key: found},
+                frame.vstack(predictions_frame(samples["sample_id"], task, AUGMENTED.name, [predicted])),
             )
             for task, (metrics, frame), (found, predicted) in zip(tasks, measured, augmented, strict=True)
         ]
@@ -139,7 +139,7 @@ def _describe(
     (linear, by_linear), *few = fitted
     near, by_near = knn
     names = [share_name(share) for share in config.few_label.shares]
-    frames = [predictions_frame(ids, task, "linear", [by_linear]), predictions_frame(ids, task, "knn", [by_near])]
+    frames = [predictions_frame(ids, task, LINEAR.name, [by_linear]), predictions_frame(ids, task, KNN.name, [by_near])]
     frames += [
         predictions_frame(ids, task, probe_name(name), by_few) for name, (_, by_few) in zip(names, few, strict=True)
     ]
@@ -147,9 +147,9 @@ def _describe(
     metrics = {
         "classes": len(task.names),
         "samples": sizes,
-        "linear_probe": linear,
-        "knn": near,
-        "few_label": {name: found for name, (found, _) in zip(names, few, strict=True)},
+        LINEAR.key: linear,
+        KNN.key: near,
+        FEW_LABEL: {name: found for name, (found, _) in zip(names, few, strict=True)},
     }
     return metrics, pl.concat(frames)
 

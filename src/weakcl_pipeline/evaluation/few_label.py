@@ -7,6 +7,7 @@ from pydantic import Field
 
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.evaluation.linear_probe import Costs, LinearProbeConfig, fit_probe
+from weakcl_pipeline.evaluation.probes import share_name
 from weakcl_pipeline.evaluation.scores import accuracy, balanced_accuracy
 from weakcl_pipeline.evaluation.task import Integers, Task
 from weakcl_pipeline.seeding import numpy_generator
@@ -24,24 +25,6 @@ class FewLabelConfig(Config):
     shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.1)
     repeats: int = Field(default=5, ge=1)
     costs: Costs = (0.01, 0.1, 1.0, 10.0)
-
-
-_PREFIX = "linear_"
-
-
-def share_name(share: float) -> str:
-    """Return a share as metrics name it, for instance ``1%``."""
-    return f"{100 * share:g}%"
-
-
-def probe_name(share: str) -> str:
-    """Return what predictions and tables call the probe on a share, for instance ``linear_1%``."""
-    return f"{_PREFIX}{share}"
-
-
-def share_of(probe: str) -> str | None:
-    """Return the share that a probe is on, for instance ``1%``; None for a probe on all train labels."""
-    return probe.removeprefix(_PREFIX) if probe.startswith(_PREFIX) else None
 
 
 def draw(classes: Integers, share: float, rng: np.random.Generator) -> Integers:

@@ -12,18 +12,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from weakcl_pipeline.attributes.plot import as_written
-from weakcl_pipeline.evaluation.augmented_probe import AUGMENTED_PROBE
-from weakcl_pipeline.evaluation.few_label import share_of
+from weakcl_pipeline.evaluation.bootstrap import read_interval
 from weakcl_pipeline.evaluation.methods import LOWER, describe_method, in_order
+from weakcl_pipeline.evaluation.probes import KNN, LINEAR, probe_title
 
 GREY = "#8c8c8c"
 _INK, _FAINT = "#22272e", "#e4e6e8"
 _PANEL = (3.7, 2.7)  # inches
 
-PROBES = {"linear": "linear probe", "knn": "k-NN", AUGMENTED_PROBE: "SGD on augmented views"}
-"""Those on all train labels, and what they are called."""
-
-_MARKERS = {"linear": "o", "knn": "s"}
+_MARKERS = {LINEAR.name: "o", KNN.name: "s"}
 
 _PANELS = {
     "loss": "Loss (nats)",
@@ -36,13 +33,8 @@ _PANELS = {
 }
 
 
-def probe_title(probe: str) -> str:
-    """Return a probe's name in words, for instance ``linear probe, 1% of the labels`` for ``linear_1%``."""
-    return PROBES.get(probe) or f"linear probe, {share_of(probe)} of the labels"
-
-
 def comparison_figure(
-    comparison: pl.DataFrame, confidence: float = 0.95, probes: Sequence[str] = ("linear", "knn")
+    comparison: pl.DataFrame, confidence: float = 0.95, probes: Sequence[str] = (LINEAR.name, KNN.name)
 ) -> Figure:
     """Draw accuracy with its interval, a panel for each label, a row for each method; references are grey.
 
@@ -78,7 +70,7 @@ def _draw_label(axes: Axes, found: pl.DataFrame, methods: Sequence[str], probes:
     for probe, offset in zip(probes, offsets, strict=True):
         for row in found.filter(pl.col("probe") == probe).iter_rows(named=True):
             method = describe_method(row["method"])
-            accuracy, low, high = (100 * row[f"accuracy{end}"] for end in ("", "_low", "_high"))
+            accuracy, low, high = (100 * end for end in read_interval(row, "accuracy"))
             axes.errorbar(
                 accuracy,
                 methods.index(row["method"]) + offset,

@@ -12,10 +12,10 @@ from weakcl_pipeline.config import Config
 from weakcl_pipeline.evaluation.accuracies import supervised_label
 from weakcl_pipeline.evaluation.claims import Judgement, judge
 from weakcl_pipeline.evaluation.claims_figure import claim_figure
-from weakcl_pipeline.evaluation.few_label import share_of
-from weakcl_pipeline.evaluation.figures import PROBES, comparison_figure, histories_figure, probe_title
+from weakcl_pipeline.evaluation.figures import comparison_figure, histories_figure
 from weakcl_pipeline.evaluation.gallery import ClusterCard, Gallery
 from weakcl_pipeline.evaluation.methods import LOWER, describe_method, in_order
+from weakcl_pipeline.evaluation.probes import FEW_LABEL, PROBES, probe_title, share_of
 from weakcl_pipeline.evaluation.task import Floats
 from weakcl_pipeline.evaluation.thumbnails import figure_uri
 from weakcl_pipeline.evaluation.verdict import verdict
@@ -261,7 +261,7 @@ def _few_label_table(
 
 def _train_samples(label: str, share: str, metrics: Mapping[str, Mapping[str, Any]]) -> int | None:
     for found in metrics.values():
-        few = found["labels"].get(label, {}).get("few_label", {})
+        few = found["labels"].get(label, {}).get(FEW_LABEL, {})
         if share in few:
             return int(few[share]["train_samples"])
     return None

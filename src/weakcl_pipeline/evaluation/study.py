@@ -1,6 +1,5 @@
 """What a representation owes to the clusters it was trained on: the same training under many settings."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from weakcl_pipeline.contrastive import (
 )
 from weakcl_pipeline.contrastive.objectives import ObjectiveConfig
 from weakcl_pipeline.evaluation.evaluate import EvaluationConfig, EvaluationJob
-from weakcl_pipeline.evaluation.few_label import probe_name
+from weakcl_pipeline.evaluation.probes import by_probe
 from weakcl_pipeline.images import ImageStore
 from weakcl_pipeline.seeding import numpy_generator
 from weakcl_pipeline.sources import LABEL_PREFIX
@@ -121,7 +120,7 @@ def run_setting(
             | {"label": name, "probe": probe}
             | {measure: measured[measure] for measure in ("accuracy", "validation_accuracy")}
             for name, found in labels.items()
-            for probe, measured in _by_probe(found).items()
+            for probe, measured in by_probe(found).items()
         ]
     )
 
@@ -140,11 +139,6 @@ def _measure(
     metrics, _ = launch(EvaluationJob(features, samples, evaluation, seed), launcher, device)
     labels: dict[str, Any] = metrics["labels"]
     return labels
-
-
-def _by_probe(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    few = {probe_name(share): measured for share, measured in found["few_label"].items()}
-    return {"linear": found["linear_probe"], "knn": found["knn"], **few}
 
 
 def _generator(setting: Setting, label: str, seed: int) -> np.random.Generator:

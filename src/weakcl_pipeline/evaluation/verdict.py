@@ -5,8 +5,9 @@ from typing import Any
 
 import polars as pl
 
-from weakcl_pipeline.evaluation.few_label import probe_name, share_of
+from weakcl_pipeline.evaluation.bootstrap import read_interval
 from weakcl_pipeline.evaluation.methods import LOWER, METHOD, UPPER, describe_method
+from weakcl_pipeline.evaluation.probes import probe_name, share_of
 
 Rows = Mapping[str, Mapping[str, Any]]
 """Method -> its row of the comparison."""
@@ -68,14 +69,14 @@ def _with_few(share: str, rows: Rows, confidence: float) -> str:
 
 def _headline(method: Mapping[str, Any], upper: Mapping[str, Any] | None) -> str:
     """Say whether it helps, and how much of the gap to training by the same label it closes, if there is a gap."""
-    share, low, high = (method[f"gap_closed{end}"] for end in ("", "_low", "_high"))
     if not _known(method):
         return "auxiliary information and self-supervision were not trained with one seed, so they do not compare"
     if method["difference_low"] <= 0 <= method["difference_high"]:
         return "it is open whether auxiliary information helps"
     if method["difference"] <= 0:
         return "auxiliary information does not help"
-    if share is not None:
+    if method["gap_closed"] is not None:
+        share, low, high = read_interval(method, "gap_closed")
         gap = "the gap between self-supervised and supervised"
         return f"auxiliary information closes {share:.0%} of {gap} (interval {low:.0%} to {high:.0%})"
     return f"auxiliary information helps{_instead_of_gap(upper)}"
@@ -103,7 +104,7 @@ def _chance(method: Mapping[str, Any]) -> str:
 def _certainty(method: Mapping[str, Any], lower: Mapping[str, Any], confidence: float) -> str:
     if not _known(method):
         return "Train both with the same seed: `kedro run --params=seed=0`."
-    gain, low, high = (100 * method[f"difference{end}"] for end in ("", "_low", "_high"))
+    gain, low, high = (100 * end for end in read_interval(method, "difference"))
     ends = f"{confidence:.0%} interval {low:+.1f} to {high:+.1f}"
     by = ""
     if not method["seeds"] == lower["seeds"] == method["shared_seeds"]:

@@ -12,10 +12,10 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from weakcl_pipeline.datasets import AtomicDataset
+from weakcl_pipeline.evaluation.probes import LINEAR, by_probe, probe_title, share_of
 
 logger = logging.getLogger(__name__)
 
-_PROBES = {"linear_probe": "linear probe", "knn": "k-NN", "augmented_probe": "SGD on augmented views"}
 _RESULTS = ("metrics", "comparison", "report")  # in the order in which they are announced
 
 
@@ -59,11 +59,15 @@ class ProgressHook:
 
 def _log_accuracies(method: str, labels: Mapping[str, Mapping[str, Any]]) -> None:
     for label, found in labels.items():
-        if "linear_probe" in found:  # the majority class has no probe
-            figures = [f"{title} {found[probe]['accuracy']:.1%}" for probe, title in _PROBES.items() if probe in found]
-            few = found.get("few_label", {})
-            figures += [f"on {share} of the labels {probe['accuracy']:.1%}" for share, probe in few.items()]
+        if LINEAR.key in found:  # the majority class has no probe
+            measured = by_probe(found)
+            figures = [f"{_words(probe)} {about['accuracy']:.1%}" for probe, about in measured.items()]
             logger.info("%s: %s, %s", method, label, ", ".join(figures))
+
+
+def _words(probe: str) -> str:
+    share = share_of(probe)
+    return f"on {share} of the labels" if share else probe_title(probe)
 
 
 def _duration(seconds: float) -> str:
