@@ -1,8 +1,6 @@
 """kill -9 in the middle of every save, and in the middle of a run."""
 
-import os
 import signal
-import socket
 import time
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from kedro.io import DatasetError
 
 from tests.kill_saves import die_when, save_all
 from tests.processes import result_of, start
+from weakcl_pipeline.datasets.staging import staged_directory
 
 KILLED = [-signal.SIGXFSZ, -signal.SIGKILL, -signal.SIGKILL]  # mid-file, before lineage.json, before the rename
 
@@ -85,8 +84,9 @@ def test_after_a_killed_run_the_next_one_sweeps_and_succeeds(standin):
     while not (standin.path / "data/06_models/attribute/checkpoints/key").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
-    left = standin.path / f"data/06_models/attribute/.staging-encoder-v-{socket.gethostname()}-{process.pid}"
-    left.mkdir()  # as if it had come to save
+    left = standin.path / "data/06_models/attribute/.staging-encoder-v"
+    left.mkdir()
+    (left / ".lock").touch()  # as if it had come to save
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert standin.versions("report") == [before]
@@ -99,7 +99,6 @@ def test_after_a_killed_run_the_next_one_sweeps_and_succeeds(standin):
 
 
 def test_a_run_leaves_alone_what_living_processes_stage(standin):
-    left = standin.path / f"data/03_primary/.staging-samples-v-{socket.gethostname()}-{os.getppid()}"
-    left.mkdir(parents=True)
-    standin.run("full")
-    assert staged(standin) == [left]
+    with staged_directory(standin.path / "data/03_primary/samples/v") as mine:
+        standin.run("full")
+        assert staged(standin) == [mine.parent]

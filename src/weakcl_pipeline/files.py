@@ -56,6 +56,36 @@ def file_of(table: pa.Table) -> Path | None:
     return Path(path.decode()) if path else None
 
 
+_LOCK = ".lock"
+
+
+@contextmanager
+def locked_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """Make a folder that is there, and locked, while the block runs.
+
+    A lock ends with its process, however that ends and whichever machine or container it is of, so that
+    `remove_abandoned` can tell the folder from those that killed processes left.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True) as name,
+        FileLock(Path(name) / _LOCK),
+    ):
+        yield Path(name)
+
+
+def remove_abandoned(parent: Path, prefix: str) -> list[Path]:
+    """Remove the folders below ``parent`` that killed processes left locked, and return them."""
+    removed = []
+    for lock in parent.glob(f"{prefix}*/{_LOCK}"):
+        try:
+            with FileLock(lock, timeout=0):
+                shutil.rmtree(lock.parent, ignore_errors=True)
+        except (Timeout, OSError):  # in use, or another user's
+            continue
+        removed.append(lock.parent)
+    return removed
+
+
 class TemporaryFolder:
     """A folder for temporary files (below `TMPDIR`), removed once this object is not there any more.
 
@@ -68,24 +98,15 @@ class TemporaryFolder:
         InputError: There is no room for it, or nothing may be written there.
     """
 
-    _PREFIX, _LOCK = "weakcl-", ".lock"
+    _PREFIX = "weakcl-"
 
     def __init__(self) -> None:
-        self._remove_abandoned()
+        remove_abandoned(Path(tempfile.gettempdir()), self._PREFIX)
         with writing(Path(tempfile.gettempdir())):
             self._folder = tempfile.TemporaryDirectory(prefix=self._PREFIX)
             self.path = Path(self._folder.name)
-            self._lock = FileLock(self.path / self._LOCK)
+            self._lock = FileLock(self.path / _LOCK)
             self._lock.acquire()
-
-    @classmethod
-    def _remove_abandoned(cls) -> None:
-        for lock in Path(tempfile.gettempdir()).glob(f"{cls._PREFIX}*/{cls._LOCK}"):
-            try:
-                with FileLock(lock, timeout=0):
-                    shutil.rmtree(lock.parent, ignore_errors=True)
-            except (Timeout, OSError):  # in use, or another user's
-                continue
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)

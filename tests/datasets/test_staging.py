@@ -1,7 +1,8 @@
 import errno
 import os
-import socket
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,18 @@ def test_target_appears_with_all_files_at_the_end_of_the_block(tmp_path):
         (staging / "sub").mkdir()
         (staging / "sub" / "file").write_text("content")
         assert not target.exists()
-        assert staging.parent == tmp_path  # outside the artifact's folder
-        assert staging.name.startswith(".staging-samples-v1-")
-        assert staging.name.endswith(f"-{os.getpid()}")
+        assert staging.parent.parent == tmp_path  # outside the artifact's folder
+        assert staging.parent.name.startswith(".staging-samples-v1-")
     assert (target / "sub" / "file").read_text() == "content"
-    assert not staging.exists()
+    assert [path.name for path in target.iterdir()] == ["sub"]
+    assert list(tmp_path.iterdir()) == [target.parent]
+
+
+def test_what_is_published_has_the_permissions_of_any_new_directory(tmp_path):
+    (tmp_path / "other").mkdir()
+    with staged_directory(tmp_path / "samples" / "v1"):
+        pass
+    assert (tmp_path / "samples" / "v1").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
 def test_everything_is_on_the_disk_before_it_is_published(tmp_path, monkeypatch):
@@ -58,34 +66,31 @@ def test_a_full_disk_publishes_nothing_and_names_the_version(tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
-def stage(parent: Path, owner: str) -> Path:
-    path = parent / f".staging-samples-v1-{owner}"
-    path.mkdir()
-    (path / "half").write_text("")
-    return path
+STAGED_AND_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from weakcl_pipeline.datasets.staging import staged_directory
+
+with staged_directory(Path(sys.argv[1])) as staging:
+    (staging / "half").write_text("")
+    print(flush=True)
+    if sys.stdin.readline():
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
-def test_sweep_removes_what_dead_processes_left(tmp_path):
-    with subprocess.Popen(["true"]) as process:
-        dead = process.pid
-    host = socket.gethostname()
-    gone = stage(tmp_path, f"{host}-{dead}")
-    kept = [
-        stage(tmp_path, f"{host}-{os.getpid()}"),  # alive
-        stage(tmp_path, f"{host}-1"),  # alive, perhaps somebody else's
-        stage(tmp_path, f"elsewhere-{dead}"),  # of a machine whose processes cannot be seen
-        stage(tmp_path, "unknown"),
-    ]
-    assert sweep(tmp_path) == [gone]
-    assert sorted(tmp_path.iterdir()) == sorted(kept)
-
-
-def test_a_process_of_another_user_is_alive(tmp_path, monkeypatch):
-    path = stage(tmp_path, f"{socket.gethostname()}-123")
-
-    def deny(pid: int, signal: int) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", deny)
-    assert sweep(tmp_path) == []
-    assert path.exists()
+def test_sweep_removes_what_a_killed_process_left_and_nothing_else(tmp_path):
+    (tmp_path / ".staging-unknown").mkdir()
+    (tmp_path / "staged" / "v1").mkdir(parents=True)
+    command = [sys.executable, "-c", STAGED_AND_KILLED, str(tmp_path / "samples" / "v1")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        [left] = tmp_path.glob(".staging-samples-v1-*")
+        assert sweep(tmp_path) == []  # it lives; in which container, or on which machine, is all the same
+        process.communicate("die\n")
+    assert process.returncode == -signal.SIGKILL
+    assert left.exists()
+    with staged_directory(tmp_path / "samples" / "v2") as mine:
+        assert sweep(tmp_path) == [left]
+        assert mine.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {".staging-unknown", "staged", "samples"}

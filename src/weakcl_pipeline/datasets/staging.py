@@ -1,14 +1,11 @@
 """Publishing a directory whole or not at all, even if the process is killed or the power fails."""
 
-import os
-import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.files import flush, writing
+from weakcl_pipeline.files import flush, locked_folder, remove_abandoned, writing
 
 _PREFIX = ".staging-"
 
@@ -17,8 +14,8 @@ _PREFIX = ".staging-"
 def staged_directory(target: Path) -> Iterator[Path]:
     """Give a directory to write to, which becomes ``target`` when the block ends without an error.
 
-    The staging directory lies beside ``target``'s parent (the artifact's folder), so that a search for
-    versions of the artifact misses it, yet on the same file system, so that one rename publishes it. Files
+    The staging directory lies in a locked folder beside ``target``'s parent (the artifact's folder), so that a search
+    for versions of the artifact misses it, yet on the same file system, so that one rename publishes it. Files
     and directories are flushed to the disk first.
 
     Args:
@@ -31,35 +28,30 @@ def staged_directory(target: Path) -> Iterator[Path]:
         InputError: Another process has published ``target`` meanwhile, the disk is full, or nothing may be written.
     """
     folder = target.parent
-    staging = folder.parent / f"{_PREFIX}{folder.name}-{target.name}{_owner(os.getpid())}"
     with writing(target):
-        staging.mkdir(parents=True)
-        try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked_folder(folder.parent, f"{_PREFIX}{folder.name}-{target.name}-") as place:
+            staging = place / target.name
+            staging.mkdir()
             yield staging
             for path in (*staging.rglob("*"), staging):
                 flush(path)
             folder.mkdir(exist_ok=True)
             _publish(staging, target)
-        except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
-            raise
-        flush(folder)
+            flush(folder)
         flush(folder.parent)  # where the staging directory went, and the folder, if it is new, came
 
 
 def sweep(parent: Path) -> list[Path]:
-    """Remove what killed processes of this machine left staged below ``parent``.
+    """Remove what killed processes left staged below ``parent``.
 
     Args:
         parent: Folder of artifacts' folders, where `staged_directory` stages.
 
     Returns:
-        The removed directories. Those of living processes, and of other machines that share the disk, stay.
+        The removed folders. Those of living processes, of whatever machine or container, are locked, and stay.
     """
-    abandoned = [path for path in parent.glob(f"{_PREFIX}*") if _is_abandoned(path)]
-    for path in abandoned:
-        shutil.rmtree(path, ignore_errors=True)
-    return abandoned
+    return remove_abandoned(parent, _PREFIX)
 
 
 def _publish(staging: Path, target: Path) -> None:
@@ -73,20 +65,3 @@ def _publish(staging: Path, target: Path) -> None:
             "versions alike. What is there is its own and whole; run again what failed here"
         )
         raise InputError(msg) from error
-
-
-def _owner(pid: int | str) -> str:
-    return f"-{socket.gethostname()}-{pid}"
-
-
-def _is_abandoned(path: Path) -> bool:
-    pid = path.name.rpartition("-")[2]
-    if not (pid.isdecimal() and path.name.endswith(_owner(pid))):
-        return False
-    try:
-        os.kill(int(pid), 0)  # signal 0 asks whether the process is there
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass  # somebody else's, alive
-    return False
