@@ -135,6 +135,18 @@ def test_artifacts_without_a_recipe_are_passed_over(standin):
     assert seeds_compared(standin) == [2]
 
 
+def test_a_damaged_repeat_is_left_out_with_a_warning(standin, caplog):
+    whole = standin.run("full", params={"seed": 1})
+    standin.run("full", params={"seed": 4})
+    damaged = standin.artifact("attribute.metrics").path
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    run = standin.run("full", params={"seed": 2})
+    assert seeds_compared(standin, run) == [1, 2]
+    assert [r.version for r in standin.lineage("comparison", run).repeats["attribute.metrics"]] == [whole]
+    [warning] = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert warning.startswith(f"attribute.metrics of seed 4 is left out: {damaged} is damaged: ")
+
+
 def test_a_run_of_default_is_recorded_as_such(standin):
     standin.run()
     assert standin.lineage("report").pipelines == ("__default__",)

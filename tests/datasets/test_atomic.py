@@ -9,6 +9,7 @@ import pytest
 from kedro.io import DataCatalog, DatasetError, Version
 
 from weakcl_pipeline.datasets import AtomicDataset, CorruptArtifactError, Provenance
+from weakcl_pipeline.datasets.atomic import NoSuchVersionError
 from weakcl_pipeline.errors import InputError
 
 OLD, NEW = "2026-01-01T00.00.00.000Z", "2026-01-02T00.00.00.000Z"
@@ -129,8 +130,9 @@ def test_two_sessions_of_the_same_millisecond_do_not_mix(dataset, folder, monkey
     rename = Path.rename
 
     def rename_late(self: Path, target: Path) -> Path:
-        shutil.copytree(folder / OLD, target)
-        return rename(self, target)
+        monkeypatch.setattr(Path, "rename", rename)
+        dataset(NEW).save(table(1))
+        return self.rename(target)
 
     monkeypatch.setattr(Path, "rename", rename_late)
     with pytest.raises(DatasetError, match="was just saved by another run"):
@@ -176,11 +178,73 @@ def test_a_missing_file_or_lineage_is_refused(dataset, folder):
     with pytest.raises(CorruptArtifactError, match=r"lineage.json cannot be read"):
         dataset().load()
     lineage.unlink()
-    with pytest.raises(CorruptArtifactError, match=r"lineage.json is missing. There is no other version"):
+    with pytest.raises(CorruptArtifactError, match=r"lineage.json is missing. There is no earlier version"):
         dataset().load()
     lineage.write_text(content.replace("samples.parquet", "gone.parquet"))
     with pytest.raises(CorruptArtifactError, match=r"gone.parquet cannot be read \(No such file"):
         dataset().load()
+
+
+def test_a_version_that_lost_its_file_is_damaged_and_not_passed_over(dataset, folder):
+    for version in (OLD, NEW):
+        dataset(version).save(table(1))
+    (folder / NEW / "samples.parquet").unlink()
+    assert dataset().list_versions(full_path=False) == [NEW, OLD]
+    assert not dataset().exists()
+    with pytest.raises(CorruptArtifactError, match=rf"samples.parquet cannot be read.*--load-versions=samples:{OLD}"):
+        dataset().load()
+
+
+def test_the_way_back_is_an_earlier_version(dataset, folder):
+    for version in (OLD, NEW):
+        dataset(version).save(table(1))
+    (folder / OLD / "samples.parquet").write_bytes(b"")
+    with pytest.raises(CorruptArtifactError, match="There is no earlier version: remove"):
+        dataset(load=OLD).load()
+
+
+@pytest.mark.parametrize("name", [f"bad-{OLD}", "2027-01-01T00.00.00.000Z"])
+def test_a_copied_or_renamed_version_is_refused(dataset, folder, name):
+    dataset(OLD).save(table(1))
+    shutil.copytree(folder / OLD, folder / name)
+    with pytest.raises(CorruptArtifactError) as error:
+        dataset().load()
+    assert str(error.value) == (
+        f"{folder / name} was copied or renamed by hand: it holds version {OLD}, and a version lies in the folder of "
+        f"its name. Rename it back, or move it out of {folder}."
+    )
+
+
+def test_a_version_that_is_not_there_is_told_apart_from_a_damaged_one(dataset, folder):
+    with pytest.raises(InputError, match=f"samples has no version 1. There is none in {folder}$"):
+        dataset(load="1").load()
+    dataset(OLD).save(table(1))
+    with pytest.raises(NoSuchVersionError) as error:
+        dataset(load=NEW).load()
+    assert str(error.value) == f"samples has no version {NEW}. The newest in {folder}:\n  {OLD}"
+
+
+@pytest.mark.parametrize(
+    ("filepath", "name"),
+    [
+        ("data/06_models/attribute/encoder", "attribute.encoder"),
+        ("/home/10_me/data/03_primary/samples", "samples"),
+        ("elsewhere/attribute/encoder", "encoder"),
+    ],
+)
+def test_messages_name_an_artifact_as_the_catalog_does(filepath, name):
+    dataset = AtomicDataset(filepath=filepath, file="a.parquet", dataset=TABLE)
+    with pytest.raises(InputError, match=f"^{name} has no version 1"):
+        dataset.lineage("1")
+
+
+def test_a_url_is_refused():
+    config = {"type": AtomicDataset, "filepath": "s3://me:secret@bucket/samples", "file": "a", "dataset": TABLE}
+    with pytest.raises(DatasetError) as error:
+        AtomicDataset.from_config("samples", config)
+    cause = error.value.__cause__
+    assert isinstance(cause, InputError)
+    assert str(cause).startswith("filepath: s3://bucket/samples is a URL")
 
 
 def test_a_misconfigured_inner_dataset_is_refused_at_once(dataset):

@@ -1,18 +1,23 @@
 """The one wrapper that gives every artifact of the catalog versions, atomic saves and a lineage."""
 
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError, Version
 from kedro.io.core import VersionNotFoundError
 
-from weakcl_pipeline.datasets.lineage import FileRecord, Lineage, Provenance
+from weakcl_pipeline.datasets.lineage import LINEAGE_FILE, FileRecord, Lineage, Provenance
 from weakcl_pipeline.datasets.staging import staged_directory, sweep
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, shown, some_lines
 
 
 class CorruptArtifactError(InputError, DatasetError):
     """The files of a version are not those that were written."""
+
+
+class NoSuchVersionError(InputError, VersionNotFoundError):
+    """An artifact has no version of this name."""
 
 
 class AtomicDataset(AbstractVersionedDataset[Any, Any]):
@@ -43,6 +48,9 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
 
     Attributes:
         provenance: What `save` writes into the next version's lineage; the lineage hook sets it.
+
+    Raises:
+        InputError: The folder is a URL.
     """
 
     versioned = True  # every artifact is; Kedro then passes `version`
@@ -56,11 +64,16 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
+        if "://" in filepath:
+            raise InputError(
+                f"filepath: {shown(filepath)} is a URL, but versions lie in a folder of a local or mounted disk, where "
+                "they can be locked and renamed. Correct it in the catalog."
+            )
         super().__init__(PurePosixPath(filepath), version or Version(None, None))
         self._file = file
         self._config = dataset
         self.metadata = metadata
-        self.provenance = Provenance(dataset=self._filepath.name)
+        self.provenance = Provenance(dataset=_name(self._filepath))
         self._inner(self.directory / file)  # a misconfigured inner dataset shows now, not after the training
 
     @property
@@ -87,18 +100,49 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
         except VersionNotFoundError as error:
             raise AttributeError(str(error)) from error
 
+    def require(self, version: str) -> None:
+        """Refuse a version that is not there.
+
+        Raises:
+            NoSuchVersionError: Names those that are.
+        """
+        if not (self.directory / version).is_dir():
+            versions = some_lines(self.list_versions(full_path=False))
+            there_are = (
+                f"The newest in {self.directory}:\n{versions}" if versions else f"There is none in {self.directory}"
+            )
+            raise NoSuchVersionError(f"{self.provenance.dataset} has no version {version}. {there_are}")
+
     def lineage(self, version: str | None = None) -> Lineage:
         """Return the lineage of a version, by default of the one that `load` reads.
 
         Raises:
-            CorruptArtifactError: The version has no lineage that can be read.
+            CorruptArtifactError: The version has no lineage that can be read, or another version's.
+            NoSuchVersionError: There is no such version.
         """
         directory = self.directory / (version or self.path.parent.name)
+        self.require(directory.name)
         try:
-            return Lineage.read(directory)
+            lineage = Lineage.read(directory)
         except (OSError, ValueError) as error:
             reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-            raise self._corrupt(directory, "lineage.json", reason) from error
+            raise self._corrupt(directory, f"{directory / LINEAGE_FILE} {reason}") from error
+        if lineage.version != directory.name:
+            raise CorruptArtifactError(
+                f"{directory} was copied or renamed by hand: it holds version {lineage.version}, and a version lies in "
+                f"the folder of its name. Rename it back, or move it out of {self.directory}."
+            )
+        return lineage
+
+    def damage(self, version: str) -> str | None:
+        """Return what is wrong with the files of a version, or None if they are those that were written.
+
+        Raises:
+            CorruptArtifactError: The version has no lineage that can be read.
+            NoSuchVersionError: There is no such version.
+        """
+        directory = self.directory / version
+        return next(filter(None, (_damage(directory, record) for record in self.lineage(version).files)), None)
 
     def pin(self, version: str) -> None:
         """Make `load` read this version from now on, whatever else is published."""
@@ -113,7 +157,7 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
 
         Raises:
             CorruptArtifactError: A file is not what was written.
-            VersionNotFoundError: There is no version.
+            VersionNotFoundError: There is no version, or not this one.
         """
         return self.load_version(self.path.parent.name)
 
@@ -122,10 +166,11 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
 
         Raises:
             CorruptArtifactError: A file is not what was written.
+            NoSuchVersionError: There is no such version.
         """
         path = Path(self._get_versioned_path(version))
-        for record in self.lineage(version).files:
-            self._verify(path.parent, record)
+        if damage := self.damage(version):
+            raise self._corrupt(path.parent, damage)
         return self._inner(path).load()
 
     def save(self, data: Any) -> None:
@@ -143,6 +188,12 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
     def _inner(self, path: Path) -> AbstractDataset[Any, Any]:
         return AbstractDataset.from_config(self._filepath.name, {**self._config, "filepath": path.as_posix()})
 
+    def _get_versions(self) -> list[str]:
+        """Return the file of every version, newest first; one that lost its file is damaged, yet still a version."""
+        files = (self._file, LINEAGE_FILE)
+        versions = [path.name for path in self.directory.glob("*") if any((path / file).exists() for file in files)]
+        return [str(self._get_versioned_path(version)) for version in sorted(versions, reverse=True)]
+
     def _get_versioned_path(self, version: str) -> PurePosixPath:
         super()._get_versioned_path(version)  # refuses a version that leaves the folder
         return self._filepath / version / self._file
@@ -153,20 +204,31 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "file": self._file, "version": self._version}
 
-    def _verify(self, directory: Path, record: FileRecord) -> None:
-        try:
-            found = FileRecord.of(directory / record.name, directory)
-        except OSError as error:
-            raise self._corrupt(directory, record.name, f"cannot be read ({error.strerror})") from error
-        if found != record:
-            sizes = f"{record.bytes} bytes were written, {found.bytes} are there"
-            detail = sizes if found.bytes != record.bytes else "its content has changed since it was written"
-            raise self._corrupt(directory, record.name, f"is damaged: {detail}")
-
-    def _corrupt(self, directory: Path, file: str, reason: str) -> CorruptArtifactError:
-        others = [version for version in self.list_versions(full_path=False) if version != directory.name]
+    def _corrupt(self, directory: Path, damage: str) -> CorruptArtifactError:
+        earlier = [version for version in self.list_versions(full_path=False) if version < directory.name]
         name = self.provenance.dataset
-        back = f"Go back to an earlier version with --load-versions={name}:{others[0]}" if others else ""
+        back = f"Go back to an earlier version with --load-versions={name}:{earlier[0]}" if earlier else ""
         anew = f"remove {directory} and run again what makes {name}"
-        advice = f"{back}, or {anew}." if others else f"There is no other version: {anew}."
-        return CorruptArtifactError(f"{directory / file} {reason}. {advice}")
+        advice = f"{back}, or {anew}." if earlier else f"There is no earlier version: {anew}."
+        return CorruptArtifactError(f"{damage}. {advice}")
+
+
+def _name(filepath: PurePosixPath) -> str:
+    """Return an artifact's name in the catalog by where it lies: ``data/<layer>/<method>/<name>``."""
+    parts = filepath.parts
+    layer = max((place for place, part in enumerate(parts[:-1]) if re.match(r"\d\d_", part)), default=len(parts) - 2)
+    return ".".join(parts[layer + 1 :])
+
+
+def _damage(directory: Path, record: FileRecord) -> str | None:
+    path = directory / record.name
+    try:
+        found = FileRecord.of(path, directory)
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror})"
+    if found == record:
+        return None
+    sizes = f"{record.bytes} bytes were written, {found.bytes} are there"
+    return (
+        f"{path} is damaged: {sizes if found.bytes != record.bytes else 'its content has changed since it was written'}"
+    )

@@ -1,5 +1,6 @@
 """Which versions of artifacts are repeats of each other: made by the same recipe, from other seeds."""
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from kedro.io import DataCatalog
 from weakcl_pipeline.datasets import AtomicDataset, CorruptArtifactError
 from weakcl_pipeline.datasets.lineage import RepeatRecord
 from weakcl_pipeline.hooks.consistency import Origin
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Repeat:
 
 
 def find_repeats(origins: Iterable[Origin], catalog: DataCatalog) -> dict[str, list[Repeat]]:
-    """Return for each artifact its repeats, of each other seed the newest, in the order of the seeds."""
+    """Return for each artifact its repeats, of each other seed the newest that is whole, in the order of the seeds."""
     found = {}
     for origin in origins:
         artifact = catalog.get(origin.name)
@@ -47,7 +50,12 @@ def _repeats(origin: Origin, artifact: AtomicDataset) -> list[Repeat]:
             lineage = artifact.lineage(version)
         except CorruptArtifactError:  # nobody can say what it is
             continue
-        if lineage.recipe == origin.recipe and lineage.seed is not None and lineage.seed != origin.seed:
-            record = RepeatRecord(version=version, hash=lineage.hash, seed=lineage.seed)
-            newest.setdefault(lineage.seed, Repeat(lineage.seed, record, artifact))
+        seed = lineage.seed
+        if lineage.recipe != origin.recipe or seed is None or seed == origin.seed or seed in newest:
+            continue
+        if damage := artifact.damage(version):
+            logger.warning("%s of seed %d is left out: %s", origin.name, seed, damage)
+            continue
+        record = RepeatRecord(version=version, hash=lineage.hash, seed=seed)
+        newest[seed] = Repeat(seed, record, artifact)
     return [newest[seed] for seed in sorted(newest)]

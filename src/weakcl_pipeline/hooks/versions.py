@@ -79,9 +79,7 @@ def _version_to_read(name: str, artifact: AtomicDataset, catalog: DataCatalog, r
         raise InputError(f"{name} has not been made yet: there is no version in {artifact.directory}.{advice}")
     if wanted is None:
         return versions[0]
-    if wanted not in versions:
-        newest = "\n".join(f"  {version}" for version in versions[:5])
-        raise InputError(f"{name} has no version {wanted}. The newest in {artifact.directory}:\n{newest}")
+    artifact.require(wanted)
     return wanted
 
 
