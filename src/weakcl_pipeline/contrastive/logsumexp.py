@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import FunctionCtx
+
+from weakcl_pipeline.contrastive.differentiable_once import differentiable_once
 
 TILE = 1024  # anchors a side: a float32 tile of 4 MiB stays in the last-level cache, and fills a GPU
 
@@ -54,7 +56,7 @@ class _SelfExcludedLogSumExp(torch.autograd.Function):
         return lse
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: FunctionCtx, grad_lse: Tensor) -> tuple[Tensor, None, None]:
         """Apply ``d lse_i / d z = sum_a softmax_ia (z_a at i, z_i at a) / T``, with row and column in one tile."""
         z, lse = ctx.saved_tensors  # type: ignore[attr-defined]

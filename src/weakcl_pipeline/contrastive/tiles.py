@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import FunctionCtx
 
+from weakcl_pipeline.contrastive.differentiable_once import differentiable_once
 from weakcl_pipeline.contrastive.logsumexp import TILE
 
 RowFunction = Callable[[Tensor, slice], Tensor]
@@ -50,7 +51,7 @@ class _ByAnchorBlocks(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: FunctionCtx, grad_result: Tensor) -> tuple[None, Tensor, None]:
         """Chain the function's own derivative with ``d (z_i . z_a) / d z = (z_a at i, z_i at a)``."""
         (z,) = ctx.saved_tensors  # type: ignore[attr-defined]

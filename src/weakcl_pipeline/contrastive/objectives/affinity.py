@@ -121,7 +121,7 @@ class AffinityInfoNCE(Objective):
                 (A, C), on the device of ``samples``.
 
         Returns:
-            The loss in nats, a scalar; 0 where no anchor has a positive.
+            The loss in nats, a scalar, differentiable once; 0 where no anchor has a positive.
 
         Raises:
             ValueError: If the shapes do not belong together.

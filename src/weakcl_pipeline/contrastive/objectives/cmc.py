@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import FunctionCtx
 
 from weakcl_pipeline.config import Config
+from weakcl_pipeline.contrastive.differentiable_once import differentiable_once
 from weakcl_pipeline.contrastive.logsumexp import TILE
 from weakcl_pipeline.contrastive.objectives.base import Batch, Objective, Setting
 from weakcl_pipeline.contrastive.objectives.cl_infonce import ClInfoNCE, ClInfoNCEConfig
@@ -107,7 +108,7 @@ class Cmc(Objective):
             attributes: The attributes of each picture, float (B, A); NaN where missing.
 
         Returns:
-            The loss in nats, a scalar.
+            The loss in nats, a scalar, differentiable once.
 
         Raises:
             ValueError: If the shapes do not belong together.
@@ -182,7 +183,7 @@ class _CrossPartitions(torch.autograd.Function):
         return of_rows, of_columns
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: FunctionCtx, grad_rows: Tensor, grad_columns: Tensor) -> tuple[Tensor, Tensor, None, None]:
         """Weigh each pair by its softmax in its row and in its column, in tiles computed anew."""
         x, y, known, of_rows, of_columns = ctx.saved_tensors  # type: ignore[attr-defined]
