@@ -113,3 +113,13 @@ def test_without_a_pipeline_that_makes_it_no_command_is_given(run, registered, t
         path.unlink()
     monkeypatch.setattr(versions, "pipelines", {"apply": registered["apply"]})
     assert refusal(run, "apply", LATER).endswith("Make applied.encoder anew, then repeat this command.")
+
+
+@pytest.mark.parametrize("pipeline", ["clustering", "training"])
+def test_a_version_of_the_future_is_warned_of_by_the_run_that_reads_or_makes_it(run, pipeline, tmp_path, caplog):
+    run("clustering", "2999-01-01T00.00.00.000Z")
+    caplog.clear()
+    run(pipeline, NEW)
+    [message] = caplog.messages
+    assert message.startswith("By this machine's clock these versions are of the future")
+    assert message.endswith(f"remove them:\n  {tmp_path}/clusters/2999-01-01T00.00.00.000Z")

@@ -29,7 +29,13 @@ from weakcl_pipeline.hooks.consistency import Meetings, Origin, conflicts, descr
 from weakcl_pipeline.hooks.environment import code_revision, library_versions
 from weakcl_pipeline.hooks.repeats import Repeat, find_repeats
 from weakcl_pipeline.hooks.unlike import unlike
-from weakcl_pipeline.hooks.versions import artifacts_of, pin_versions, require_agreement, with_known_names
+from weakcl_pipeline.hooks.versions import (
+    artifacts_of,
+    pin_versions,
+    require_agreement,
+    warn_of_future,
+    with_known_names,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +68,7 @@ class LineageHook:
             artifact.sweep()
         run_params = with_known_names(artifacts, pipeline, catalog, run_params)
         pin_versions(artifacts, pipeline, catalog, run_params)
+        warn_of_future(artifacts)
         if not run_params.get("only_missing_outputs"):  # else the runner is yet to say what is read; nodes check
             raw = [self._origin(name, catalog, None) for name in _raw_inputs(pipeline, catalog)]
             require_agreement(artifacts, raw, pipeline, catalog, run_params)

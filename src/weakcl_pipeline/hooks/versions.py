@@ -1,18 +1,23 @@
 """Which versions a run reads: fixed before its first node, and refused unless they belong together."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from kedro.framework.project import pipelines
 from kedro.io import DataCatalog
+from kedro.io.core import generate_timestamp
 from kedro.pipeline import Pipeline
 
 from weakcl_pipeline.config import suggestion
 from weakcl_pipeline.datasets import AtomicDataset, CorruptArtifactError
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, some_lines
 from weakcl_pipeline.hooks.command import run_command
 from weakcl_pipeline.hooks.consistency import Meetings, Origin, conflicts, describe, find_agreeing
+
+logger = logging.getLogger(__name__)
 
 Artifacts = Mapping[str, AtomicDataset]
 
@@ -81,6 +86,26 @@ def _version_to_read(name: str, artifact: AtomicDataset, catalog: DataCatalog, r
         return versions[0]
     artifact.require(wanted)
     return wanted
+
+
+def warn_of_future(artifacts: Artifacts) -> None:
+    """Warn of versions that this machine's clock has yet to come to: until then they stay the newest."""
+    now = generate_timestamp()
+    ahead = [artifact.directory / version for artifact in artifacts.values() if (version := _newest(artifact)) > now]
+    if ahead:
+        logger.warning(
+            "By this machine's clock these versions are of the future, so they are read in place of what is made now. If "
+            "the clock is right, remove them:\n%s",
+            some_lines([str(folder) for folder in ahead]),
+        )
+
+
+def _newest(artifact: AtomicDataset) -> str:
+    """Return the newest version, or an empty text if there is none, or none that can be read."""
+    for version in artifact.list_versions(full_path=False)[:1]:
+        with suppress(CorruptArtifactError):
+            return artifact.lineage(version).version
+    return ""
 
 
 def require_agreement(
