@@ -27,6 +27,25 @@ def test_the_content_is_hashed_and_not_the_place(table, tmp_path):
     assert first.content_hash() != second.content_hash()
 
 
+def test_how_the_content_is_read_is_part_of_its_hash(tmp_path):
+    (tmp_path / "table.csv").write_text("name,kind\na;b,1\n")
+    (tmp_path / "kinds.csv").write_text("kind,key,word\n1,2,x\n")
+
+    def content(**options) -> str:
+        path = (tmp_path / "table.csv").as_posix()
+        return SourceDataset(source="table", path=path, **options).content_hash()
+
+    def joined(**options) -> str:
+        return content(join=[{"path": "kinds.csv", "by": "kind"} | options])
+
+    hashes = [content(), content(separator=";"), content(encoding="latin-1"), joined(), joined(take=["word"])]
+    assert len(set(hashes)) == len(hashes)
+    assert content(encoding=None) == content()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "kinds.csv").rename(tmp_path / "elsewhere/kinds.csv")
+    assert joined(path="elsewhere/kinds.csv") == hashes[3]
+
+
 def test_preview_shows_the_first_rows(table):
     preview = SourceDataset(source="table", path=table.as_posix()).preview(nrows=2)
     assert preview["columns"] == ["name", "words"]

@@ -1,5 +1,6 @@
 """Raw data, read by the source that knows its form."""
 
+from pathlib import Path
 from typing import Any, TypeVar
 
 import polars as pl
@@ -71,14 +72,18 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
         raise DatasetError("raw data is read and never written")
 
     def content_hash(self) -> str:
-        """Return the hash of the content of all files that the raw table is made from.
+        """Return the hash of all that the raw table is made from: the content of its files, and how they are read.
+
+        Where they lie does not count, nor do options that are as they are by default.
 
         Raises:
             InputError: A file is missing.
         """
-        files = {**self._source.files(), **({} if self._clusters is None else self._clusters.files())}
-        digests = {name: file and sha256_of(file) for name, file in files.items()}
-        return hash_of(digests if len(digests) > 1 else [*digests.values()])  # a file alone may be called anything
+        readers = [self._source, *([] if self._clusters is None else [self._clusters])]
+        digests = {name: file and sha256_of(file) for reader in readers for name, file in reader.files().items()}
+        content: Any = digests if len(digests) > 1 else [*digests.values()]  # a file alone may be called anything
+        options = [_without_places(reader.model_dump(exclude_defaults=True)) for reader in readers]
+        return hash_of([content, options] if any(options) else content)
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """Return the first rows for Kedro-Viz."""
@@ -88,6 +93,16 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
     def _describe(self) -> dict[str, Any]:
         clusters = {} if self._clusters is None else {"clusters": self._clusters.model_dump(mode="json")}
         return {"source": self._name, **self._source.model_dump(mode="json"), **clusters}
+
+
+def _without_places(options: Any) -> Any:
+    """Return options without those that say where something lies, at any depth."""
+    if isinstance(options, dict):
+        kept = {name: value for name, value in options.items() if name != "path" and not isinstance(value, Path)}
+        return {name: _without_places(value) for name, value in kept.items()}
+    if isinstance(options, list | tuple):
+        return [_without_places(value) for value in options]
+    return options
 
 
 def _validated(model: type[C], options: dict[str, Any], source: str, key: str = "") -> C:
