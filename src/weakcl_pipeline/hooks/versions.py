@@ -94,8 +94,8 @@ def warn_of_future(artifacts: Artifacts) -> None:
     ahead = [artifact.directory / version for artifact in artifacts.values() if (version := _newest(artifact)) > now]
     if ahead:
         logger.warning(
-            "By this machine's clock these versions are of the future, so they are read in place of what is made now. If "
-            "the clock is right, remove them:\n%s",
+            "By this machine's clock these versions are of the future, so they are read in place of what is made now. "
+            "If the clock is right, remove them:\n%s",
             some_lines([str(folder) for folder in ahead]),
         )
 
