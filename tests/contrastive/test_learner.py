@@ -12,7 +12,7 @@ from weakcl_pipeline.contrastive import ClInfoNCE, ClInfoNCEConfig, DeviceConfig
 from weakcl_pipeline.contrastive.encoder import HeadConfig
 from weakcl_pipeline.contrastive.learner import Learner
 from weakcl_pipeline.contrastive.metrics import alignment, uniformity
-from weakcl_pipeline.contrastive.objectives import OBJECTIVES, Setting, SideInformation
+from weakcl_pipeline.contrastive.objectives import OBJECTIVES, Setting, SideInformation, Swav, SwavConfig
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig
 from weakcl_pipeline.contrastive.sync_batch_norm import frozen_statistics
 from weakcl_pipeline.images import AugmentationConfig
@@ -131,6 +131,17 @@ def test_batch_norm_follows_its_statistics_once_where_views_are_embedded_again()
     torch.testing.assert_close(layer.running_mean, before)
     assert layer.num_batches_tracked == 2
     assert layer.momentum == 0.1
+
+
+def test_batch_norm_never_meets_one_view_alone_though_the_number_of_small_crops_is_odd():
+    swav = Swav(SwavConfig(prototypes=4, small_crops=1, small_size=8), output_dim=128)
+    device = FP32.model_copy(update={"views_at_once": 2})
+    made = Learner(tiny(), swav, AugmentationConfig(), ADAMW, device)
+    made.train()
+    seen = []
+    made.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    made.step(PICTURES[:7], SAMPLES[:7], CLUSTERS[:7], size=16, learning_rate=0.01, generator=torch.Generator())
+    assert seen[:10] == [2] * 7 + [3, 2, 2]  # and once more in the backward pass
 
 
 def test_statistics_stand_still_in_torchs_synchronised_batch_normalisation_too():

@@ -98,6 +98,10 @@ class Group:
         """Return how many of so many things are at most one worker's."""
         return -(-count // self.size)
 
+    def fewest(self, count: int) -> int:
+        """Return how many of so many things are at least one worker's."""
+        return count // self.size
+
     def gather(self, own: Tensor, count: int) -> Tensor:
         """Put the parts of all workers together, so that gradients flow back into each worker's own.
 

@@ -159,8 +159,10 @@ class Learner:
         """Embed the worker's views of a batch of so many samples, in as many parts on every worker."""
         if self._at_once is None:
             return self._embed_views(views)
-        most = len(views) // self._group.count(count) * self._group.most(count)
-        parts = views.tensor_split(-(-most // self._at_once))
+        of_each = len(views) // self._group.count(count)
+        most, fewest = of_each * self._group.most(count), of_each * self._group.fewest(count)
+        # No part of one view on any worker: batch normalisation cannot tell its variance.
+        parts = views.tensor_split(max(1, min(-(-most // self._at_once), fewest // 2)))
         embed_again = partial(
             checkpoint, self._embed_views, use_reentrant=False, preserve_rng_state=self.draws,
             context_fn=self._first_and_again,
