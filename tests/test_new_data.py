@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from kedro.framework.startup import bootstrap_project
 
 from tests.conftest import ROOT, TINY, sample_rows
+from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.new_data import new_data
 from weakcl_pipeline.plugin import commands
 
@@ -215,6 +216,32 @@ def test_how_the_table_is_written_can_be_said(invoke):
         "separator": ";",
         "encoding": "latin-1",
     }
+
+
+@pytest.mark.parametrize("bad", [0, 1, 3])
+def test_more_missing_pictures_than_a_run_bears_are_told(invoke, bad):
+    export(invoke.path / "eigene", 100)
+    for name in emoji(100)["image_id"].head(bad):
+        (invoke.path / f"eigene/bilder/{name}.png").unlink()
+    result = invoke("mine", "--table", "eigene/tabelle.csv", "--images", "eigene/bilder", "--label", "Gruppe")
+    assert result.exit_code == 0, result.output
+    told = (
+        "3.0% of the pictures cannot be used, and a run stops at more than images.max_bad_fraction = 0.01."
+        " Mend or remove them, or raise it in conf/mine/parameters_images.yml."
+    )
+    assert (told in lines_of(result.output)) == (bad == 3)
+    if bad == 3:
+        with pytest.raises(InputError, match=r"images\.max_bad_fraction"):
+            invoke.project.run("ingestion", env="mine")
+
+
+def test_pictures_of_a_hugging_face_table(invoke):
+    table = emoji(120).with_columns(pl.struct(bytes="image", path=pl.col("image_id") + ".png").alias("image"))
+    table.write_parquet(invoke.path / "train.parquet")
+    result = invoke("mine", "--table", "train.parquet", "--label", "group")
+    assert result.exit_code == 0, result.output
+    invoke.project.run("ingestion", env="mine")
+    assert invoke.project.artifact("samples").load().height == table.height
 
 
 def test_further_tables_are_joined(invoke):

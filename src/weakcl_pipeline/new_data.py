@@ -20,6 +20,7 @@ from rich.text import Text
 from weakcl_pipeline.cli import explain
 from weakcl_pipeline.config import explained
 from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.images.decode import ImagesConfig
 from weakcl_pipeline.images.roots import is_url
 from weakcl_pipeline.profiling import Column, Profile, environment, find_join, profile
 from weakcl_pipeline.sources import SOURCES, Source
@@ -57,25 +58,41 @@ def new_data(
         raw_samples = _with_joins(_raw_samples(table, images, written), join)
         found = profile(_source(raw_samples).scan(), images, label)
         _show(found, get_console())
-        _write(target, _environment(project.project_path, target.parent, raw_samples, found))
+        base = _base_parameters(target.parent)
+        _write(target, _environment(project.project_path, raw_samples, found, base))
     except Exception as error:
         message = explain(error)
         if message is None:
             raise
         raise click.ClickException(message) from error
-    click.echo(f"\nLook through the files in {target.relative_to(project.project_path)}, and then:\n")
+    conf = target.relative_to(project.project_path)
+    if too_many := _too_many_bad(found, base["images"]):
+        click.echo(f"\n{too_many} Mend or remove them, or raise it in {conf}/parameters_images.yml.")
+    click.echo(f"\nLook through the files in {conf}, and then:\n")
     click.echo(f"  kedro run --env={name}{_run_options(found)}")
 
 
-def _environment(here: Path, conf: Path, raw_samples: Mapping[str, Any], found: Profile) -> dict[str, str]:
+def _environment(
+    here: Path, raw_samples: Mapping[str, Any], found: Profile, base: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str]:
     """Return the files of the environment, with paths as the project sees them."""
     root = found.pictures.root
     return environment(
         found,
         {**raw_samples, "path": _seen_from(here, raw_samples["path"])},
         None if root is None else _seen_from(here, root),
-        _base_parameters(conf),
+        base,
     )
+
+
+def _too_many_bad(found: Profile, images: Mapping[str, Any]) -> str:
+    """Say that more pictures cannot be used than a run bears, by those that were opened; nothing where not."""
+    most = ImagesConfig.model_validate(images).max_bad_fraction
+    missing = next(column.missing for column in found.columns if column.name == found.roles.image)
+    bad = missing + (1 - missing) * len(found.pictures.rejects) / found.pictures.checked
+    if bad <= most:
+        return ""
+    return f"{bad:.1%} of the pictures cannot be used, and a run stops at more than images.max_bad_fraction = {most:g}."
 
 
 def _run_options(found: Profile) -> str:

@@ -55,10 +55,10 @@ CASES = [
         ("'file'", "ingestion.image_column"),
     ),
     Case(
-        "The picture column is that of a Hugging Face data set",
-        table(rows().with_columns(file=pl.Series([{"bytes": picture(), "path": "0.png"}] * 6))),
+        "The picture column holds objects",
+        table(rows().with_columns(file=pl.Series([{"content": picture(), "path": "0.png"}] * 6))),
         roles(),
-        ("'file'", "ingestion.image_column", "bytes, path"),
+        ("'file'", "ingestion.image_column", "content, path"),
     ),
     Case(
         "An id is a span of time",

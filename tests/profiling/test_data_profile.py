@@ -316,9 +316,23 @@ def test_pictures_that_are_not_there_are_named_with_where_they_were_looked_for(p
         profiled(tmp_path)
     message = str(error.value)
     assert message.startswith("the pictures that the table names are not there. Looked for, among others:\n")
-    assert f"  {tmp_path}/0.png (column 'file')" in message
-    assert f"  {tmp_path.parent}/0.png (column 'file')" in message
+    for root in (tmp_path, tmp_path.parent):
+        assert f"  column 'file', images.root = {root}: reference '0.png': no such file below images.root\n" in message
     assert "Say with --images" in message
+
+
+def test_paths_that_cannot_be_looked_for_are_named_with_the_reason(pictures):
+    absolute = pl.lit("/home/me/") + pl.col("file")
+    with pytest.raises(InputError, match=r"reference '/home/me/0\.png' is absolute; it must be relative to"):
+        profiled(pictures, animals().with_columns(file=absolute))
+    with pytest.raises(InputError, match=r"reference 'a\\\\0\.png': .*'/'"):
+        profiled(pictures, animals().with_columns(file=pl.lit("a\\") + pl.col("file")))
+
+
+def test_a_table_without_a_header_is_told(pictures):
+    first, *others = animals().select("file", "species").rows()
+    with pytest.raises(InputError, match=r"the table has no header: a column is called '0\.png'"):
+        profiled(pictures, pl.DataFrame(others, schema=first, orient="row"), label=None)
 
 
 def test_pictures_that_are_none_are_refused(tmp_path):

@@ -120,6 +120,15 @@ def test_a_join_of_a_column_of_which_the_name_is_a_pattern_is_refused(folder, na
     assert joined["owner"].to_list() == ["u", None, None]
 
 
+def test_pictures_of_hugging_face_tables_are_their_bytes(tmp_path):
+    cells = [{"bytes": b"one", "path": "1.png"}, {"bytes": None, "path": None}, None]
+    place = tmp_path / "photos.parquet"
+    pl.DataFrame({"id": [1, 2, 3], "image": cells, "more": [{"bytes": b"x"}] * 3}).write_parquet(place)
+    scanned = Table(path=place.as_posix()).scan().collect()
+    assert scanned["image"].to_list() == [b"one", None, None]
+    assert scanned["more"].to_list() == [{"bytes": b"x"}] * 3
+
+
 def test_take_and_collect_exclude_each_other(folder):
     with pytest.raises(ValueError, match="give one of them"):
         table(folder, {"path": "tags.csv", "by": "id", "take": ["tag"], "collect": ["tag"]})

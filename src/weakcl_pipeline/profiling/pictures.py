@@ -53,6 +53,7 @@ def find_pictures(sample: TableSample, table: pl.LazyFrame, folder: str | None) 
     Raises:
         InputError: No column refers to pictures, none of the pictures is there, or too many cannot be used.
     """
+    _check_header(sample)
     if folder is None:
         return _embedded(sample, table)
     columns = _referring(sample, folder)
@@ -65,6 +66,16 @@ def find_pictures(sample: TableSample, table: pl.LazyFrame, folder: str | None) 
                     reading = ((name, partial(opened.read, name)) for name in references)
                     return _checked(_opened(column.name, root, reading))
     raise _nothing_found(columns, roots)
+
+
+def _check_header(sample: TableSample) -> None:
+    """Refuse a table of which the first row, which is taken for the names of the columns, names a picture."""
+    for column in sample.frame:
+        if _is_picture(pl.Series([column.name]))[0] and column.dtype == pl.String and _share_of_pictures(column) >= 0.5:
+            raise InputError(
+                f"the table has no header: a column is called '{column.name}', like the pictures in it. Put a row with"
+                " the names of the columns before the others."
+            )
 
 
 def _embedded(sample: TableSample, table: pl.LazyFrame) -> Pictures:
@@ -99,8 +110,12 @@ def _referring(sample: TableSample, folder: str) -> list[pl.Series]:
 
 def _share_of_pictures(names: pl.Series) -> float:
     """The share of values that end like the name of a picture."""
-    endings = names.drop_nulls().str.to_lowercase().str.extract(r"(\.[a-z]+)$")
-    return float(endings.is_in(list(SUFFIXES)).mean() or 0)  # type: ignore[arg-type]
+    return float(_is_picture(names.drop_nulls()).mean() or 0)  # type: ignore[arg-type]
+
+
+def _is_picture(names: pl.Series) -> pl.Series:
+    """Which names, (N,) String, end like that of a picture, (N,) Boolean."""
+    return names.str.to_lowercase().str.extract(r"(\.[a-z]+)$").is_in(list(SUFFIXES)).fill_null(value=False)
 
 
 def _roots(folder: str) -> list[str]:
@@ -111,15 +126,16 @@ def _roots(folder: str) -> list[str]:
 
 def _found(references: Sequence[str], root: PictureRoot) -> bool:
     """Whether a root has most of what is referred to."""
-    return sum(_is_there(reference, root) for reference in references) > len(references) / 2
+    return sum(_fault(reference, root) is None for reference in references) > len(references) / 2
 
 
-def _is_there(reference: str, root: PictureRoot) -> bool:
+def _fault(reference: str, root: PictureRoot) -> str | None:
+    """Say why a root does not have what is referred to; None if it has."""
     try:
         root.read(reference)
-    except DecodeError:
-        return False
-    return True
+    except DecodeError as error:
+        return error.reason
+    return None
 
 
 def _opened(column: str, root: str | None, pictures: Iterable[tuple[str, Callable[[], bytes]]]) -> Pictures:
@@ -148,12 +164,17 @@ def _checked(pictures: Pictures) -> Pictures:
 
 
 def _nothing_found(columns: Sequence[pl.Series], roots: Sequence[str]) -> InputError:
+    references = [
+        (column.name, reference)
+        for column in columns
+        for reference in column.drop_nulls().unique(maintain_order=True).head(FEW)
+    ][:FEW]
     tried = []
-    for column in columns:
-        for reference in column.drop_nulls().unique(maintain_order=True).head(FEW):
-            tried += [f"  {root.rstrip('/')}/{reference} (column '{column.name}')" for root in roots]
+    for root in roots:
+        with open_root(ImagesConfig(root=root)) as opened:
+            tried += [f"  column '{name}', images.root = {root}: {_fault(said, opened)}" for name, said in references]
     return InputError(
         "the pictures that the table names are not there. Looked for, among others:\n"
-        + "\n".join(tried[: FEW * len(roots)])
+        + "\n".join(tried)
         + "\nSay with --images which folder the paths in the table are relative to."
     )

@@ -13,11 +13,11 @@ from weakcl_pipeline.errors import FEW, InputError, some
 from weakcl_pipeline.sources.base import Source
 from weakcl_pipeline.sources.formats import Format, TableOptions, format_of
 from weakcl_pipeline.sources.remote import beside, local
-from weakcl_pipeline.sources.roles import check_name
+from weakcl_pipeline.sources.roles import check_name, is_pattern
 
 logger = logging.getLogger(__name__)
 
-"""How many keys a message lists."""
+_WRAPPED = pl.Struct({"bytes": pl.Binary, "path": pl.String})
 
 
 class SideTable(TableOptions):
@@ -82,7 +82,7 @@ def _options(fields: TableOptions) -> TableOptions:
 
 def _scanned(form: Format) -> pl.LazyFrame:
     """Return a format's table; a column without a name is called by its place, `column_0`."""
-    table = form.scan()
+    table = _unwrapped(form.scan())
     names = table.collect_schema().names()
     if "" not in names:
         return table
@@ -91,6 +91,12 @@ def _scanned(form: Format) -> pl.LazyFrame:
         raise InputError(f"{form.path}: a column has no name, and '{name}' is another one's. Give it a name.")
     logger.warning("%s: a column without a name: %s", form.path, name)
     return table.rename({"": name})
+
+
+def _unwrapped(table: pl.LazyFrame) -> pl.LazyFrame:
+    """Return a table with pictures as bytes where they are structs of bytes and a path, as in Hugging Face's tables."""
+    wrapped = [name for name, dtype in table.collect_schema().items() if dtype == _WRAPPED and not is_pattern(name)]
+    return table.with_columns(pl.col(name).struct.field("bytes").alias(name) for name in wrapped)
 
 
 def _joined(table: pl.LazyFrame, side: SideTable, form: Format) -> pl.LazyFrame:
