@@ -2,9 +2,11 @@
 
 import errno
 import logging
+import shutil
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner
 from kedro.framework.cli.project import run as kedro_run
 from kedro.io import DatasetError
@@ -110,6 +112,32 @@ def test_results_are_announced_only_by_the_run_that_made_them(run, caplog):
     run("--pipelines=clustering")
     run("--only-missing-outputs")
     assert not [message for message in caplog.messages if message.startswith(("report", "attribute.metrics"))]
+
+
+def test_a_run_without_anything_to_make_says_so(run, caplog):
+    caplog.set_level(logging.INFO, logger="weakcl_pipeline")
+    run("--pipelines=ingestion")
+    caplog.clear()
+    assert run("--pipelines=ingestion", "--only-missing-outputs").exit_code == 0
+    assert caplog.messages == ["Nothing was run: all outputs are there, whatever parameters they were made with"]
+
+
+def test_a_suggested_command_keeps_the_source_of_the_configuration(run, standin):
+    shutil.copytree(standin.path / "conf", standin.path / "other")
+    message = run("--conf-source=other", "--pipelines=clustering").stderr
+    assert message.endswith(f"Make it first: kedro run --conf-source={standin.path}/other --pipelines=ingestion\n")
+    message = run("--conf-source=conf", "--pipelines=clustering").stderr
+    assert message.endswith("Make it first: kedro run --pipelines=ingestion\n")
+
+
+def test_an_artifact_without_versions_is_refused_before_the_first_node(run, standin):
+    entry = {"type": "polars.EagerPolarsDataset", "filepath": "data/samples.parquet", "file_format": "parquet"}
+    (standin.path / "conf/local/catalog.yml").write_text(yaml.safe_dump({"samples": entry}))
+    for pipeline in ("ingestion", "clustering"):  # which makes it, and which reads it
+        result = run(f"--pipelines={pipeline}")
+        assert result.exit_code == 1
+        assert result.stderr.startswith("Error: samples: a pipeline makes it, so it needs versions, but")
+    assert [path.name for path in (standin.path / "data").iterdir()] == ["01_raw"]
 
 
 def raised(function) -> BaseException:

@@ -2,9 +2,11 @@ import shlex
 
 from kedro.framework.cli.project import run as kedro_run
 
+from tests.conftest import ROOT
 from weakcl_pipeline.hooks.command import run_command
 
 EVERYTHING = {
+    "conf_source": (ROOT / "conf").as_posix(),
     "env": "birds",
     "pipeline_names": ["training", "evaluation"],
     "namespaces": ["attribute"],
@@ -36,6 +38,7 @@ def test_kedro_reads_back_what_was_asked():
     assert read["pipelines"] == EVERYTHING["pipeline_names"]
     assert read["params"] == EVERYTHING["runtime_params"]
     same = (
+        "conf_source",
         "env",
         "only_missing_outputs",
         "namespaces",
@@ -58,5 +61,7 @@ def test_versions_can_be_replaced():
 
 def test_other_pipelines_can_be_asked_for_in_the_same_way():
     command = run_command(EVERYTHING | {"only_missing_outputs": False}, {}, ["clustering"])
-    assert command.startswith("kedro run --env=birds --pipelines=clustering '--params=")
+    assert command.startswith(
+        f"kedro run --conf-source={EVERYTHING['conf_source']} --env=birds --pipelines=clustering '--params="
+    )
     assert kedro_run.make_context("run", shlex.split(command)[2:]).params["params"] == EVERYTHING["runtime_params"]

@@ -116,3 +116,26 @@ def test_a_hopeless_search_ends_soon():
     options = {name: [origin(name, str(v), samples="1") for v in range(20)] for name in names}
     options["samples"] = [origin("samples", "2")]
     assert find_agreeing(options, all_meet(*options)) is None  # 20^12 combinations
+
+
+def test_a_hopeless_search_ends_soon_though_the_pair_that_disagrees_comes_last():
+    options = {}
+    for i in range(15):
+        encoder, metrics = f"{i}.encoder", f"{i}.metrics"
+        options[encoder] = [origin(encoder, str(v)) for v in range(5)]
+        options[metrics] = [origin(metrics, str(v), a="1", b="1", **{encoder: str(v)}) for v in range(5)]
+    for name, samples in {"clusters": "1", "store": "2"}.items():
+        options[name] = [origin(name, str(v), samples=samples) for v in range(5)]
+    assert find_agreeing(options, all_meet(*options)) is None  # 5^15 combinations of metrics, each with its encoder
+
+
+def test_a_choice_that_is_not_to_blame_is_kept():
+    options = {
+        "metrics": [origin("metrics", str(v), a="1", b="1", encoder=str(v)) for v in (2, 1)],
+        "encoder": [origin("encoder", str(v)) for v in (2, 1)],
+        "clusters": [origin("clusters", str(v), c="1", samples=str(v)) for v in (2, 1)],
+        "store": [origin("store", "1", samples="1")],
+    }
+    found = find_agreeing(options, all_meet(*options))
+    versions = {name: choice.version for name, choice in found.items()}
+    assert versions == {"metrics": "2", "encoder": "2", "clusters": "1", "store": "1"}

@@ -14,6 +14,7 @@ from weakcl_pipeline.datasets.preview import table_preview
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.files import sha256_of
 from weakcl_pipeline.sources import SOURCES, ReleasedClusters
+from weakcl_pipeline.sources.base import Source
 
 C = TypeVar("C", bound=Config)
 
@@ -79,7 +80,8 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
         Raises:
             InputError: A file is missing.
         """
-        readers = [self._source, *([] if self._clusters is None else [self._clusters])]
+        readers: list[Source | ReleasedClusters] = [self._source]
+        readers += [] if self._clusters is None else [self._clusters]
         digests = {name: file and sha256_of(file) for reader in readers for name, file in reader.files().items()}
         content: Any = digests if len(digests) > 1 else [*digests.values()]  # a file alone may be called anything
         options = [_without_places(reader.model_dump(exclude_defaults=True)) for reader in readers]

@@ -27,11 +27,12 @@ def run_command(
     """Return the command line that asks for a run.
 
     Args:
-        run_params: What Kedro hands to its hooks about the run.
+        run_params: What Kedro hands to its hooks about the run, and `conf_source` where that is not the project's.
         load_versions: Versions to load, by artifact, in place of those that the run was given.
         pipelines: Pipelines to run as a whole, in place of what the run selected; its environment and parameters stay.
     """
     words = ["kedro", "run"]
+    words += [f"--conf-source={run_params['conf_source']}"] if run_params.get("conf_source") else []
     words += [f"--env={run_params['env']}"] if run_params.get("env") else []
     selected = run_params if pipelines is None else {"pipeline_names": pipelines}
     for key, option in _SELECTIONS.items():

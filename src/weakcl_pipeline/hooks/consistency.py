@@ -142,16 +142,43 @@ def find_agreeing(options: Mapping[str, Sequence[Origin]], meetings: Meetings) -
     """
     if any(not versions for versions in options.values()):
         return None
+    found, _ = _search(options, dict.fromkeys(options, frozenset()), meetings)
+    return found
+
+
+def _search(
+    options: Mapping[str, Sequence[Origin]], ruled_by: Mapping[str, frozenset[str]], meetings: Meetings
+) -> tuple[dict[str, Origin] | None, frozenset[str]]:
+    """Choose among the versions that earlier choices left.
+
+    Args:
+        options: For each artifact that is yet to be chosen, the versions that are left; at least one.
+        ruled_by: For each of them, the artifacts whose choice has ruled a version out.
+        meetings: Which artifacts are combined.
+
+    Returns:
+        The chosen versions; or None, and of the earlier artifacts those whose choice is to blame. Other versions of
+        any other artifact would be in vain, and are not tried.
+    """
     if not options:
-        return {}
+        return {}, frozenset()
     name = max(options, key=lambda key: (max(len(origin.claims) for origin in options[key]), key))
+    blamed = ruled_by[name]
     for choice in options[name]:
         left = {
             other: [origin for origin in versions if not meetings.conflict(choice, origin)]
             for other, versions in options.items()
             if other != name
         }
-        rest = find_agreeing(left, meetings)
-        if rest is not None:
-            return {name: choice, **rest}
-    return None
+        ruled = {
+            other: ruled_by[other] | {name} if len(left[other]) < len(options[other]) else ruled_by[other]
+            for other in left
+        }
+        dead = [other for other, versions in left.items() if not versions]
+        found, to_blame = (None, ruled[dead[0]]) if dead else _search(left, ruled, meetings)
+        if found is not None:
+            return {name: choice, **found}, frozenset()
+        if name not in to_blame:
+            return None, to_blame
+        blamed |= to_blame - {name}
+    return None, blamed

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import settings
 from kedro.io import AbstractDataset, DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
@@ -33,6 +35,7 @@ from weakcl_pipeline.hooks.versions import (
     artifacts_of,
     pin_versions,
     require_agreement,
+    require_versions,
     warn_of_future,
     with_known_names,
 )
@@ -56,6 +59,13 @@ class LineageHook:
         self._running = threading.local()
 
     @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Note where the run, which begins in the same thread, has its configuration from."""
+        source = context.config_loader.conf_source
+        default = context.project_path / settings.CONF_SOURCE
+        self._running.conf_source = None if (context.project_path / source).resolve() == default.resolve() else source
+
+    @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Sweep what killed runs left, fix all versions, and refuse artifacts that do not belong together.
 
@@ -63,6 +73,8 @@ class LineageHook:
             InputError: An input is missing, or inputs disagree; the message says which and what to type.
         """
         self._requested[run_params["run_id"]] = tuple(run_params.get("pipeline_names") or ("__default__",))
+        run_params = {**run_params, "conf_source": getattr(self._running, "conf_source", None)}
+        require_versions(pipeline, catalog)
         artifacts = artifacts_of(pipeline, catalog)
         for artifact in artifacts.values():
             artifact.sweep()

@@ -47,14 +47,19 @@ class ProgressHook:
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Say where the report and the figures are, if this run wrote them."""
+        """Say where the report and the figures are, if this run wrote them, or why it wrote nothing."""
+        outputs = {name: catalog.get(name) for name in sorted(pipeline.all_outputs())}
+        made = {
+            name: dataset
+            for name, dataset in outputs.items()
+            if isinstance(dataset, AtomicDataset) and dataset.resolve_load_version() == run_params["run_id"]
+        }
         for kind in _RESULTS:
-            for name in sorted(pipeline.all_outputs()):
-                dataset = catalog.get(name)
-                if name.split(".")[-1] != kind or not isinstance(dataset, AtomicDataset):
-                    continue
-                if dataset.resolve_load_version() == run_params["run_id"]:
+            for name, dataset in made.items():
+                if name.split(".")[-1] == kind:
                     logger.info("%s: %s", name, _relative(dataset.path))
+        if not made and run_params.get("only_missing_outputs"):
+            logger.info("Nothing was run: all outputs are there, whatever parameters they were made with")
 
 
 def _log_accuracies(method: str, labels: Mapping[str, Mapping[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro.framework.project import pipelines
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.io.core import generate_timestamp
 from kedro.pipeline import Pipeline
 
@@ -20,6 +20,22 @@ from weakcl_pipeline.hooks.consistency import Meetings, Origin, conflicts, descr
 logger = logging.getLogger(__name__)
 
 Artifacts = Mapping[str, AtomicDataset]
+
+
+def require_versions(pipeline: Pipeline, catalog: DataCatalog) -> None:
+    """Refuse catalog entries without versions for what pipelines make: nothing could tell what it was made from.
+
+    Raises:
+        InputError: Names the first of them.
+    """
+    made = {output for known in (*pipelines.values(), pipeline) for output in known.all_outputs()}
+    for name in sorted(pipeline.datasets() & made):
+        dataset = catalog.get(name)
+        if not isinstance(dataset, AtomicDataset | MemoryDataset | None):
+            raise InputError(
+                f"{name}: a pipeline makes it, so it needs versions, but it is a {type(dataset).__name__} in the "
+                "catalog. Make it an AtomicDataset with this one as its `dataset`, as in conf/base/catalog.yml."
+            )
 
 
 def artifacts_of(pipeline: Pipeline, catalog: DataCatalog) -> dict[str, AtomicDataset]:
