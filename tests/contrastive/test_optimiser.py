@@ -5,6 +5,7 @@ import timm.optim
 import torch
 from torch import nn
 
+from weakcl_pipeline.contrastive import Encoder, EncoderConfig
 from weakcl_pipeline.contrastive.optimiser import (
     OptimiserConfig,
     create_optimiser,
@@ -42,6 +43,36 @@ def test_only_matrices_decay_unless_told_so(name, kind):
     assert groups == [(1, 0.3), (3, 0.0), (1, 0.3), (1, 0.0)]
     all_decay = create_optimiser(model, classifier, OptimiserConfig(name=name, weight_decay=0.3, decay_all=True))
     assert [group["weight_decay"] for group in all_decay.param_groups] == [0.3] * 4
+
+
+def test_what_timm_keeps_from_decay_does_not_decay_unless_told_so():
+    backbone = {"img_size": 8, "patch_size": 4, "embed_dim": 8, "depth": 1, "num_heads": 2}
+    encoder = Encoder.create(
+        EncoderConfig(backbone="vit_tiny_patch16_224", backbone_kwargs=backbone, stem="original"),
+        (0.5,) * 3, (0.2,) * 3, seed=0,
+    )  # fmt: skip
+    matrices = {name for name, p in encoder.named_parameters() if p.ndim > 1}
+    kept = {"backbone.cls_token", "backbone.pos_embed"}
+    assert kept < matrices
+    for decay_all, expected in ((False, matrices - kept), (True, {name for name, _ in encoder.named_parameters()})):
+        config = OptimiserConfig(weight_decay=0.3, decay_all=decay_all)
+        groups = create_optimiser(encoder, NOTHING, config).param_groups
+        decaying = {id(p) for group in groups if group["weight_decay"] for p in group["params"]}
+        assert {name for name, p in encoder.named_parameters() if id(p) in decaying} == expected
+        assert sum(len(group["params"]) for group in groups) == len(list(encoder.parameters()))
+
+
+@pytest.mark.parametrize("shape", [(8, 1, 3, 3), (1, 5, 8), (3, 8), (1024, 7)])
+def test_muon_leaves_what_is_hardly_a_matrix_to_nadamw_and_to_adamw_without_momentum(shape):
+    for momentum, kind in ((0.9, timm.optim.NAdamW), (0.0, torch.optim.AdamW)):
+        ours, theirs = (nn.ParameterList([nn.Parameter(torch.ones(shape))]) for _ in range(2))
+        config = OptimiserConfig(name="muon", learning_rate=0.1, momentum=momentum, weight_decay=0)
+        optimiser = create_optimiser(ours, NOTHING, config)
+        reference = kind(theirs.parameters(), lr=0.1, betas=(0.9, 0.95), weight_decay=0)
+        for parameters, one in ((ours, optimiser), (theirs, reference)):
+            parameters[0].sin().sum().backward()
+            one.step()
+        torch.testing.assert_close(ours[0], theirs[0], rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])

@@ -32,8 +32,8 @@ class DeviceConfig(Config):
         views_at_once: How many views the encoder embeds at once on a worker; none means those of its whole batch. With
             fewer, memory holds the activations of these alone, and they are computed anew in the backward pass, which
             takes a third more time. The loss is still that of the whole batch (the embeddings are kept, as in Gao et
-            al. 2021), and so are its gradients, except that batch normalisation normalises what is embedded at once, which
-            at 2 is three views where their number is odd.
+            al. 2021), and so are its gradients, except that batch normalisation normalises what is embedded at once.
+            At 2, an odd number of views is embedded with three of them at once: one alone has no variance.
     """
 
     name: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")

@@ -1,7 +1,6 @@
 """The optimiser and its learning rate."""
 
 import math
-from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
@@ -19,18 +18,23 @@ class OptimiserConfig(Config):
 
     Attributes:
         name: ``sgd`` (Nesterov momentum, as in the paper's code), ``adamw``, or ``muon`` (Jordan et al. 2024), which
-            replaces the update of each of the encoder's matrices by the nearest orthogonal one, scaled to the size of
-            an update of AdamW (Liu et al. 2025), and leaves vectors and the objective's own parameters to NAdamW. The
-            nearest orthogonal matrix comes from the polynomials of Polar Express (Amsel et al. 2025).
+            draws the singular values of the update of each of the encoder's matrices towards one, by the polynomials
+            of Polar Express (Amsel et al. 2025), and scales it to the size of an update of AdamW (Liu et al. 2025). To
+            NAdamW (AdamW without momentum) it leaves the objective's own parameters, vectors, and what timm takes for
+            no matrix: a first or second side of 1, as depthwise convolutions, class tokens and position embeddings
+            have, a side below 4, or one that is over 128 times the other.
         learning_rate: Its peak.
         objective_rate: The learning rate of the objective's own parameters, such as a classifier, as a share of
             ``learning_rate``. ``muon`` moves them by NAdamW, whose rates are smaller as a rule.
-        momentum: For ``sgd`` and ``muon``.
-        newton_schulz_steps: Iterations by which ``muon`` finds the orthogonal matrix; fewer are faster and coarser.
+        momentum: For ``sgd`` and ``muon``, of Nesterov's kind unless it is 0.
+        newton_schulz_steps: Iterations of ``muon``: five come within about a tenth of the nearest orthogonal matrix.
+            Fewer are faster, and not near it: two leave singular values of up to 2.
         weight_decay: Strength of weight decay.
-        decay_all: Whether biases and normalisation layers decay too, as in the paper's code.
+        decay_all: Whether biases and normalisation layers decay too, as in the paper's code, and what timm keeps from
+            it, such as class tokens and position embeddings.
         warmup_share: The share of all steps in which the rate rises linearly to its peak (0.33 in the paper's code).
-        final_share: The share of the peak at which the cosine ends (0.001 in the paper's code).
+        final_share: The share of the peak towards which the cosine falls (0.001 in the paper's code). It would be there
+            one step after the last.
         clip_norm: Gradients are scaled down to this global L2 norm; none means no clipping.
     """
 
@@ -50,12 +54,12 @@ def create_optimiser(encoder: nn.Module, objective: nn.Module, config: Optimiser
     """Build the optimiser over all trainable parameters.
 
     Args:
-        encoder: Its matrices are one group of parameters, its vectors another.
+        encoder: Its matrices are one group of parameters, its vectors another, with what timm keeps from decay.
         objective: What it trains beside the encoder, such as a classifier: two groups of its own.
         config: The optimiser.
     """
-    hidden, vectors = _by_shape(encoder.parameters())
-    outputs, output_vectors = _by_shape(objective.parameters())
+    hidden, vectors = _by_decay(encoder)
+    outputs, output_vectors = _by_decay(objective)
     decay = config.weight_decay
     of_vectors = decay if config.decay_all else 0.0
     groups: list[dict[str, Any]] = [
@@ -80,14 +84,20 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group[_SHARE]
 
 
-def _by_shape(parameters: Iterable[nn.Parameter]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Return the trainable matrices (and convolutions), and the trainable vectors."""
-    trainable = [parameter for parameter in parameters if parameter.requires_grad]
-    return [p for p in trainable if p.ndim > 1], [p for p in trainable if p.ndim <= 1]
+def _by_decay(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the trainable matrices (and convolutions), and the trainable vectors, with what timm keeps from decay."""
+    kept: set[str] = set()
+    for prefix, part in module.named_modules(prefix="module"):
+        kept.update(f"{prefix}.{name}" for name in getattr(part, "no_weight_decay", set)())
+    decaying, others = [], []
+    for name, parameter in module.named_parameters(prefix="module"):
+        if parameter.requires_grad:
+            (decaying if parameter.ndim > 1 and name not in kept else others).append(parameter)
+    return decaying, others
 
 
 def learning_rate_at(step: int, total_steps: int, config: OptimiserConfig) -> float:
-    """Return the learning rate of a step: linear warm-up, then a cosine to ``final_share`` of the peak."""
+    """Return the learning rate of a step: linear warm-up, then a cosine towards ``final_share`` of the peak."""
     warmup = round(config.warmup_share * total_steps)
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
