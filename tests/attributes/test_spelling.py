@@ -172,6 +172,15 @@ def test_tags_are_separated_words():
     assert cast("tags", "a, b", None, separator=", ") == [["a", "b"], None]
 
 
+def test_brackets_around_words_are_no_part_of_them():
+    expected = [["a", "b c"], ["b"], [], None, ["a", "[b]"]]
+    assert cast("tags", "{a,b c}", "{b}", "{}", None, "a, [b]", separator=",") == expected
+    assert cast("tags", "[a, b c]", " [b] ", "[]", None, "a, [b]", separator=",") == expected
+    assert cast("tags", '{a,"b c"}', "b", "", None, "a, [b]", separator=",") == expected
+    assert cast("tags", '"a",b', "[a],[b]", separator=",") == [['"a"', "b"], ["[a]", "[b]"]]
+    assert cast("hierarchy", "[land/forest]", "{sea}", separator="/") == [["land", "forest"], ["sea"]]
+
+
 def test_tags_are_json_lists_or_lists_as_python_writes_them():
     assert cast("tags", '["a", "b"]', "[]", None, "['c', 'd']", "[1, null]") == [
         ["a", "b"],

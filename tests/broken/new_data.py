@@ -50,6 +50,16 @@ def without_pictures(raw):
     (raw / "pictures/cats/readme.txt").write_text("Ask for the pictures.\n")
 
 
+def absolute(raw):
+    table(rows(24, file=[f"/home/me/{i}.png" for i in range(24)]))(raw)
+    (raw / "pictures").mkdir()
+
+
+def without_header(raw):
+    (raw / "photos.csv").write_text("".join(f"{i}.png,cat\n" for i in range(6)))
+    (raw / "pictures").mkdir()
+
+
 def elsewhere(raw):
     table(rows(24))(raw)
     (raw / "pictures").mkdir()
@@ -106,6 +116,15 @@ CASES = [
         ("--join", "tags.csv"),
     ),
     Case("The pictures of the table lie elsewhere", elsewhere, on_a_table(), ("good.png", "--images")),
+    Case(
+        "The paths of the pictures are absolute", absolute, on_a_table(), ("'/home/me/0.png'", "relative", "--images")
+    ),
+    Case(
+        "The table has no row with the names of its columns",
+        without_header,
+        new_data("mine", "--table", "{raw}/photos.csv", "--images", "{raw}/pictures"),
+        ("'0.png'", "header"),
+    ),
     Case("None of the pictures can be read", photos(LFS), on_a_table(), ("'file'", "git lfs pull")),
     Case(
         "The label is misspelt",
@@ -118,6 +137,12 @@ CASES = [
         photos(species=["cat"] * 24),
         on_a_table("--label", "species"),
         ("--label", "'species'"),
+    ),
+    Case(
+        "The name of the label is a star",
+        photos(**{"*": ["cat", "dog"] * 12}),
+        on_a_table("--label", "*"),
+        ("--label", "'*'"),
     ),
     Case("The label is an id", photos(), on_a_table("--label", "id"), ("--label", "'id'")),
     Case("An option is not possible", photos(), on_a_table("--separator", ";;"), ("--separator", "';;'")),

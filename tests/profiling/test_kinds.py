@@ -42,6 +42,14 @@ def test_delimited_tags(drawn, separator):
     assert (found.kind, found.form, found.separator) == (AttributeKind.TAGS, Form.DELIMITED, separator.strip(" "))
 
 
+@pytest.mark.parametrize("brackets", ["{}", "[]"])
+def test_tags_in_brackets(brackets):
+    left, right = brackets
+    cells = ["cat, wild", "cat", "owl, tame", "", "tame, cat"] * 5
+    found = guess([f"{left}{cell}{right}" for cell in cells])
+    assert (found.kind, found.separator) == (AttributeKind.TAGS, ",")
+
+
 def test_hashtags_need_nothing_but_blanks_between_them():
     found = guess(["#cat #cute", "#cat", "#dog #cute #wild", "#dog"] * 5)
     assert (found.kind, found.separator) == (AttributeKind.TAGS, " ")

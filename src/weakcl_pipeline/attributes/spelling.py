@@ -23,6 +23,8 @@ _SURE = [{*pair.split()} for pair in _PAIRS.split(", ") if pair != "o n"]
 """Pairs that make a column bool without being declared; o and n are as often east and north."""
 _MARKS = ("x", "*", "+", "✓", "✔")
 
+_BRACKETED = r"^\s*(?:\[[^\[\]]*\]|\{[^{}]*\})\s*$"
+
 _SPACES = " \u00a0\u202f'\u2019_"
 _THOUSANDS = {".": "," + _SPACES, ",": "." + _SPACES}
 """Decimal mark -> what may group the digits before it."""
@@ -176,9 +178,14 @@ def words_of(texts: pl.Series, separator: str | None) -> pl.Series:
 
     Args:
         texts: Words with separators between them, or JSON lists of words and whole numbers.
-        separator: If there is none, the texts are JSON (or Python) lists.
+        separator: If there is none, the texts are JSON (or Python) lists. Otherwise a pair of brackets around all of a
+            text is no part of its words, nor are double quotes inside, as in arrays of PostgreSQL.
     """
     if separator is not None:
+        bracketed = texts.str.contains(_BRACKETED)
+        if bracketed.any():
+            inside = texts.str.strip_chars().str.slice(1).str.head(-1).str.replace_all('"', "", literal=True)
+            texts = inside.zip_with(bracketed, texts)
         return texts.str.split(separator).list.eval(pl.element().str.strip_chars())
     known = texts.drop_nulls().unique()
     lists = pl.DataFrame({"text": known, "words": pl.Series(map(_listed, known), dtype=pl.List(pl.String))})
