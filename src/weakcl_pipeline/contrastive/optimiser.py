@@ -89,7 +89,8 @@ def _by_decay(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]
     kept: set[str] = set()
     for prefix, part in module.named_modules(prefix="module"):
         kept.update(f"{prefix}.{name}" for name in getattr(part, "no_weight_decay", set)())
-    decaying, others = [], []
+    decaying: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in module.named_parameters(prefix="module"):
         if parameter.requires_grad:
             (decaying if parameter.ndim > 1 and name not in kept else others).append(parameter)

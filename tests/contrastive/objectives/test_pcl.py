@@ -275,6 +275,14 @@ def test_no_view_of_a_batch_is_a_negative_in_it():
     assert (objective.queue_samples >= 0).all()
 
 
+def test_a_forward_pass_in_evaluation_mode_changes_nothing():
+    objective = pcl()
+    objective(unit(2 * BATCH), views(), samples_of(0))
+    before = deepcopy(objective.state_dict())
+    objective.eval()(unit(2 * BATCH, seed=1), views(seed=1), samples_of(1))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in objective.state_dict().items())
+
+
 def test_the_queue_is_no_longer_than_the_data_and_takes_batches_longer_than_itself():
     assert len(pcl(queue=1000).queue) == N
     objective = pcl(queue=4)

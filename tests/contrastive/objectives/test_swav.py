@@ -166,11 +166,33 @@ def test_prototypes_are_frozen_in_the_first_epochs():
     assert fresh.prototypes.weight.grad is None
 
 
-def test_prototypes_are_scaled_to_unit_length():
+def test_prototypes_have_unit_length_before_and_after_each_step_of_the_optimiser():
     objective = swav()
-    before = unit_prototypes(objective)
+    torch.testing.assert_close(objective.prototypes.weight.detach(), unit_prototypes(objective).float())
+    optimiser = torch.optim.SGD(objective.parameters(), lr=10.0)
+    objective(unit(8)).backward()
+    optimiser.step()
+    moved = unit_prototypes(objective).float()
+    assert not torch.allclose(objective.prototypes.weight.detach(), moved)
+    objective.after_step(None)
+    torch.testing.assert_close(objective.prototypes.weight.detach(), moved)
+
+
+def test_the_losses_of_several_batches_may_be_summed_before_one_backward_pass():
+    together, apart = swav(), swav()
+    batches = [unit(8, seed=seed, dtype=torch.float32) for seed in range(2)]
+    sum(together(z) for z in batches).backward()
+    for z in batches:
+        apart(z).backward()
+    torch.testing.assert_close(together.prototypes.weight.grad, apart.prototypes.weight.grad)
+
+
+def test_a_forward_pass_in_evaluation_mode_changes_nothing():
+    objective = swav(queue=6)
     objective(unit(8))
-    torch.testing.assert_close(objective.prototypes.weight.detach(), before.float())
+    before = deepcopy(objective.state_dict())
+    objective.eval()(unit(8, seed=1))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in objective.state_dict().items())
 
 
 def test_goes_on_from_its_state_exactly():
@@ -207,6 +229,7 @@ def test_an_optimiser_that_follows_the_gradient_lowers_the_loss():
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        objective.after_step(None)
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.5 * losses[0]
 

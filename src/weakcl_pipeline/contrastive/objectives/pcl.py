@@ -124,7 +124,7 @@ class Pcl(Objective):
         return self
 
     def forward(self, z: Tensor, views: Tensor, samples: Tensor) -> Tensor:
-        """Compute the loss of a batch in both directions, and then put its keys into the queue.
+        """Compute the loss of a batch in both directions, and then, while training, put its keys into the queue.
 
         Args:
             z: L2-normalised embeddings of two views of each picture, float (2 B, D): the first view of all pictures,
@@ -153,9 +153,10 @@ class Pcl(Objective):
             of_other_view = keys.roll(len(samples), dims=0)
             info_nce = self._info_nce(z, of_other_view.to(z.dtype), of_views)
             proto_nce = [clustering(z, of_views, self.config.negative_prototypes) for clustering in self.clusterings]
-        # New tensors rather than writes in place: the backward pass still needs the queue as it was.
-        self.queue = torch.cat([keys, self.queue])[: len(self.queue)]
-        self.queue_samples = torch.cat([of_views, self.queue_samples])[: len(self.queue)]
+        if self.training:
+            # New tensors rather than writes in place: the backward pass still needs the queue as it was.
+            self.queue = torch.cat([keys, self.queue])[: len(self.queue)]
+            self.queue_samples = torch.cat([of_views, self.queue_samples])[: len(self.queue)]
         return info_nce + torch.stack(proto_nce).mean()
 
     def begin_epoch(self, epoch: int, embed: EmbedTrainSplit) -> dict[str, float]:

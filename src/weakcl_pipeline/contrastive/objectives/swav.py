@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from weakcl_pipeline.config import Config
+from weakcl_pipeline.contrastive.encoder import Encoder
 from weakcl_pipeline.contrastive.objectives.base import (
     FULL_VIEWS,
     Batch,
@@ -69,8 +70,9 @@ class Swav(Objective):
     (eq. 2 and 6). No gradient passes through the codes. Small crops predict, but give no codes.
 
     The trainer calls :meth:`begin_epoch`, and optimises ``prototypes`` with the encoder. They are drawn from torch's
-    global generator at construction, and scaled to unit length before each forward pass, as in the authors' code
-    (facebookresearch/swav), from which this differs in:
+    global generator at construction, and scaled to unit length then and by :meth:`after_step`, which every optimiser
+    step ends with: so the forward pass meets them as in the authors' code (facebookresearch/swav), from which this
+    differs in:
 
     - The assignment works with logarithms: the same iterates, without the overflow at a small epsilon.
     - The queue fills from the first step, and serves from the first epoch, no earlier than ``queue_start_epoch``, that
@@ -87,6 +89,7 @@ class Swav(Objective):
         self.config = config
         self.output_dim = output_dim
         self.prototypes = nn.Linear(output_dim, config.prototypes, bias=False)
+        self._scale_prototypes()
         self.queue: Tensor
         self.register_buffer("queue", torch.zeros(FULL_VIEWS, config.queue, output_dim))  # newest first
         if config.small_crops:
@@ -111,7 +114,7 @@ class Swav(Objective):
         return loss
 
     def forward(self, z: Tensor) -> Tensor:
-        """Compute the loss of a batch, and put its full views into the queue.
+        """Compute the loss of a batch, and, while training, put its full views into the queue.
 
         Args:
             z: L2-normalised embeddings, float (V B, D) with V = 2 + ``small_crops``: the first full view of all B
@@ -130,21 +133,25 @@ class Swav(Objective):
         with torch.autocast(z.device.type, enabled=False):
             z = z if z.dtype == torch.float64 else z.float()
             views = z.reshape(n_views, -1, self.output_dim)
-            prototypes = self._unit_prototypes().to(z.dtype)
+            weight = self.prototypes.weight if self._prototypes_learn else self.prototypes.weight.detach()
+            prototypes = weight.to(z.dtype)
             scores = views @ prototypes.T
             codes = self._assign(scores[:FULL_VIEWS].detach(), prototypes.detach())
             log_p = F.log_softmax(scores / self.config.temperature, dim=2)
             of_others = log_p.sum(dim=0) - log_p[:FULL_VIEWS]
             loss = -(codes * of_others).sum(dim=2).mean() / (n_views - 1)
-        full_views = views[:FULL_VIEWS].detach().to(self.queue.dtype)
-        self.queue = torch.cat([full_views, self.queue], dim=1)[:, : self.config.queue]
+        if self.training:
+            full_views = views[:FULL_VIEWS].detach().to(self.queue.dtype)
+            self.queue = torch.cat([full_views, self.queue], dim=1)[:, : self.config.queue]
         return loss
 
-    def _unit_prototypes(self) -> Tensor:
-        weight = self.prototypes.weight
-        with torch.no_grad():
-            weight.copy_(F.normalize(weight, dim=1))
-        return weight if self._prototypes_learn else weight.detach()
+    def after_step(self, encoder: Encoder) -> None:
+        """Scale the prototypes, which the optimiser has just changed, to unit length."""
+        self._scale_prototypes()
+
+    @torch.no_grad()
+    def _scale_prototypes(self) -> None:
+        self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
 
     def _assign(self, scores: Tensor, prototypes: Tensor) -> Tensor:
         """Return the codes (2, B, K) of the full views, each balanced together with its queue."""
