@@ -48,8 +48,21 @@ def test_all_of_kedros_options_are_there():
         (["--runner=ThredRunner"], "no attribute 'ThredRunner'. Did you mean ThreadRunner?"),
         (["--runner=nowhere.Runner"], "--runner=nowhere.Runner: No module named 'nowhere'"),
         (["--runner=pathlib.Path"], "--runner=pathlib.Path: that is no runner"),
+        (["--runner-params=foo=1"], "--runner-params: SideBySideRunner: got an unexpected keyword argument 'foo'"),
+        (["--runner-params=max_workers=-1"], "--runner-params=max_workers=-1: must be a whole number, 1 or more"),
+        (["--runner-params=max_workers=few"], "--runner-params=max_workers=few: must be a whole number"),
+        (
+            ["--params=clustering.count=["],
+            "--params or --runner-params: did not find expected node content. A value is",
+        ),
+        (
+            ["--params=seed=${nix"],
+            "--params or --runner-params: no viable alternative at input '${nix'. A value is YAML",
+        ),
+        (["--params=seed=${nix}"], "or --params: seed cannot be resolved: interpolation key 'nix' not found"),
         (["--pipeline=full", "--pipelines=full"], "'--pipeline'"),
         (["--pipelines=clustering"], "samples has not been made yet"),
+        (["--conf-source=conf", "--pipelines=clustering"], "Make it first: kedro run --pipelines=ingestion\n"),
         (["--params=training.fail=row [3] is bad"], "Error: row [3] is bad\n"),
     ],
 )
@@ -114,30 +127,17 @@ def test_results_are_announced_only_by_the_run_that_made_them(run, caplog):
     assert not [message for message in caplog.messages if message.startswith(("report", "attribute.metrics"))]
 
 
-def test_a_run_without_anything_to_make_says_so(run, caplog):
-    caplog.set_level(logging.INFO, logger="weakcl_pipeline")
-    run("--pipelines=ingestion")
-    caplog.clear()
-    assert run("--pipelines=ingestion", "--only-missing-outputs").exit_code == 0
-    assert caplog.messages == ["Nothing was run: all outputs are there, whatever parameters they were made with"]
-
-
 def test_a_suggested_command_keeps_the_source_of_the_configuration(run, standin):
     shutil.copytree(standin.path / "conf", standin.path / "other")
     message = run("--conf-source=other", "--pipelines=clustering").stderr
     assert message.endswith(f"Make it first: kedro run --conf-source={standin.path}/other --pipelines=ingestion\n")
-    message = run("--conf-source=conf", "--pipelines=clustering").stderr
-    assert message.endswith("Make it first: kedro run --pipelines=ingestion\n")
 
 
-def test_an_artifact_without_versions_is_refused_before_the_first_node(run, standin):
-    entry = {"type": "polars.EagerPolarsDataset", "filepath": "data/samples.parquet", "file_format": "parquet"}
-    (standin.path / "conf/local/catalog.yml").write_text(yaml.safe_dump({"samples": entry}))
-    for pipeline in ("ingestion", "clustering"):  # which makes it, and which reads it
-        result = run(f"--pipelines={pipeline}")
-        assert result.exit_code == 1
-        assert result.stderr.startswith("Error: samples: a pipeline makes it, so it needs versions, but")
-    assert [path.name for path in (standin.path / "data").iterdir()] == ["01_raw"]
+def test_what_libraries_of_configuration_refuse_is_a_users_mistake_wherever_it_is_raised():
+    def parse() -> None:
+        yaml.safe_load("seed: *x")
+
+    assert "found undefined alias" in cli.explain(raised(parse))
 
 
 def raised(function) -> BaseException:

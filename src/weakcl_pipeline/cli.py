@@ -1,7 +1,8 @@
 """The project's commands: Kedro's own, of which `run` reports a user's mistake in one message."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from inspect import signature
 from types import TracebackType
 from typing import Any
 
@@ -13,6 +14,7 @@ from kedro.io import DatasetError
 from kedro.runner import AbstractRunner
 from kedro.utils import load_obj
 from kedro.validation import ParameterValidationError
+from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from weakcl_pipeline.config import suggestion
@@ -25,7 +27,10 @@ _KEDROS_RUNNERS = ["SequentialRunner", "ThreadRunner", "ParallelRunner"]
 
 # Where Kedro refuses configuration, or pipelines, nodes, tags, ... that do not exist, and with what.
 _REFUSING = ("kedro.framework.session", "kedro.pipeline.pipeline", "kedro.config")
-_REFUSALS = (ValueError, MissingConfigException, BadConfigException, YAMLError)
+_REFUSALS = (ValueError, MissingConfigException, BadConfigException)
+
+# What is never a defect of this package, wherever it is raised.
+_ANYWHERE = (DatasetError, ParameterValidationError, YAMLError, OmegaConfBaseException)
 
 
 class RunCommand(click.Command):
@@ -37,13 +42,18 @@ class RunCommand(click.Command):
             return super().parse_args(ctx, args)
         except KedroCliError as error:
             raise click.ClickException(error.message) from error
+        except (YAMLError, OmegaConfBaseException) as error:
+            problem = str(getattr(error, "problem", error)).split("\n")[0]
+            raise click.ClickException(
+                f"--params or --runner-params: {problem}. A value is YAML; quote a text with brackets or colons."
+            ) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run; what a user can mend becomes one message and exit code 1, a defect keeps its traceback."""
         verbose = ctx.params.pop("verbose")
         ctx.params["runner"] = ctx.params.get("runner") or RUNNER
         try:
-            _require_runner(ctx.params["runner"])
+            _require_runner(ctx.params["runner"], ctx.params["runner_params"])
             return super().invoke(ctx)
         except Exception as error:
             message = explain(error)
@@ -53,11 +63,11 @@ class RunCommand(click.Command):
             raise click.ClickException(message) from error
 
 
-def _require_runner(name: str) -> None:
-    """Find a runner by its name as Kedro will.
+def _require_runner(name: str, params: Mapping[str, Any]) -> None:
+    """Find a runner by its name as Kedro will, and check what it is to be made with.
 
     Raises:
-        InputError: There is none of that name.
+        InputError: There is none of that name, or it does not take these parameters.
     """
     try:
         found = load_obj(name, "kedro.runner")
@@ -65,6 +75,13 @@ def _require_runner(name: str) -> None:
         raise InputError(f"--runner={name}: {error}{suggestion(name, _KEDROS_RUNNERS)}") from error
     if not (isinstance(found, type) and issubclass(found, AbstractRunner)):
         raise InputError(f"--runner={name}: that is no runner{suggestion(name, _KEDROS_RUNNERS)}")
+    try:
+        signature(found).bind_partial(**params)
+    except TypeError as error:
+        raise InputError(f"--runner-params: {found.__name__}: {error}") from error
+    workers = params.get("max_workers")
+    if workers is not None and (not isinstance(workers, int) or workers < 1):
+        raise InputError(f"--runner-params=max_workers={workers}: must be a whole number, 1 or more")
 
 
 def explain(error: BaseException) -> str | None:
@@ -77,7 +94,7 @@ def explain(error: BaseException) -> str | None:
             return str(cause)
     if isinstance(error, KedroCliError):
         return error.message
-    if isinstance(error, DatasetError | ParameterValidationError) or _is_refusal(error):
+    if isinstance(error, _ANYWHERE) or _is_refusal(error):
         return str(error).strip()
     return None
 

@@ -1,8 +1,10 @@
 import logging
 
 import pytest
-from kedro.pipeline import Node
+from kedro.io import DataCatalog, Version
+from kedro.pipeline import Node, Pipeline
 
+from weakcl_pipeline.datasets import AtomicDataset
 from weakcl_pipeline.hooks import ProgressHook, progress
 
 
@@ -40,3 +42,18 @@ def test_times_are_never_told_as_sixty_seconds(seconds, told, monkeypatch, caplo
         hook.before_node_run(node)
         hook.after_node_run(node, {})
     assert caplog.messages[-1] == f"supervised.train took {told}"
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_run_without_anything_to_make_says_so(there, tmp_path, caplog):
+    inner = {"type": "json.JSONDataset"}
+    artifact = AtomicDataset(
+        filepath=(tmp_path / "a").as_posix(), file="a.json", dataset=inner, version=Version(None, "2026")
+    )
+    artifact.save({})
+    run_params = {"run_id": "2027" if there else "2026", "only_missing_outputs": True}
+    pipeline = Pipeline([Node(lambda: {}, None, "a", name="make")])
+    with caplog.at_level(logging.INFO, logger="weakcl_pipeline"):
+        ProgressHook().after_pipeline_run(run_params, pipeline, DataCatalog({"a": artifact}))
+    message = "Nothing was run: all outputs are there, whatever parameters they were made with"
+    assert caplog.messages == ([message] if there else [])

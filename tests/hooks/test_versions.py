@@ -41,13 +41,18 @@ def registered():
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, registered):
-    """Run a pipeline in which `apply` reads the encoder of `training` by another name, and return its catalog."""
-    monkeypatch.setattr(versions, "pipelines", registered)
+def config(tmp_path):
+    """A catalog in which the encoder of `training` has another name for `apply`."""
     folders = {name: name for name in ("clusters", "{method}.encoder", "applied.embeddings")}
     folders["applied.encoder"] = "attribute.encoder"
-    config = {name: artifact(tmp_path / folder) for name, folder in folders.items()}
-    config["raw"] = {"type": "json.JSONDataset", "filepath": (tmp_path / "raw.json").as_posix()}
+    raw = {"type": "json.JSONDataset", "filepath": (tmp_path / "raw.json").as_posix()}
+    return {name: artifact(tmp_path / folder) for name, folder in folders.items()} | {"raw": raw}
+
+
+@pytest.fixture
+def run(monkeypatch, registered, config):
+    """Run a pipeline and return its catalog."""
+    monkeypatch.setattr(versions, "pipelines", registered)
 
     def run(name: str, run_id: str, **params: object) -> DataCatalog:
         manager = _create_hook_manager()
@@ -59,6 +64,16 @@ def run(tmp_path, monkeypatch, registered):
         return catalog
 
     return run
+
+
+@pytest.mark.parametrize("pipeline", ["clustering", "training"])
+def test_what_a_pipeline_makes_needs_versions(run, config, pipeline, tmp_path):
+    config["clusters"] = {"type": "json.JSONDataset", "filepath": (tmp_path / "clusters.json").as_posix()}
+    message = refusal(run, pipeline, NEW)
+    assert message.startswith(
+        "clusters: a pipeline makes it, so it needs versions, but it is a JSONDataset in the catalog"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def refusal(run, *args: str, **params: object) -> str:

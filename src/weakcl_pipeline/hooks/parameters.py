@@ -67,7 +67,7 @@ def _unknown_groups(parameters: Mapping[str, Any], registered: Mapping[str, Pipe
     if "parameters" in asked:  # a node that takes all of them
         return
     known = sorted({name.removeprefix("params:").split(".")[0] for name in asked if name.startswith("params:")})
-    for key in parameters:
+    for key in map(str, parameters):
         if key not in known:
             yield f"{key}: there is no such parameter{suggestion(key, known)}"
 
