@@ -180,7 +180,7 @@ def test_prototypes_have_unit_length_before_and_after_each_step_of_the_optimiser
 
 def test_the_losses_of_several_batches_may_be_summed_before_one_backward_pass():
     together, apart = swav(), swav()
-    batches = [unit(8, seed=seed, dtype=torch.float32) for seed in range(2)]
+    batches = [unit(8, seed=seed, dtype=torch.float32).requires_grad_() for seed in range(2)]
     sum(together(z) for z in batches).backward()
     for z in batches:
         apart(z).backward()
