@@ -4,6 +4,7 @@ import hashlib
 import math
 from typing import Literal, Self
 
+import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
@@ -74,12 +75,10 @@ def make_splits(ids: pl.Series, groups: pl.Series, strata: pl.Series | None, con
         begun = pl.Series([starts[stratum] for stratum in first["stratum"]], dtype=pl.Float64)
         turn = first.select(pl.int_range(pl.len()).over("stratum")).to_series()
         points = (begun + turn * _GOLDEN) % 1.0
-    bounds = {split: sum(getattr(config, before) for before in SPLITS[: i + 1]) for i, split in enumerate(SPLITS)}
-    last = [split for split in SPLITS if getattr(config, split) > 0][-1]  # its share ends at 1, rounded or not
-    split = pl.lit(last)
-    for name in reversed(SPLITS[: SPLITS.index(last)]):
-        split = pl.when(points < bounds[name]).then(pl.lit(name)).otherwise(split)
-    dealt = first.select("key").with_columns(split=split)
+    shares = [getattr(config, split) for split in SPLITS]
+    ends = np.cumsum(shares)
+    ends[np.flatnonzero(shares)[-1] :] = 1  # the last share ends at 1, rounded or not
+    dealt = first.select("key").with_columns(split=pl.Series(SPLITS).gather(ends.searchsorted(points, side="right")))
     return keys.to_frame("key").join(dealt, on="key", how="left", maintain_order="left")["split"]
 
 
