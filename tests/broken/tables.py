@@ -302,6 +302,12 @@ CASES = [
         ("tags.csv", "'p0'"),
     ),
     Case(
+        "The joined table has a column whose name is a pattern",
+        joined("id,*\np0,red\np1,blue\n"),
+        join(),
+        ("tags.csv", "'*'", "`take`"),
+    ),
+    Case(
         "The joined table writes its keys in another way",
         joined("id,tag\nP0,red\nP1,blue\n"),
         join(),
