@@ -76,7 +76,9 @@ def test_of_many_measurements_some_bound_the_bins(monkeypatch):
     assert leaks_of(pl.Series("noise", within), AttributeKind.CONTINUOUS, tolerance=0.15) == []
 
 
-@pytest.mark.parametrize(("count", "missing"), [(5, 0.0), (20, 0.0), (63, 0.0), (400, 0.0), (2000, 0.6), (300, 0.9)])
+@pytest.mark.parametrize(
+    ("count", "missing"), [(5, 0.0), (9, 0.0), (20, 0.0), (63, 0.0), (400, 0.0), (2000, 0.6), (300, 0.9)]
+)
 @pytest.mark.parametrize("written", [False, True])
 def test_a_measurement_of_which_little_is_known_is_no_identifier(count, missing, written):
     rng = np.random.default_rng(1)
@@ -86,6 +88,15 @@ def test_a_measurement_of_which_little_is_known_is_no_identifier(count, missing,
     texts = Coded.of([noise.cast(pl.String)], "weight") if written else None
     cells = noise if texts is None else Coded(texts.values.cast(pl.Float64), texts.places)
     assert leaks_of(cells, AttributeKind.CONTINUOUS, labels) == []
+
+
+def test_no_bin_of_a_measurement_holds_so_few_samples_that_they_are_alike_by_chance():
+    found = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        labels = pl.DataFrame({"class": rng.integers(0, 2, 9).astype(str)})
+        found += len(leaks_of(pl.Series("weight", rng.normal(size=9)), AttributeKind.CONTINUOUS, labels))
+    assert found == 0
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.6])

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 _CONTINUOUS_BINS = 32
 """Quantile bins for a continuous column whose values hardly repeat: so few that each holds many samples."""
 _IN_A_BIN = 8
-"""Samples that a bin holds at least: where fewer are known, there is one bin, which tells nothing."""
+"""Samples that a bin holds at least, so that few are alike by chance; one bin alone tells nothing."""
 _LOOKED_AT = 1 << 20
 """Cells by which it is told whether values repeat."""
 _DRAWN = 1 << 22
@@ -145,7 +145,8 @@ def _comparable(cells: Coded, spec: AttributeSpec) -> Coded:
 def _binned(values: pl.Series) -> Coded:
     """Numbers, (N,), as the quantile bins that they lie in."""
     drawn = values if len(values) <= _DRAWN else values.sample(_DRAWN, with_replacement=True, seed=0)
-    bounds = drawn.drop_nulls().sort().gather_every(max(_IN_A_BIN, drawn.count() // _CONTINUOUS_BINS))
+    in_a_bin = max(_IN_A_BIN, drawn.count() // _CONTINUOUS_BINS)
+    bounds = drawn.drop_nulls().sort().gather_every(in_a_bin).head(max(1, drawn.count() // in_a_bin))
     bins = bounds.search_sorted(values, side="right")
     return Coded(pl.int_range(len(bounds) + 1, eager=True).alias(values.name), bins.set(values.is_null(), None))
 
