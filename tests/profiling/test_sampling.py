@@ -50,6 +50,11 @@ def test_texts_are_the_same_however_they_are_stored(dtype):
     assert guess_kind(sample.frame["a"]) == guess_kind(sample_table(texts.lazy()).frame["a"])
 
 
+def test_what_is_one_word_is_counted_once():
+    table = pl.DataFrame({"a": ["owl", "owl ", None], "b": ["3", "3.0", "4"], "c": [3.0, float("nan"), 4.0]})
+    assert sample_table(table.lazy()).distinct == {"a": 1, "b": 2, "c": 2}
+
+
 def test_columns_may_have_any_name():
     renamed = table(1000).rename({"number": "row number", "text": "", "weight": "rows"})
     for rows in (100, 1000):

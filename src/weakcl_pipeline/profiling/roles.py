@@ -196,8 +196,8 @@ def _group_column(
 
 
 def _are_codes(column: pl.Series, guess: Guess) -> bool:
-    words = column.cast(pl.String)
-    most = int(column.unique_counts().max())  # type: ignore[arg-type]
+    words = as_words(column)
+    most = int(words.unique_counts().max())  # type: ignore[arg-type]
     if words.str.contains(r"\s").any() or most > max(2 * _GROUP_SIZES[1], 0.05 * len(column)):
         return False
     if words.str.contains(_MONTH).all():

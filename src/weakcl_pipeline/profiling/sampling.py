@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from weakcl_pipeline.attributes.casting import as_words
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.sources.roles import MISSING, is_pattern
 
@@ -71,7 +72,9 @@ def sample_table(table: pl.LazyFrame, rows: int = SAMPLE_ROWS) -> TableSample:
         rows=total,
         missing={name: count / total for name, count in figures["missing"][0].items()},
         distinct={
-            name: frame[name].drop_nulls().n_unique() if frame.height == total else int(figures["distinct"][0][name])
+            name: as_words(frame[name]).drop_nulls().n_unique()
+            if frame.height == total
+            else int(figures["distinct"][0][name])
             for name in single
         },
         frame=frame,

@@ -218,3 +218,9 @@ def test_any_bytes_are_read_or_refused_with_the_file_named(tmp_path_factory, con
         Table(path=path.as_posix()).scan().collect()
     except InputError as error:
         assert "any.csv" in str(error)  # noqa: PT017 - an error is allowed, not asked for
+
+
+def test_columns_of_which_the_name_is_a_pattern_are_read_as_any_other(written):
+    table = written("*,^.*$,a\n1,2,3\n").scan()
+    assert table.collect().rows() == [("1", "2", "3")]
+    assert table.select(pl.all().null_count()).collect().rows() == [(0, 0, 0)]

@@ -74,3 +74,8 @@ def test_any_bytes_are_read_or_refused_with_the_file_named(tmp_path_factory, con
         Table(path=path.as_posix()).scan().collect()
     except InputError as error:
         assert "any.jsonl" in str(error)  # noqa: PT017 - an error is allowed, not asked for
+
+
+def test_keys_that_are_patterns_are_read_as_any_other(tmp_path):
+    table = written(tmp_path, b'{"*":1,"^.*$":2,"a":3}\n').scan()
+    assert table.collect().rows() == [(1, 2, 3)]

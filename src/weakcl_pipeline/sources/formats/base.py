@@ -125,7 +125,8 @@ def lazy(batches: Callable[[list[str]], Iterable[pl.DataFrame]], schema: Mapping
     """Return a lazy frame that is made batch by batch where it is collected; an error there keeps its type.
 
     Args:
-        batches: Yields all rows of the columns it is asked for, and starts anew at each call.
+        batches: Yields all rows of the columns it is asked for, and starts anew at each call. It takes them by
+            `frame[names]`, as `select` takes some names for patterns.
         schema: All columns.
     """
 

@@ -79,7 +79,7 @@ class Delimited(Format):
                     for batch in reader:
                         frame = pl.DataFrame(pl.from_arrow(batch))
                         rows += frame.height
-                        yield frame.select(wanted)
+                        yield frame[wanted]
             except pa.ArrowInvalid as error:
                 raise self._broken(error, bad, rows) from error
             if rows and stream.ends_inside(frame[last][-1]):

@@ -45,7 +45,7 @@ class JsonLines(Format):
         def batches(wanted: list[str]) -> Iterator[pl.DataFrame]:
             for first, block in self._blocks():
                 try:
-                    yield pl.read_ndjson(io.BytesIO(block), schema=schema).select(wanted)
+                    yield pl.read_ndjson(io.BytesIO(block), schema=schema)[wanted]
                 except (PolarsError, PanicException) as error:
                     raise self._broken(first, block, schema, error) from error
 
