@@ -86,6 +86,34 @@ def test_nearest_uses_known_coordinates_alone_and_one_row_at_a_time(seed, n):
     assert [nearest(points[[row]], centroids).item() for row in range(n)] == found.tolist()
 
 
+@pytest.mark.parametrize("spherical", [True, False])
+@pytest.mark.parametrize("dim", [2, 16, 512])
+def test_identical_points_have_one_id(dim, spherical):
+    """Though most of the first centroids coincide, and all clusters that run empty are halves of such points."""
+    for seed in range(10):
+        generator = np.random.default_rng(seed)
+        distinct, k = generator.integers(1, 8), generator.integers(8, 30)
+        which = generator.permutation(np.arange(150) % distinct)
+        points = generator.normal(size=(distinct, dim)).astype(np.float32)
+        points[0] *= seed % 2  # at the origin every other time
+        found = kmeans(points[which], k, spherical=spherical, iterations=10, seed=seed)
+        assert found.n_clusters <= distinct
+        assert all(len(np.unique(found.assignment[which == one])) == 1 for one in range(distinct))
+
+
+@pytest.mark.parametrize("k", [0, 6])
+def test_more_clusters_than_points_are_refused(k):
+    with pytest.raises(ValueError, match=f"between 1 cluster and 5, the number of points, got {k}"):
+        kmeans(np.zeros((5, 2), dtype=np.float32), k, spherical=False, iterations=1, seed=0)
+
+
+def test_points_that_are_not_finite_are_refused():
+    points = np.zeros((5, 2), dtype=np.float32)
+    points[1, 0], points[3] = np.nan, np.inf
+    with pytest.raises(ValueError, match="NaN or infinity in 2 of them"):
+        kmeans(points, 2, spherical=False, iterations=1, seed=0)
+
+
 def test_more_starts_are_no_worse():
     points, _ = blobs(k=8, spread=0.02)
     once, often = (kmeans(points, 8, spherical=False, iterations=20, seed=0, starts=s).inertia for s in (1, 8))

@@ -105,6 +105,31 @@ def test_a_centroid_without_points_takes_half_of_a_large_cluster(product, spheri
     assert (found.closest.bincount(minlength=2) > 50).all()
 
 
+class Counted:
+    """A generator whose draws are counted."""
+
+    def __init__(self, seed):
+        self.generator, self.draws = np.random.default_rng(seed), 0
+
+    def __getattr__(self, name):
+        self.draws += 1
+        return getattr(self.generator, name)
+
+
+def test_any_number_of_centroids_without_points_is_filled_by_few_draws():
+    values = np.random.default_rng(0)
+    centroids, sizes = torch.from_numpy(values.normal(size=(2000, 8))).float(), np.zeros(2000, dtype=np.int64)
+    sizes[:20] = values.integers(500, 1000, 20)
+    generator = Counted(0)
+    found = module._halve_large(centroids, sizes, generator)
+    assert generator.draws <= 2 * 7  # 20, 40, 80, ..., 2560
+    assert len(found.unique(dim=0)) == 2000
+    assert torch.equal(found[:20], centroids[:20])
+    assert torch.cdist(found[20:], centroids[:20]).amin(dim=1).max() < 0.1
+    assert torch.equal(module._halve_large(centroids, sizes, Counted(0)), found)
+    assert module._halve_large(centroids, sizes + 1, generator) is centroids
+
+
 @given(n=st.integers(1, 60), distinct=st.integers(1, 60), k=st.integers(1, 20), seed=st.integers(0, 100))
 @settings(deadline=None, max_examples=40)
 def test_coinciding_points_are_at_distance_zero_where_there_are_centroids_for_all(n, distinct, k, seed):

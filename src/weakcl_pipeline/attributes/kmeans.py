@@ -59,12 +59,18 @@ def kmeans(points: Floats, k: int, *, spherical: bool, iterations: int, seed: in
 
     Args:
         points: float32 (N, D).
-        k: Number of clusters, at most N.
+        k: Number of clusters, from 1 to N.
         spherical: Normalise points and centroids, so that closeness is the cosine.
         iterations: Lloyd iterations.
         seed: Of the first centroids.
         starts: How often to start anew; the best is taken.
+
+    Raises:
+        ValueError: If k is not between 1 and N, or a coordinate is not finite.
     """
+    if not np.isfinite(points).all():
+        msg = f"expected finite points, got NaN or infinity in {int((~np.isfinite(points)).any(axis=1).sum())} of them"
+        raise ValueError(msg)
     own = torch.from_numpy(np.ascontiguousarray(points))
     own = F.normalize(own, dim=1) if spherical else own
     generator = np.random.default_rng(seed)
@@ -77,7 +83,14 @@ def kmeans(points: Floats, k: int, *, spherical: bool, iterations: int, seed: in
 
 
 def draw_first(count: int, k: int, generator: np.random.Generator) -> Tensor:
-    """Draw which k of so many points are the first centroids, int64 (k,)."""
+    """Draw which k of so many points are the first centroids, int64 (k,).
+
+    Raises:
+        ValueError: If k is not between 1 and their number.
+    """
+    if not 1 <= k <= count:
+        msg = f"expected between 1 cluster and {count}, the number of points, got {k}"
+        raise ValueError(msg)
     return torch.from_numpy(generator.choice(count, k, replace=False))
 
 

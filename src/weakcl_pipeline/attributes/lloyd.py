@@ -11,8 +11,8 @@ from torch import Tensor
 
 from weakcl_pipeline.hardware import computes_bf16
 
-_APART = 1 / 1024
-"""What the halves of a cluster differ by, as a share of its centroid."""
+_APART = 1 / 256
+"""How far apart halves of a cluster start in each coordinate, as a share of a typical one."""
 
 _SCORES = {"cpu": 2**21, "cuda": 2**26}
 """Scores at once, of so many points and all centroids: what fits the caches, or a part of a GPU's memory."""
@@ -53,11 +53,11 @@ def lloyd(
     Where the hardware multiplies in bfloat16, all but the last search for nearest centroids do so: points whose two
     nearest centroids are about as near may take the farther one, which moves means by next to nothing
     (docs/benchmarks.md has inertias). A centroid that no point is nearest to takes half of another one's cluster, which
-    is drawn by size, as in faiss.
+    is drawn by size, as in faiss; so does one that would start where another one does.
 
     Args:
         points: This worker's, float32 (n, D); spherical: of length 1.
-        first: Where centroids start, float32 (k, D), the same on every worker.
+        first: Where centroids start, float32 (k, D), at most as many as all workers' points; the same on every worker.
         iterations: How often they move at most; once no point changes its cluster, they stay where they are.
         spherical: Keep centroids at length 1, so that closeness is the cosine.
         generator: Draws the clusters that are halved; in the same state on every worker.
@@ -66,7 +66,7 @@ def lloyd(
     count = add(torch.tensor(len(points), device=points.device))
     centre = add(points.sum(dim=0)) / count
     search = _Search(points, centre, torch.bfloat16 if computes_bf16(points.device) else torch.float32)
-    centroids, closest = first, points.new_full((len(points),), -1, dtype=torch.int64)
+    centroids, closest = _part_twins(first, generator), points.new_full((len(points),), -1, dtype=torch.int64)
     for _ in range(iterations):
         before, closest = closest, search.closest(centroids)
         changed = add((closest != before).sum())
@@ -74,7 +74,7 @@ def lloyd(
         if not changed and sizes.all():
             break
         sums = add(torch.zeros_like(centroids).index_add_(0, closest, points))
-        centroids = _halve_large(sums / sizes.clamp(min=1)[:, None], sizes, generator)
+        centroids = _halve_large(sums / sizes.clamp(min=1)[:, None], sizes.cpu().numpy(), generator)
         centroids = F.normalize(centroids, dim=1) if spherical else centroids
     closest, distances = _search_exactly(points, centre, centroids)
     return Lloyd(centroids, closest, (add(distances) / count).item())
@@ -136,20 +136,36 @@ def _search_exactly(points: Tensor, centre: Tensor, centroids: Tensor) -> tuple[
     return torch.cat(closest), distances
 
 
-def _halve_large(centroids: Tensor, sizes: Tensor, generator: np.random.Generator) -> Tensor:
-    """Return centroids (k, D) where each that has no point and another one, drawn by its size (k,), are two halves."""
-    left: npt.NDArray[np.int64] = sizes.cpu().numpy()
-    empty = np.flatnonzero(left == 0)
+def _part_twins(first: Tensor, generator: np.random.Generator) -> Tensor:
+    """Return first centroids (k, D) of which those that coincide with an earlier one are halves of such clusters.
+
+    Else rounding would decide, for each of the points that are there, to which of the two it goes.
+    """
+    _, kept, counts = np.unique(first.cpu().numpy(), axis=0, return_index=True, return_counts=True)
+    sizes = np.zeros(len(first), dtype=np.int64)
+    sizes[kept] = counts
+    return _halve_large(first, sizes, generator)
+
+
+def _halve_large(centroids: Tensor, sizes: npt.NDArray[np.int64], generator: np.random.Generator) -> Tensor:
+    """Return centroids (k, D) where each that has no point is half of another one's cluster, drawn by its size (k,).
+
+    All that have none are filled at once, as far as there are clusters to halve; then halves are halved, and so on. One
+    half stays where the whole was, so that points that coincide there have one nearest centroid and stay together.
+    """
+    empty = np.flatnonzero(sizes == 0)
     if not len(empty):
         return centroids
-    centroids, left = centroids.clone(), left.copy()
-    apart = torch.full_like(centroids[0], _APART)
+    apart = torch.full_like(centroids[0], _APART * float(centroids[sizes > 0].abs().mean()))
     apart[1::2] *= -1
-    for cluster in empty:
+    centroids, left = centroids.clone(), sizes.copy()
+    while len(empty):
         weights = (left - 1).clip(min=0)
-        large = int(generator.choice(len(left), p=weights / weights.sum()))
-        centroids[cluster] = centroids[large] * (1 + apart)
-        centroids[large] *= 1 - apart
-        left[cluster] = left[large] // 2
-        left[large] -= left[cluster]
+        count = min(len(empty), int(np.count_nonzero(weights)))
+        large = generator.choice(len(left), count, replace=False, p=weights / weights.sum())
+        filled, empty = empty[:count], empty[count:]
+        centroids[filled] = centroids[large] + apart[generator.permutation(len(apart))]
+        apart /= 2  # so that no half meets another
+        left[filled] = left[large] // 2
+        left[large] -= left[filled]
     return centroids
