@@ -70,6 +70,15 @@ def test_without_clusters_there_is_no_partner():
     assert partner_share(batches, ids) == 0
 
 
+@pytest.mark.parametrize("name", ["uniform", "cluster_aware"])
+@pytest.mark.parametrize("batch_size", [0, 51])
+def test_batches_that_there_cannot_be_are_refused(name, batch_size):
+    with pytest.raises(ValueError, match=f"between 1 and 50, the number of samples, got {batch_size}"):
+        draw_batches(np.zeros(50, dtype=np.int64), batch_size, SamplerConfig(name=name), np.random.default_rng(0))
+    with pytest.raises(ValueError, match="at least one batch"):
+        partner_share([], np.zeros(50, dtype=np.int64))
+
+
 def test_batches_depend_on_the_generator_alone():
     ids = np.random.default_rng(3).integers(0, 9, 100)
     first, again, other = (

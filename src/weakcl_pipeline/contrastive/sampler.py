@@ -112,7 +112,14 @@ SAMPLERS: dict[str, Sampler] = {
 def draw_batches(
     clusters: Clusters, batch_size: int, config: SamplerConfig, generator: np.random.Generator
 ) -> list[Rows]:
-    """Draw an epoch's batches with the configured sampler; see the samplers for arguments and result."""
+    """Draw an epoch's batches with the configured sampler; see the samplers for arguments and result.
+
+    Raises:
+        ValueError: If the batch size is not between 1 and the number of samples.
+    """
+    if not 1 <= batch_size <= len(clusters):
+        msg = f"expected a batch size between 1 and {len(clusters)}, the number of samples, got {batch_size}"
+        raise ValueError(msg)
     return SAMPLERS[config.name](clusters, batch_size, config, generator)
 
 
@@ -120,9 +127,15 @@ def partner_share(batches: list[Rows], clusters: Clusters) -> float:
     """Return the share of anchors that have another sample of their cluster in their batch.
 
     Args:
-        batches: Disjoint arrays of sample positions, all as long.
+        batches: Disjoint arrays of sample positions, all as long; at least one.
         clusters: The cluster of each sample, (N,); a negative id means none, and so no partner.
+
+    Raises:
+        ValueError: If there is no batch.
     """
+    if not batches:
+        msg = "expected at least one batch, got none"
+        raise ValueError(msg)
     return float(has_partner(batches, clusters)[np.concatenate(batches)].mean())
 
 
