@@ -26,6 +26,5 @@ CASES = [
         nothing,
         kedro_run("apply"),
         ("applied.encoder", "attribute/encoder"),
-        remedy="Train first: `kedro run --pipelines=full`.",
     ),
 ]
