@@ -20,7 +20,7 @@ class OptimiserConfig(Config):
         name: ``sgd`` (Nesterov momentum, as in the paper's code), ``adamw``, or ``muon`` (Jordan et al. 2024), which
             draws the singular values of the update of each of the encoder's matrices towards one, by the polynomials
             of Polar Express (Amsel et al. 2025), and scales it to the size of an update of AdamW (Liu et al. 2025). To
-            NAdamW (AdamW without momentum) it leaves the objective's own parameters, vectors, and what timm takes for
+            NAdamW (AdamW at a momentum of 0) it leaves the objective's own parameters, vectors, and what timm takes for
             no matrix: a first or second side of 1, as depthwise convolutions, class tokens and position embeddings
             have, a side below 4, or one that is over 128 times the other.
         learning_rate: Its peak.
