@@ -41,9 +41,11 @@ def write_pictures(folder, count, generator):
 def test_the_documented_environment_runs_on_a_table_and_a_folder(project_factory):
     project = project_factory()
     files = documented_files()
-    assert set(files) == {"catalog.yml"} | {f"parameters_{name}.yml" for name in ("ingestion", "images", "clustering")}
+    groups = ("ingestion", "images", "clustering", "iterative")
+    assert set(files) == {"catalog.yml"} | {f"parameters_{name}.yml" for name in groups}
     files["parameters_ingestion.yml"]["ingestion"]["attributes"]["tags"]["min_count"] = 5
     files["parameters_clustering.yml"]["clustering"]["granularities"] = [1, 2, 4]
+    files["parameters_iterative.yml"]["iterative"]["warmup_epochs"] = 0
     (project.path / "conf/mine").mkdir()
     for name, content in files.items():
         (project.path / "conf/mine" / name).write_text(yaml.safe_dump(content))
@@ -51,10 +53,11 @@ def test_the_documented_environment_runs_on_a_table_and_a_folder(project_factory
     table = write_pictures(raw / "pictures", 240, np.random.default_rng(0))
     table.write_csv(raw / "table.csv")
     base = yaml.safe_load((project.path / "conf/local/parameters.yml").read_text())
-    project.run("full", env="mine", params={"training": base["training"], "iterative": base.get("iterative", {})})
+    project.run("full", env="mine", params={"training": base["training"]})
     samples = project.artifact("samples").load()
     assert samples.height == 240
     assert abs(samples.filter(pl.col("split") == "train").height - 0.7 * 240) < 10
+    assert 2 <= project.artifact("kmeans_clusters").load()["cluster"].n_unique() <= 18  # a tenth of the train split
     assert project.artifact("image_store").load().schema.metadata[b"image_size"] == b"64"
     assert list((project.path / "data/05_model_input/image_shards").iterdir()) == []
     assert set(project.artifact("comparison").load()["label"]) == {"species"}
