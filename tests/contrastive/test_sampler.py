@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weakcl_pipeline.contrastive.sampler import SamplerConfig, cluster_aware_batches, draw_batches, partner_share
+from weakcl_pipeline.contrastive.sampler import (
+    SamplerConfig,
+    cluster_aware_batches,
+    draw_batches,
+    has_partner,
+    partner_share,
+)
 
 clusters = st.lists(st.integers(-1, 12), min_size=4, max_size=120).map(lambda ids: np.array(ids, dtype=np.int64))
 
@@ -62,6 +68,21 @@ def test_each_sample_is_visited_as_often_as_under_uniform_sampling():
     expected = 100 / 107
     deviation = np.sqrt(expected * (1 - expected) / epochs)
     assert np.abs(visits / epochs - expected).max() < 4.5 * deviation
+
+
+def test_every_cluster_has_its_turn_to_be_drawn_with_partners():
+    ids = np.repeat(np.arange(50), 8)
+    met = np.zeros(50)
+    for seed in range(40):
+        batches = cluster_aware_batches(ids, 16, SamplerConfig(share=0.5), np.random.default_rng(seed))
+        met += np.bincount(ids, weights=has_partner(batches, ids), minlength=50)
+    assert met.min() > 0.7 * met.max()
+
+
+def test_high_cluster_ids_have_partners_too():
+    ids = np.repeat(np.arange(32_700, 32_860), 4)  # on both sides of the largest number of 16 bits
+    batches = cluster_aware_batches(ids, 64, SamplerConfig(share=1.0), np.random.default_rng(0))
+    assert partner_share(batches, ids) > 0.95
 
 
 def test_without_clusters_there_is_no_partner():

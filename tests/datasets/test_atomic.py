@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from kedro.io import DataCatalog, DatasetError, Version
+from kedro.io import AbstractDataset, DataCatalog, DatasetError, Version
 
 from weakcl_pipeline.datasets import AtomicDataset, CorruptArtifactError, Provenance
 from weakcl_pipeline.datasets.atomic import NoSuchVersionError
@@ -100,6 +100,7 @@ def test_a_catalog_can_still_load_another_version(dataset):
     mine = dataset(NEW)
     dataset(OLD).save(table(1))
     mine.save(table(2))
+    assert mine.load_version(OLD).equals(table(1))
     assert DataCatalog({"samples": mine}).load("samples", version=OLD).equals(table(1))
     assert mine.load().equals(table(2))
 
@@ -168,6 +169,29 @@ def test_damage_is_refused_with_the_file_and_the_way_back(dataset, folder, damag
     assert str(file) in str(error.value)
     assert f"--load-versions=samples:{OLD}" in str(error.value)
     assert dataset(load=OLD).load().equals(table(1))
+
+
+class TwoFiles(AbstractDataset[str, str]):
+    def __init__(self, filepath: str) -> None:
+        self._path = Path(filepath)
+
+    def _save(self, data: str) -> None:
+        for name in ("a.txt", "b.txt"):
+            self._path.with_name(name).write_text(data)
+
+    def _load(self) -> str:
+        return self._path.read_text()
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+
+@pytest.mark.parametrize("name", ["a.txt", "b.txt"])
+def test_each_file_of_a_version_is_checked(dataset, folder, name):
+    dataset(NEW, file="a.txt", dataset={"type": TwoFiles}).save("whole")
+    (folder / NEW / name).write_text("other")
+    with pytest.raises(CorruptArtifactError, match=name):
+        dataset(file="a.txt", dataset={"type": TwoFiles}).load()
 
 
 def test_a_missing_file_or_lineage_is_refused(dataset, folder):

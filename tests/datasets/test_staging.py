@@ -38,8 +38,11 @@ def test_everything_is_on_the_disk_before_it_is_published(tmp_path, monkeypatch)
     monkeypatch.setattr(os, "fsync", lambda fd: (events.append(str(Path(f"/proc/self/fd/{fd}").readlink())), fsync(fd)))
     monkeypatch.setattr(Path, "rename", lambda self, to: (events.append("rename"), rename(self, to)))
     with staged_directory(tmp_path / "samples" / "v1") as staging:
-        (staging / "file").write_text("content")
-    assert events == [str(staging / "file"), str(staging), "rename", str(tmp_path / "samples"), str(tmp_path)]
+        (staging / "sub").mkdir()
+        (staging / "sub" / "file").write_text("content")
+    staged = [staging / "sub", staging / "sub" / "file", staging]
+    published = [tmp_path / "samples", tmp_path]
+    assert events == [*map(str, staged), "rename", *map(str, published)]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
@@ -64,6 +67,15 @@ def test_a_full_disk_publishes_nothing_and_names_the_version(tmp_path, monkeypat
     with pytest.raises(InputError, match=message), staged_directory(target) as folder:
         (folder / "file").write_text("content")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fails_is_not_said_to_be_another_run(tmp_path, monkeypatch):
+    def broken(self: Path, target: Path) -> Path:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "rename", broken)
+    with pytest.raises(OSError, match="Input/output error"), staged_directory(tmp_path / "samples" / "v1"):
+        pass
 
 
 STAGED_AND_KILLED = """

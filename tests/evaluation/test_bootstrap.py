@@ -120,11 +120,29 @@ def test_intervals_are_no_wider_where_seeds_are_nothing_beside_the_samples():
     for of_seeds in ([0.1], [0.1, 0.1], [0.1, 0.11]):
         assert students_factor(np.array(of_seeds), resampled, 10**9, 0.95) == pytest.approx(1, abs=1e-6)
     of_seeds = np.array([-1.0, 1.0])
-    assert students_factor(of_seeds, of_seeds[[0, 1]], 50, 0.95) == pytest.approx(12.7062 / 1.95996, rel=1e-4)
+    for of_all in (of_seeds, 0.5 * of_seeds):  # by chance, seeds may seem to vary more than everything
+        assert students_factor(of_seeds, of_all, 50, 0.95) == pytest.approx(12.7062 / 1.95996, rel=1e-4)
     # two degrees of freedom where three groups are all that varies, and four where seeds vary as much as they do
     assert students_factor(np.array([0.1]), resampled, 3, 0.95) == pytest.approx(4.30265 / 1.95996, rel=1e-4)
     of_seeds, alike = np.array([-1.0, 0.0, 1.0]), np.array([-1.0, 1.0]) * np.sqrt(2 / 3)
     assert students_factor(of_seeds, alike, 3, 0.95) == pytest.approx(2.77645 / 1.95996, rel=1e-4)
+
+
+def test_a_share_of_a_gap_is_as_uncertain_as_few_seeds_make_it():
+    resampled = 0.12 + 0.02 * np.random.default_rng(0).normal(size=2000)
+    part = Estimate(0.12, resampled, np.array([0.10, 0.14]), groups=50)
+    whole = Estimate(0.2, np.full(2000, 0.2), np.array([0.2, 0.2]), groups=50)
+    factor = students_factor(part.by_seed, resampled, 50, 0.95)
+    assert factor > 2
+    assert part.over(whole, 0.95) == pytest.approx(interval(0.6, resampled / 0.2, 0.95).widened(factor))
+
+
+def test_a_share_of_a_gap_that_is_the_same_by_every_seed_is_not_widened():
+    common, own = np.random.default_rng(0).normal(size=(2, 2000)) * [[0.02], [0.005]]
+    part = Estimate(0.12, 0.12 + 0.6 * common + own, np.array([0.108, 0.132]), groups=10**9)
+    whole = Estimate(0.2, 0.2 + common, np.array([0.18, 0.22]), groups=10**9)
+    found = interval(0.6, part.resampled / whole.resampled, 0.95)
+    assert part.over(whole, 0.95) == pytest.approx(found, abs=1e-6)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 10])

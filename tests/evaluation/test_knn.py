@@ -64,6 +64,17 @@ def test_one_close_neighbour_outweighs_two_far_ones():
     assert predict(similarities, voters, 2, [3], temperature=100)[3].tolist() == [1]  # nearly a majority
 
 
+def test_each_neighbour_votes_once_for_every_k():
+    similarities = np.array([[0.5, 0.49, 0.48]], dtype=np.float32)
+    found = predict(similarities, np.array([[0, 1, 1]]), 2, [1, 2, 3], temperature=1.0)
+    assert {k: classes.tolist() for k, classes in found.items()} == {1: [0], 2: [0], 3: [1]}
+
+
+def test_votes_at_a_low_temperature_stay_finite():
+    similarities = np.array([[0.9, 0.8999, 0.8998]], dtype=np.float32)
+    assert predict(similarities, np.array([[0, 1, 1]]), 2, [3], temperature=1e-3)[3].tolist() == [1]
+
+
 def test_more_neighbours_than_samples_means_all():
     samples = make_samples(train=8, val=8, test=8)
     metrics, _ = knn_probe(task_of(samples, make_features(samples)), KnnConfig(ks=(50, 100)))

@@ -55,13 +55,14 @@ def test_what_stays_in_memory_hands_its_ancestry_on(artifact, tmp_path):
     assert (lineage.inputs["middle"].version, lineage.inputs["middle"].hash) == (RUN, None)
 
 
-def test_data_that_is_nowhere_on_the_disk_is_recorded_as_unversioned(artifact):
+def test_data_that_is_nowhere_on_the_disk_is_recorded_as_unversioned_and_repeats_nothing(artifact):
     far = {"type": JSONDataset, "filepath": "memory://bucket/far.json"}
     catalog = DataCatalog.from_config({"far": far, "result": artifact("result")}, save_version=RUN)
     catalog["far"].save({})
-    catalog["given"] = MemoryDataset(1)
-    run(Pipeline([Node(combine, ["far", "given"], "result", name="one")]), catalog)
-    assert catalog["result"].lineage().ancestry == {"far": "unversioned", "given": "unversioned"}
+    catalog["given"], catalog["params:seed"] = MemoryDataset(1), 0
+    run(Pipeline([Node(combine, ["far", "given", "params:seed"], "result", name="one")]), catalog)
+    lineage = catalog["result"].lineage()
+    assert (lineage.ancestry, lineage.recipe) == ({"far": "unversioned", "given": "unversioned"}, None)
 
 
 def test_a_folder_of_raw_files_is_known_by_its_content(artifact, tmp_path):
@@ -208,3 +209,15 @@ def test_what_is_read_from_the_seeded_has_no_recipe_of_its_content(artifact):
     first, second, third = (catalog[name].lineage() for name in ("first", "second", "third"))
     assert (first.seeded, second.seeded, third.seeded) == (True, True, False)
     assert (second.seed, second.recipe != second.hash, third.recipe == third.hash) == (None, True, True)
+
+
+def test_what_mixes_seeds_repeats_nothing_that_was_made_with_one(artifact):
+    recipes = {}
+    names = ["params:first.seed", "params:second.seed"]
+    for number, seeds in enumerate([(0, 0), (1, 1), (0, 1)]):
+        run_id = f"2026-01-01T00.00.00.00{number}Z"
+        catalog = DataCatalog.from_config({"result": artifact("result")}, save_version=run_id)
+        catalog[names[0]], catalog[names[1]] = seeds
+        run(Pipeline([Node(combine, names, "result", name="one")]), catalog, run_id)
+        recipes[seeds] = catalog["result"].lineage().recipe
+    assert recipes[0, 0] == recipes[1, 1] != recipes[0, 1]
