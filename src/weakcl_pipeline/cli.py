@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from inspect import signature
-from types import TracebackType
+from traceback import walk_tb
 from typing import Any
 
 import click
@@ -52,15 +53,9 @@ class RunCommand(click.Command):
         """Run; what a user can mend becomes one message and exit code 1, a defect keeps its traceback."""
         verbose = ctx.params.pop("verbose")
         ctx.params["runner"] = ctx.params.get("runner") or RUNNER
-        try:
+        with in_words(verbose=verbose):
             _require_runner(ctx.params["runner"], ctx.params["runner_params"])
             return super().invoke(ctx)
-        except Exception as error:
-            message = explain(error)
-            if verbose or message is None:
-                raise
-            logger.debug("The error that stopped the run", exc_info=True)
-            raise click.ClickException(message) from error
 
 
 def _require_runner(name: str, params: Mapping[str, Any]) -> None:
@@ -84,6 +79,19 @@ def _require_runner(name: str, params: Mapping[str, Any]) -> None:
         raise InputError(f"--runner-params=max_workers={workers}: must be a whole number, 1 or more")
 
 
+@contextmanager
+def in_words(*, verbose: bool = False) -> Iterator[None]:
+    """Tell of what a user can mend in one message; a defect keeps its traceback, and ``verbose`` every error."""
+    try:
+        yield
+    except Exception as error:
+        message = explain(error)
+        if verbose or message is None:
+            raise
+        logger.debug("The error that stopped the run", exc_info=True)
+        raise click.ClickException(message) from error
+
+
 def explain(error: BaseException) -> str | None:
     """Return what to tell the user about an error, or None if it is not a user's to mend.
 
@@ -100,15 +108,9 @@ def explain(error: BaseException) -> str | None:
 
 
 def _is_refusal(error: BaseException) -> bool:
-    *_, innermost = _frames(error.__traceback__)
-    raised_in = innermost.tb_frame.f_globals.get("__name__", "")
+    *_, (innermost, _) = walk_tb(error.__traceback__)
+    raised_in = innermost.f_globals.get("__name__", "")
     return isinstance(error, _REFUSALS) and raised_in.startswith(_REFUSING)
-
-
-def _frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
-    while traceback is not None:
-        yield traceback
-        traceback = traceback.tb_next
 
 
 @click.group(name="weakcl-pipeline")

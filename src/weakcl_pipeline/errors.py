@@ -54,6 +54,11 @@ def _without_query(word: re.Match[str]) -> str:
     return scheme + separator + address + query[len(query.rstrip(_CLOSING)) :]
 
 
+def brief(text: str, most: int = 60) -> str:
+    """Return a text, or the start of one that has more characters."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def some(texts: Sequence[str], total: int | None = None, most: int = FEW, separator: str = ", ") -> str:
     """Return the first of many texts in a row, and how many are left out.
 

@@ -9,7 +9,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
 from kedro.pipeline.node import Node
 
-from weakcl_pipeline.cli import explain
+from weakcl_pipeline.cli import in_words
 from weakcl_pipeline.config import suggestion
 from weakcl_pipeline.errors import InputError
 
@@ -26,13 +26,8 @@ def join(project: ProjectMetadata, /, node: str, env: str | None, params: dict[s
 
     It needs the same project and the same data folder, and writes nothing: the machine that runs the node does.
     """
-    try:
+    with in_words():
         _join(project, node, env, params)
-    except Exception as error:
-        message = explain(error)
-        if message is None:
-            raise
-        raise click.ClickException(message) from error
 
 
 def _join(project: ProjectMetadata, name: str, env: str | None, params: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from weakcl_pipeline.cli import explain
+from weakcl_pipeline.cli import in_words
 from weakcl_pipeline.config import explained
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images.decode import ImagesConfig
@@ -53,18 +53,13 @@ def new_data(
 
     `kedro run --env NAME` then runs everything on them. Nothing is overwritten.
     """
-    try:
+    with in_words():
         target = _target(project.project_path / settings.CONF_SOURCE, name)
         raw_samples = _with_joins(_raw_samples(table, images, written), join)
         found = profile(_source(raw_samples).scan(), images, label)
         _show(found, get_console())
         base = _base_parameters(target.parent)
         _write(target, _environment(project.project_path, raw_samples, found, base))
-    except Exception as error:
-        message = explain(error)
-        if message is None:
-            raise
-        raise click.ClickException(message) from error
     conf = target.relative_to(project.project_path)
     if too_many := _too_many_bad(found, base["images"]):
         click.echo(f"\n{too_many} Mend or remove them, or raise it in {conf}/parameters_images.yml.")

@@ -1,4 +1,5 @@
-from weakcl_pipeline.sources.remote import beside, is_url
+from weakcl_pipeline.images.roots import is_url
+from weakcl_pipeline.sources.remote import beside
 
 
 def test_paths_are_relative_to_the_folder_of_the_main_table():

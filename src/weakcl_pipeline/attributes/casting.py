@@ -20,7 +20,7 @@ from weakcl_pipeline.attributes.spelling import (
     truth_of,
     words_of,
 )
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, brief
 
 
 class AttributeKind(StrEnum):
@@ -338,5 +338,4 @@ def _bad_cell(column: pl.Series, row: int | None, expected: str, remedy: str = "
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return brief(repr(value), 80)

@@ -1,6 +1,6 @@
 """What each attribute of a sample tells, in bits, and what it would give away of the label."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,8 +142,3 @@ def _belongs(deeper: pl.Series, above: pl.Series) -> bool:
     if both.height < known.sum() or not 2 <= parents < values or both.height < 5 * values:
         return False
     return both.n_unique() == values
-
-
-def names_of(hierarchies: Sequence[tuple[str, ...]]) -> set[str]:
-    """All columns that are a level of a hierarchy."""
-    return {name for levels in hierarchies for name in levels}

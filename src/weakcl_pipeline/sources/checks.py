@@ -9,14 +9,11 @@ import polars as pl
 
 from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.schema import null_missing
-from weakcl_pipeline.errors import FEW, InputError, some
+from weakcl_pipeline.errors import FEW, InputError, brief, some
 from weakcl_pipeline.sources.roles import IngestionConfig
 from weakcl_pipeline.sources.splits import SPLITS
 
 logger = logging.getLogger(__name__)
-
-_LONGEST = 60
-"""How many characters of a value it shows."""
 
 
 def check_columns(schema: Mapping[str, pl.DataType], config: IngestionConfig, *, name: str) -> None:
@@ -232,7 +229,7 @@ def _rows(where: pl.Series) -> str:
 
 
 def _cell(text: str | None) -> str:
-    return repr(text if text is None or len(text) <= _LONGEST else text[: _LONGEST - 3] + "...")
+    return repr(text and brief(text))
 
 
 def _shortened(values: list[Any]) -> str:

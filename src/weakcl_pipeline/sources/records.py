@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, brief
 from weakcl_pipeline.sources.raw_files import read_bytes
 
 NUMBER = "[0-9]{1,9}"
@@ -19,7 +19,6 @@ TEXT = r"\S.*"
 """Pattern of a text to the end of the line."""
 
 _LIMIT = 256 << 20  # bytes; the largest official file has 73 MB
-_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def read_records(file: Path, fields: Mapping[str, str], rest: str = "") -> Recor
         line, text = lines.filter(wrong).row(0)
         form = " ".join(f"<{name}>" for name in fields)
         raise InputError(
-            f"{file}, line {line}: expected `{form}`, found {_shown(text)}."
+            f"{file}, line {line}: expected `{form}`, found {brief(text)!r}."
             " Correct the line, or download the file again."
         )
     numbers = [name for name, form in fields.items() if form in (NUMBER, FLAG)]
@@ -145,7 +144,7 @@ def _place(name: str, header: Sequence[str], file: Path) -> int:
     if header.count(name) != 1:
         found = "more than one" if name in header else "no"
         raise InputError(
-            f"{file}, line 1: there is {found} column '{name}'; found {_shown(', '.join(header))}."
+            f"{file}, line 1: there is {found} column '{name}'; found {brief(', '.join(header))!r}."
             " Take the file as it was downloaded."
         )
     return header.index(name)
@@ -158,7 +157,3 @@ def _text(file: Path) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InputError(f"{file}, line {line}: not text in UTF-8. Download the file again.") from error
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")

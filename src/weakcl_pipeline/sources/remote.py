@@ -11,16 +11,12 @@ import fsspec
 
 from weakcl_pipeline.errors import InputError, shown
 from weakcl_pipeline.files import TemporaryFolder
+from weakcl_pipeline.images.roots import is_url
 from weakcl_pipeline.images.roots.remote import describe, is_known, open_stream, unknown
 
 logger = logging.getLogger(__name__)
 
 _BLOCK = 8 << 20
-
-
-def is_url(path: str) -> bool:
-    """Whether a path is a URL."""
-    return "://" in path
 
 
 def local(path: str) -> Path:

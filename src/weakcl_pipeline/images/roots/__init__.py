@@ -61,9 +61,9 @@ def open_root(config: ImagesConfig) -> PictureRoot:
     return archive(source, shown(root), state, config)
 
 
-def is_url(root: str) -> bool:
-    """Whether a root is a URL, not a path."""
-    return "://" in root
+def is_url(place: str) -> bool:
+    """Whether a place is a URL, not a path."""
+    return "://" in place
 
 
 def _open_local(path: Path, config: ImagesConfig) -> PictureRoot:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import BinaryIO, Generic, TypeVar, cast
 
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, brief
 from weakcl_pipeline.images.decode import DecodeError
 from weakcl_pipeline.images.roots.base import not_found, relative_path
 
@@ -17,7 +17,6 @@ MAX_MEMBERS = 20_000_000
 it is opened, as Python's list of members is made whole before it can be moved to the index."""
 
 _CHUNK = 1 << 20
-_SHOWN = 200
 
 Place = TypeVar("Place")
 
@@ -96,13 +95,12 @@ def state_of(source: BinaryIO) -> str:
 
 def damaged(archive: str, detail: object) -> InputError:
     """Return the error for an archive that cannot be used at all."""
-    return InputError(f"images.root: the archive {archive} is damaged: {brief(detail)}. Get or make it again.")
+    return InputError(f"images.root: the archive {archive} is damaged: {detail_of(detail)}. Get or make it again.")
 
 
-def brief(detail: object) -> str:
+def detail_of(error: object) -> str:
     """Return the text of a library's error, which may quote an archive at any length."""
-    text = str(detail)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+    return brief(str(error), 200)
 
 
 def copy_to_temporary_file(read: Callable[[int], bytes], archive: str, max_archive_bytes: int) -> BinaryIO:

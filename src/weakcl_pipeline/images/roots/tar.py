@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, too_many_bytes
-from weakcl_pipeline.images.roots.archive import Members, brief, copy_to_temporary_file, damaged
+from weakcl_pipeline.images.roots.archive import Members, copy_to_temporary_file, damaged, detail_of
 from weakcl_pipeline.images.roots.base import PictureRoot
 
 _COMPRESSED: dict[bytes, Callable[[BinaryIO], Any]] = {
@@ -90,7 +90,7 @@ class Tar(PictureRoot):
                 headers.next()
                 cast(Any, archive).members = []  # tarfile would keep them all
                 if member.size < 0:  # some versions of tarfile would go back, and round in circles
-                    raise tarfile.ReadError(f"{brief(repr(member.name))} has {member.size} bytes")
+                    raise tarfile.ReadError(f"{detail_of(repr(member.name))} has {member.size} bytes")
                 if member.isreg() and not member.issparse():
                     self._members.add(member.name, _Span(member.offset_data, member.size))
                 elif not member.isdir():

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, cast
 
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images.decode import DecodeError, ImagesConfig, too_many_bytes
-from weakcl_pipeline.images.roots.archive import Members, brief, damaged
+from weakcl_pipeline.images.roots.archive import Members, damaged, detail_of
 from weakcl_pipeline.images.roots.base import PictureRoot, read_bounded
 
 _START = b"PK"
@@ -65,7 +65,7 @@ class Zip(PictureRoot):
         except DecodeError:
             raise
         except Exception as error:  # zipfile raises nearly anything where a member's own header is damaged
-            raise DecodeError(f"member {info.filename!r} of {self._name} is damaged: {brief(error)}") from error
+            raise DecodeError(f"member {info.filename!r} of {self._name} is damaged: {detail_of(error)}") from error
 
     def state(self, reference: str) -> str:
         """Return what changes with the content of the archive."""

@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, brief
 from weakcl_pipeline.sources.formats.base import Format, check_unique, lazy
 from weakcl_pipeline.sources.formats.text import Utf8Stream, encoding_of
 
@@ -85,7 +85,7 @@ class Delimited(Format):
             if rows and stream.ends_inside(frame[last][-1]):
                 raise InputError(
                     f"{self.path}, row {rows - 1} (counted from 0, without the header), column '{last}': a quote"
-                    f" {self._dialect.quote} opens a cell that never ends, {_shown(frame[last][-1])}. Close it, or"
+                    f" {self._dialect.quote} opens a cell that never ends, {brief(frame[last][-1])!r}. Close it, or"
                     ' declare `quote: ""` in the catalog if cells are not quoted.'
                 )
 
@@ -132,7 +132,7 @@ class Delimited(Format):
         if "\n" in row.text:
             hint = f"A cell goes over several lines: a quote {self._dialect.quote} may not be closed."
         elif row.expected_columns == 1:
-            hint = f"The header is {_shown(self._dialect.names[0])}; is that a title above it? Then remove the line."
+            hint = f"The header is {brief(self._dialect.names[0])!r}; is that a title above it? Then remove the line."
         elif row.actual_columns < row.expected_columns:
             hint = "Is the row cut off? A row must have all cells, be they empty."
         else:
@@ -144,7 +144,7 @@ class Delimited(Format):
         columns = f"{row.expected_columns} column{'s' if row.expected_columns > 1 else ''}"
         return InputError(
             f"{self.path}, row {self._number_of(row)} (counted from 0, without the header): {cells}, but the table has"
-            f" {columns}: {_shown(row.text)}. {hint} The separator is {self._dialect.separator!r};"
+            f" {columns}: {brief(row.text)!r}. {hint} The separator is {self._dialect.separator!r};"
             " declare `separator` in the catalog if it is another."
         )
 
@@ -190,7 +190,7 @@ class Delimited(Format):
         if len(first) != len(self.options.columns):
             raise InputError(
                 f"{self.path}: `columns` in the catalog has {len(self.options.columns)} names, but the first row"
-                f" has {len(first)} cells: {_shown(separator.join(first))}. Correct `columns`, or"
+                f" has {len(first)} cells: {brief(separator.join(first))!r}. Correct `columns`, or"
                 f" `separator` ({separator!r})."
             )
         return Dialect(separator, quote, skipped, self._names(list(self.options.columns)), header=False)
@@ -265,7 +265,3 @@ def _quoted(rows: list[list[str]]) -> float:
     cells = [cell.strip() for row in rows for cell in row]
     left = sum(cell != "" and (cell[0] in "\"'" or cell[-1] in "\"'") for cell in cells)
     return left / max(1, len(cells))
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")
