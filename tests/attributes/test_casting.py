@@ -39,6 +39,7 @@ def test_kind_is_inferred_from_type_and_content(column, kind):
         ("categorical", ["a", None], ["a", None]),
         ("categorical", [3, None], ["3", None]),
         ("categorical", [3.0, float("nan"), 2.5, -0.0, 1e300], ["3", None, "2.5", "0", "1e+300"]),
+        ("categorical", [2.0**53 - 1, 2.0**53], ["9007199254740991", "9007199254740992.0"]),  # or another near it
         ("categorical", ["3.0", "3", "-12.00", "-0.0", None], ["3", "3", "-12", "0", None]),
         (
             "categorical",

@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from tests.attributes.rules.fitting import cluster
-from weakcl_pipeline.attributes import AttributeKind, AttributeSpec, FittingData
+from weakcl_pipeline.attributes import AttributeKind, AttributeSpec, FittingData, clustering
 from weakcl_pipeline.attributes.clustering import (
     ClusteringConfig,
     FittedClustering,
@@ -46,6 +46,22 @@ def test_every_granularity_has_a_column_and_the_chosen_one_is_copied():
     assert chosen == max(bits, key=bits.get) == 4
 
 
+@pytest.mark.parametrize("compared", [1 << 22, 100])
+def test_the_granularity_is_chosen_by_train_samples_alone(monkeypatch, compared):
+    monkeypatch.setattr(clustering, "_COMPARED", compared)
+    specs = dict.fromkeys(BINARY.columns, AttributeSpec(kind=AttributeKind.BOOL))
+    only_train = BINARY.with_columns(pl.when(pl.Series(TRAIN)).then(pl.all()))  # no other sample has a cluster
+    seen = []
+
+    def meets(_, clusters):
+        seen.append(clusters)
+        return np.ones(len(clusters), dtype=bool)
+
+    fit_clustering(FittingData(only_train, specs, TRAIN), ClusteringConfig(granularities=(2, 4)), meets)
+    assert all((ids >= 0).all() for ids in seen)
+    assert all(0 < len(ids) <= TRAIN.sum() for ids in seen)
+
+
 def test_the_granularity_can_be_fixed():
     config = ClusteringConfig(granularities=(2, 6), granularity=6)
     assert fit(config)[0].chosen == 6
@@ -83,6 +99,14 @@ def test_a_later_table_without_a_column_of_the_rule_is_refused_by_name():
     fitted, _ = fit(ClusteringConfig(granularities=(2,)))
     with pytest.raises(InputError, match=r"top_entropy was fitted on the attribute columns a3, .*\(a0, a1"):
         fitted.assign(BINARY.drop("a3"))
+
+
+def test_a_later_table_needs_no_column_that_took_no_part():
+    specs = dict.fromkeys(["a1", "a4"], AttributeSpec(kind=AttributeKind.BOOL))
+    data = FittingData(BINARY, specs, TRAIN)
+    fitted, clusters = fit_clustering(data, ClusteringConfig(granularities=(2,)), few_meet)
+    assert fitted.columns == ("a1", "a4")
+    assert fitted.assign(BINARY.select("a1", "a4")).equals(clusters)
 
 
 def test_attribute_columns_are_all_or_the_named_ones():

@@ -70,3 +70,10 @@ def test_a_value_that_means_nothing_is_missing_wherever_it_occurs():
 
 def test_texts_are_numbered_in_the_order_in_which_they_occur():
     assert places_of(pl.Series("x", ["u", None, "t", "u"])).to_list() == [0, None, 1, 0]
+
+
+def test_more_pairs_than_32_bits_hold_are_counted():
+    numbers = pl.int_range(50_000, dtype=pl.Int32, eager=True)
+    counted = Coded(numbers.cast(pl.String), numbers).count_with(numbers).sort("label")
+    assert counted["label"].to_list() == counted["value"].cast(pl.Int64).to_list() == numbers.to_list()
+    assert (counted["len"] == 1).all()

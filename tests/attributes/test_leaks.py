@@ -176,6 +176,14 @@ def test_tags_that_each_name_one_class_leak_together():
     assert leak.remaining == pytest.approx(0.25)
 
 
+def test_tags_that_nearly_name_their_classes_leak_together_too():
+    species = pl.Series("class", [f"c{i}" for i in range(8)] * 100)
+    codes = pl.Series("tags", [[f"code-{c}"] if i >= 8 else ["none"] for i, c in enumerate(species)])  # 1 % has no code
+    (leak,) = leaks_of(codes, AttributeKind.TAGS, species.to_frame())
+    assert len(leak.tags) == 8
+    assert leaks_of(codes, AttributeKind.TAGS, species.to_frame(), tolerance=0.01) == []
+
+
 @given(st.data())
 def test_what_naming_tags_leave_open_is_what_is_left_once_they_are_known(data):
     species = data.draw(st.lists(st.sampled_from("abcde"), min_size=6, max_size=40)) * 10

@@ -190,3 +190,10 @@ def test_the_ends_of_a_narrow_type_do_not_overflow(dtype):
     low, high = pl.select(dtype.min(), dtype.max().alias("high")).row(0)
     values = [low, high, high, 0, 1, 1]
     assert entropy(pl.Series(values, dtype=dtype), values) == pytest.approx(slow_entropy(values), abs=1e-12)
+
+
+def test_integers_that_together_span_more_than_64_bits_are_told_apart():
+    pairs = [0, 2**32, 0], [0, 0, 2**32 - 1]  # as one number, the second pair would be 2^64, which is 0 in 64 bits
+    assert entropy(*pairs) == pytest.approx(log2(3))
+    assert entropy(np.array([2**63, 2**63 + 1], dtype=np.uint64)) == 1.0
+    assert entropy(np.array([-(2**63), -(2**63) + 1])) == 1.0

@@ -144,7 +144,9 @@ def test_dates_keep_their_time_zone():
 def test_dates_that_can_be_read_in_two_ways_are_refused_unless_declared():
     message = refused("continuous", "01/02/2026", "03/04/2026")
     assert "Declare `date_format: '%d/%m/%Y'` or `date_format: '%m/%d/%Y'`" in message
+    assert "'01/02/2026' can be read in two ways" in refused("continuous", *["05/05/2026"] * 300, "01/02/2026")
     assert cast("continuous", "01/02/2026", "13/02/2026") == [20485.0, 20497.0]
+    assert cast("continuous", *["01/02/2026"] * 300, "13/02/2026") == [20485.0] * 300 + [20497.0]
     assert "expected a date as %Y-%m-%d" in refused("continuous", "2026-13-01", date_format="%Y-%m-%d")
 
 

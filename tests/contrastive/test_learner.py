@@ -12,7 +12,15 @@ from weakcl_pipeline.contrastive import ClInfoNCE, ClInfoNCEConfig, DeviceConfig
 from weakcl_pipeline.contrastive.encoder import HeadConfig
 from weakcl_pipeline.contrastive.learner import Learner
 from weakcl_pipeline.contrastive.metrics import alignment, uniformity
-from weakcl_pipeline.contrastive.objectives import OBJECTIVES, Setting, SideInformation, Swav, SwavConfig
+from weakcl_pipeline.contrastive.objectives import (
+    OBJECTIVES,
+    ClusterCrossEntropy,
+    ClusterCrossEntropyConfig,
+    Setting,
+    SideInformation,
+    Swav,
+    SwavConfig,
+)
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig
 from weakcl_pipeline.contrastive.sync_batch_norm import frozen_statistics
 from weakcl_pipeline.images import AugmentationConfig
@@ -24,8 +32,8 @@ CLUSTERS = SAMPLES // 2
 PICTURES = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def learner(optimiser=ADAMW, seed=0, device=FP32, encoder=None):
-    objective = ClInfoNCE(ClInfoNCEConfig(temperature=0.5))
+def learner(optimiser=ADAMW, seed=0, device=FP32, encoder=None, objective=None):
+    objective = objective or ClInfoNCE(ClInfoNCEConfig(temperature=0.5))
     made = Learner(encoder or tiny(seed), objective, AugmentationConfig(), optimiser, device)
     made.train()
     return made
@@ -37,7 +45,8 @@ def step(made, number=0, learning_rate=0.01):
 
 
 def weights(made):
-    return torch.cat([parameter.detach().flatten() for parameter in made.encoder.parameters()])
+    trained = [*made.encoder.parameters(), *made.objective.parameters()]
+    return torch.cat([parameter.detach().flatten() for parameter in trained])
 
 
 def test_a_step_measures_and_moves():
@@ -75,7 +84,10 @@ def test_a_restored_learner_goes_on_where_it_was(name):
 
 def test_gradients_are_clipped_over_encoder_and_objective():
     def moved(clip_norm):
-        made = learner(OptimiserConfig(name="sgd", momentum=0.0, weight_decay=0.0, clip_norm=clip_norm))
+        encoder = tiny()
+        objective = ClusterCrossEntropy(ClusterCrossEntropyConfig(), encoder.feature_dim, CLUSTERS.max() + 1)
+        sgd = OptimiserConfig(name="sgd", momentum=0.0, weight_decay=0.0, clip_norm=clip_norm)
+        made = learner(sgd, encoder=encoder, objective=objective)
         before = weights(made)
         step(made, learning_rate=1.0)
         return float((weights(made) - before).norm())

@@ -159,6 +159,14 @@ def test_a_training_that_embeds_in_parts_leaves_the_generator_to_other_threads(i
     assert made > 8
 
 
+def test_what_is_embedded_again_draws_again_what_it_drew(images, monkeypatch):
+    dropping = ENCODER.model_copy(update={"backbone_kwargs": {**ENCODER.backbone_kwargs, "drop_path_rate": 0.5}})
+    seen, step = [], Learner.step
+    monkeypatch.setattr(Learner, "step", lambda self, *a, **k: seen.append(self.draws) or step(self, *a, **k))
+    train(images, ROWS, KINDS, config(epochs=1, encoder=dropping), seed=0, name="kinds")
+    assert seen == [True, True, True]
+
+
 def test_gradients_are_clipped(images, monkeypatch):
     norms = []
     clip = torch.nn.utils.clip_grad_norm_

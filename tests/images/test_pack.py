@@ -464,3 +464,11 @@ def test_parts_of_one_picture_are_pictures_of_their_own(pack_images, tmp_path):
     assert "has nothing of the picture of 16x8" in rejects["reason"][0]
     with pytest.raises(InputError, match=r"images.root is not set"):
         pack_images([("a0", Part("a.png", left))], LENIENT)
+
+
+def test_a_box_that_changed_is_cut_out_again(pack_images):
+    halves = Image.new("RGB", (16, 8), (5, 0, 0))
+    halves.paste((6, 0, 0), (8, 0, 16, 8))
+    for left, number in ((0, 5), (8, 6)):
+        table, _ = pack_images([("a", Part(encode(halves), Box(left, 0, 8, 8)))], LENIENT)
+        assert number_of(open_store(table), 0) == number

@@ -49,6 +49,13 @@ def test_a_cluster_without_a_train_sample_joins_another_and_decides_nothing():
     assert set(found[8:14]) <= {0, 1}
 
 
+def test_what_clusters_are_like_is_told_by_train_samples_alone():
+    clusters, numbers = ["a"] * 4 + ["b"] * 4 + ["c"], [0.0] * 4 + [9.0] * 4 + [8.0]
+    train = np.arange(13) < 9
+    found = merge(clusters + ["a"] * 4, numbers + [16.0] * 4, 2, train)  # with the last four, a would be where c is
+    assert found[:9] == merge(clusters, numbers, 2) == [1] * 4 + [0] * 5
+
+
 @given(tables(), st.integers(2, 6))
 def test_clusters_are_large_enough_and_unions_of_those_of_the_other_rule(table, min_size):
     binary, train = table

@@ -118,3 +118,22 @@ def test_a_row_of_which_nothing_is_known_has_no_cluster(name):
 def test_the_same_data_and_seed_give_the_same_clusters(name):
     first, second = fit(name).assign(table()), fit(name).assign(table())
     assert all((first[k] == second[k]).all() for k in KS)
+
+
+POINTS = np.random.default_rng(0).normal(size=(200, 3))
+NOISE = {
+    "mixed_k_means": (pl.DataFrame(POINTS, schema=["x", "y", "z"]), AttributeKind.CONTINUOUS),
+    "vectors": (pl.DataFrame({"v": pl.Series(POINTS, dtype=pl.Array(pl.Float32, 3))}), AttributeKind.VECTOR),
+}
+
+
+@pytest.mark.parametrize("name", NOISE)
+def test_another_seed_draws_other_clusters_where_there_are_none_to_find(name):
+    noise, kind = NOISE[name]
+    rule = ClusteringConfig(rule={"name": name, "starts": 1}).rule
+    specs = dict.fromkeys(noise.columns, AttributeSpec(kind=kind))
+    first, other = (
+        rule.fit(FittingData(noise, specs, np.ones(200, dtype=bool), seed=seed), [9]).assign(noise)[9]
+        for seed in (0, 1)
+    )
+    assert (first != other).any()

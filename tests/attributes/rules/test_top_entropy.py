@@ -164,3 +164,12 @@ def test_more_attributes_than_there_are_is_refused_with_key_and_number():
     binary = pl.DataFrame({"x": [True, False]})
     with pytest.raises(InputError, match=r"clustering\.granularities: 9 .* only 1"):
         fit_binary(TopEntropy(), binary, everyone(binary), [1, 9])
+
+
+def test_granularities_stay_in_order_whatever_order_tensors_come_in():
+    generator = np.random.default_rng(0)
+    binary = pl.DataFrame({f"a{i}": generator.random(60) < 0.5 for i in range(10)})
+    fitted = fit_binary(TopEntropy(), binary, everyone(binary), [2, 10])
+    tensors, metadata = fitted.to_state()
+    again = TopEntropy.fitted.from_state(dict(sorted(tensors.items())), metadata)  # 10 before 2, as files have them
+    assert list(again.assign(binary)) == [2, 10]

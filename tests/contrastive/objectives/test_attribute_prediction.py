@@ -1,13 +1,16 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.contrastive.test_encoder import tiny
 from weakcl_pipeline.contrastive.objectives.attribute_prediction import AttributePrediction, AttributePredictionConfig
+from weakcl_pipeline.contrastive.objectives.base import Setting, SideInformation
 
 LOSSES = ["softmax", "sigmoid"]
 
@@ -232,3 +235,11 @@ def test_bits_of_the_rarest_attributes_are_not_cut_off():
     shares = torch.tensor([1e-5, 2.0**-20, 0.0, float("nan")])
     weights = AttributePrediction(AttributePredictionConfig(weights="bits"), 5, 4, shares).weights
     torch.testing.assert_close(weights, torch.tensor([16.609640, 20.0, 0.0, 0.0]))
+
+
+def test_a_missing_cell_makes_no_attribute_rarer():
+    attributes = torch.tensor([[1.0, 0.0], [torch.nan, 1.0], [torch.nan, 0.0], [0.0, 0.0]])
+    setting = Setting(tiny(), np.zeros(4, dtype=np.int64), SideInformation(attributes), seed=0)
+    built = AttributePrediction.build(AttributePredictionConfig(weights="bits"), setting)
+    torch.testing.assert_close(built.classifier.bias.exp(), torch.tensor([0.5, 0.25]))
+    torch.testing.assert_close(built.weights, torch.tensor([1.0, 2.0]))
