@@ -41,6 +41,16 @@ def test_rules_follow_what_absence_means():
     assert made.rule == "top_entropy"
 
 
+def test_hardly_any_indicators_keep_the_smallest_granularities():
+    found = {n: choose(train_rows=1000, indicators=n, kinds=[], sides=[]).granularities for n in (0, 3, 7, 12)}
+    assert found == {0: (1,), 3: (1, 2, 3), 7: (1, 2, 3, 5), 12: (5, 10)}
+
+
+@pytest.mark.parametrize(("train_rows", "size"), [(999_999, 64), (1_000_000, 32)])
+def test_of_a_million_pictures_small_ones_are_kept(train_rows, size):
+    assert choose(train_rows=train_rows, indicators=10, kinds=[], sides=[300]).size == size
+
+
 @pytest.mark.parametrize(("sides", "size"), [([16], 32), ([40], 32), ([50, 60, 500], 48), ([300, 700], 64)])
 def test_pictures_are_not_enlarged(sides, size):
     assert choose(train_rows=1000, indicators=10, kinds=[], sides=sides).size == size

@@ -9,6 +9,7 @@ from tests.profiling.conftest import animals
 from weakcl_pipeline.attributes import conditional_entropy, entropy
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.profiling import profile
+from weakcl_pipeline.profiling.sampling import sample_table
 
 
 def profiled(pictures, table=None, label="species", **options):
@@ -270,8 +271,17 @@ def test_what_is_found_of_a_sample_of_a_large_table_is_what_it_is(pictures, foun
     assert of_sample.rows == 4800
     assert 800 < of_sample.looked_at <= 1000
     assert roles(of_sample) == roles(found)
+    assert {column.spec.min_count for column in of_sample.attributes.values()} == {2400 // 500}  # of all train samples
     for name, column in of_sample.attributes.items():
         assert column.information.entropy == pytest.approx(found.attributes[name].information.entropy, abs=0.2)
+
+
+def test_an_id_that_repeats_beyond_the_rows_that_are_looked_at_is_none(pictures):
+    table = animals().select("nr", "file", "subset", "species", "tags")
+    unseen = sorted(set(table["nr"]) - set(sample_table(table.lazy(), 100).frame["nr"]))
+    for other, found in ((unseen[0], "nr"), (unseen[1], "file"), (None, "file")):
+        changed = table.with_columns(nr=pl.when(nr=unseen[0]).then(pl.lit(other)).otherwise("nr"))
+        assert profiled(pictures, changed, sample_rows=100).roles.id == found
 
 
 LABELS = {

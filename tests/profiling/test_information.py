@@ -39,6 +39,11 @@ def test_equal_measurements_tell_the_same_wherever_they_stand():
     assert (again.entropy, again.remaining) == pytest.approx((found.entropy, found.remaining))
 
 
+def test_a_missing_measurement_is_not_taken_for_the_lowest():
+    values = [None if row % 2 else float(row) for row in range(320)]
+    assert measured(values, ["a", "b"] * 160, kind="continuous").remaining == 0
+
+
 def test_tags_are_told_by_the_best_words():
     tags = [["u", "v"], ["u"], ["v"], [], ["u", "rare"]] * 4
     found = measured(tags, ["one", "two", "one", "two", "one"] * 4, kind="tags")

@@ -10,9 +10,8 @@ PHOTOS = pl.LazyFrame({"id": ["1", "2", "3"], "place": ["a", "b", "a"], "note": 
 
 
 def test_a_row_for_each_key_adds_columns():
-    assert find_join(PHOTOS, pl.LazyFrame({"place": ["a", "b", None], "height": [3, 4, 5]}), "places") == {
-        "by": "place"
-    }
+    places = pl.LazyFrame({"place": ["a", "b", None, None], "height": [3, 4, 5, 6]})  # missing keys are none
+    assert find_join(PHOTOS, places, "places") == {"by": "place"}
 
 
 def test_several_rows_for_a_key_become_lists():

@@ -149,6 +149,18 @@ def test_codes_are_categories(drawn, count):
     assert guess([str(code) for code in codes]).kind == AttributeKind.CATEGORICAL
 
 
+def test_few_rows_tell_no_codes_from_measurements():
+    assert guess([3, 5, 9] * 3).kind == AttributeKind.CONTINUOUS
+    assert guess([3, 5, 9] * 10).kind == AttributeKind.CATEGORICAL
+
+
+def test_whole_numbers_that_never_repeat_are_measurements_where_they_lie_far_apart():
+    apart = [97 * number for number in range(40)]
+    assert guess(apart).kind == AttributeKind.CONTINUOUS
+    assert guess(apart, name="picture_id").kind == Useless.IDENTIFIER
+    assert guess(range(500, 540)).kind == Useless.IDENTIFIER
+
+
 @settings(deadline=None, max_examples=50)
 @given(RANDOM, st.integers(2, 13))
 def test_categories(drawn, count):

@@ -50,6 +50,12 @@ def test_texts_are_the_same_however_they_are_stored(dtype):
     assert guess_kind(sample.frame["a"]) == guess_kind(sample_table(texts.lazy()).frame["a"])
 
 
+def test_a_table_without_single_words_has_none_to_count():
+    sample = sample_table(pl.LazyFrame({"tags": [["a"], None], "picture": [b"1", b"2"]}))
+    assert sample.distinct == {}
+    assert sample.missing == {"tags": 0.5, "picture": 0.0}
+
+
 def test_what_is_one_word_is_counted_once():
     table = pl.DataFrame({"a": ["owl", "owl ", None], "b": ["3", "3.0", "4"], "c": [3.0, float("nan"), 4.0]})
     assert sample_table(table.lazy()).distinct == {"a": 1, "b": 2, "c": 2}

@@ -42,6 +42,12 @@ def test_a_line_of_another_form_is_named(file, line):
     assert f"line 2: expected `<image_id> <is_present> <name>`, found {line!r}" in message
 
 
+def test_a_line_with_more_than_its_fields_is_named(file):
+    file.write_text("7 0\n8 1 9\n")
+    message = refused(read_records, file, {"image_id": NUMBER, "is_present": FLAG})
+    assert "line 2: expected `<image_id> <is_present>`, found '8 1 9'" in message
+
+
 def test_a_long_line_is_not_shown_whole(file):
     file.write_text("x" * 10_000)
     assert len(refused(read_records, file, FIELDS)) < len(str(file)) + 250
