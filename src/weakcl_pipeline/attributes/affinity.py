@@ -231,9 +231,15 @@ def _by_flags(flags: pl.DataFrame, weights: Sequence[float]) -> nn.Module:
     return _Sets(flags, flags.select(pl.all().is_not_null()), bits)
 
 
+def information_content(shares: Tensor) -> Tensor:
+    """Return -log2 of the shares of the samples that have each attribute, float (A,), in bits; 0 for what none has."""
+    return torch.where(shares > 0, -shares.log2(), 0)
+
+
 def _information(indicators: pl.DataFrame) -> list[float]:
-    """-log2 of the share of each indicator among the samples that it is known of; 0 for one that nobody has."""
-    return [-log2(share) if share else 0.0 for share in indicators.mean().row(0)] if indicators.width else []
+    """The bits of each indicator, by its share among the samples that it is known of."""
+    shares = [share or 0.0 for share in indicators.mean().row(0)] if indicators.width else []
+    return information_content(torch.tensor(shares, dtype=torch.float64)).tolist()
 
 
 def _padded_codes(indicators: pl.DataFrame, n_samples: int) -> Tensor:

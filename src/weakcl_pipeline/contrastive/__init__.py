@@ -4,11 +4,11 @@ from weakcl_pipeline.attributes.kmeans import kmeans
 from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.embedding import EmbeddingJob, embed, embed_views
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, EncoderState, load_encoder
-from weakcl_pipeline.contrastive.launchers import launch, train
+from weakcl_pipeline.contrastive.launchers import launch
 from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCE, ClInfoNCEConfig, SideInformation, separate
 from weakcl_pipeline.contrastive.positives import FixedPositives, IterativeConfig, IterativePositives
 from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share
-from weakcl_pipeline.contrastive.trainer import TrainingConfig, TrainingResult
+from weakcl_pipeline.contrastive.trainer import TrainingConfig, TrainingResult, train
 
 __all__ = [
     "OBJECTIVES",

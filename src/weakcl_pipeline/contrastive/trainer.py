@@ -25,6 +25,7 @@ from weakcl_pipeline.contrastive.embedding import embed
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, EncoderState
 from weakcl_pipeline.contrastive.feed import Feed
 from weakcl_pipeline.contrastive.group import ALONE, Group, LauncherConfig, Shard
+from weakcl_pipeline.contrastive.launchers import launch
 from weakcl_pipeline.contrastive.learner import Learner
 from weakcl_pipeline.contrastive.objectives import (
     OBJECTIVES,
@@ -369,6 +370,49 @@ class Trainer:
             size=size,
         )
         return Shard(torch.from_numpy(own).to(self._learner.device), len(self._rows), self._group)
+
+
+def train(
+    images: ImageStore,
+    rows: Rows,
+    positives: Positives,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    name: str,
+    objective: ObjectiveConfig | None = None,
+    side: SideInformation | None = None,
+    checkpoints: Path | None = None,
+) -> TrainingResult:
+    """Train an encoder, going on from the last checkpoint of the same training where there is one.
+
+    Args:
+        images: The store.
+        rows: Rows of the train split in the store, int64 (N,).
+        positives: Who is a positive of whom.
+        config: The shared parameters.
+        seed: Of the initialisation, the batches and the augmentation.
+        name: The method, for the log.
+        objective: What is minimised instead of the shared objective.
+        side: What is known of the train split beside clusters, for objectives that use it.
+        checkpoints: Directory of the method's checkpoints; none means no checkpoints.
+
+    Raises:
+        InputError: If the batch is larger than the train split, views are too small for the encoder, the loss stops
+            being finite, or workers die more often than they may.
+    """
+    job = TrainingJob(
+        images=images,
+        rows=rows,
+        positives=positives,
+        config=config,
+        seed=seed,
+        method=name,
+        objective=objective or config.objective,
+        side=side or SideInformation(),
+        checkpoints=checkpoints,
+    )
+    return launch(job, config.launcher, config.device)
 
 
 def _clock(seconds: float) -> str:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from weakcl_pipeline.attributes.affinity import information_content
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.objectives.base import Batch, Objective, Setting
 
@@ -91,7 +92,7 @@ class AttributePrediction(Objective):
         weights = torch.ones(n_attributes)
         if frequencies is not None:
             self._start_at(frequencies)
-            weights = _bits(frequencies) if config.weights == "bits" else weights
+            weights = information_content(frequencies) if config.weights == "bits" else weights
         self.register_buffer("weights", weights, persistent=False)
 
     attributes: Tensor
@@ -143,11 +144,6 @@ class AttributePrediction(Objective):
     def _start_at(self, frequencies: Tensor) -> None:
         prior = frequencies.nan_to_num(nan=0.5).clamp(_RAREST, 1 - _RAREST)
         self.classifier.bias.copy_(prior.log() if self.config.loss == "softmax" else prior.logit())
-
-
-def _bits(frequencies: Tensor) -> Tensor:
-    """Return the information content of each attribute, float (A,); 0 for one that no picture is known to have."""
-    return torch.where(frequencies > 0, -frequencies.log2(), 0)
 
 
 def _softmax_loss(logits: Tensor, present: Tensor, known: Tensor, weights: Tensor) -> Tensor:
