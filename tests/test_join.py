@@ -20,6 +20,7 @@ def free_port():
         return listening.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_a_machine_that_joins_trains_and_writes_nothing(full_run, tmp_path):
     project = full_run.copy(tmp_path / "project")
     params = launcher(kind="torchrun", workers=1, machines=2, rendezvous=f"localhost:{free_port()}")

@@ -145,9 +145,10 @@ def test_folders_of_pictures_without_a_table(invoke):
     )
     catalog = yaml.safe_load((invoke.path / "conf/fotos/catalog.yml").read_text())
     assert catalog["raw_samples"]["path"] == "fotos"
-    invoke.project.run("pictures", env="fotos", params={name: TINY[name] for name in ("training", "iterative")})
-    methods = set(invoke.project.artifact("comparison").load()["method"])
-    assert {"self_supervised", "iterative", "supervised"} <= methods
+    invoke.project.run("ingestion", env="fotos")
+    samples = invoke.project.artifact("samples").load()
+    assert samples["label_folder_2"].null_count() == 0
+    assert samples.height == 160
     unlabelled = invoke("ohne", "--images", str(invoke.path / "fotos/train/flags"))
     assert lines_of(unlabelled.output)[-1] == "  kedro run --env=ohne --to-nodes=self_supervised.embed,iterative.embed"
 
@@ -233,15 +234,6 @@ def test_more_missing_pictures_than_a_run_bears_are_told(invoke, bad):
     if bad == 3:
         with pytest.raises(InputError, match=r"images\.max_bad_fraction"):
             invoke.project.run("ingestion", env="mine")
-
-
-def test_pictures_of_a_hugging_face_table(invoke):
-    table = emoji(120).with_columns(pl.struct(bytes="image", path=pl.col("image_id") + ".png").alias("image"))
-    table.write_parquet(invoke.path / "train.parquet")
-    result = invoke("mine", "--table", "train.parquet", "--label", "group")
-    assert result.exit_code == 0, result.output
-    invoke.project.run("ingestion", env="mine")
-    assert invoke.project.artifact("samples").load().height == table.height
 
 
 def test_further_tables_are_joined(invoke):

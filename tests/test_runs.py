@@ -74,21 +74,6 @@ def test_a_stage_runs_alone_after_an_earlier_one_was_repeated(project):
     assert project.lineage("attribute.encoder").ancestry["clusters"] == run
 
 
-def test_two_runs_at_once_keep_their_own_lineages(project):
-    before = project.versions("clusters")
-    words = ("--pipelines=ingestion,clustering", "--params=clustering.granularity=2")
-    processes = [project.start(words[0]), project.start(*words)]
-    for process in processes:
-        out, err = process.communicate(timeout=300)
-        assert process.returncode == 0, out + err
-    runs = [version for version in project.versions("clusters") if version not in before]
-    assert len(runs) == 2
-    for run in runs:
-        for name in ("samples", "binary_attributes", "clusters", "cluster_report"):
-            ancestry = project.lineage(name, run).ancestry
-            assert {version for name, version in ancestry.items() if name != "raw_samples"} <= {run}
-
-
 def test_a_comparison_of_unlike_trainings_says_what_differs(project, caplog):
     project.run("iterative", params={"training": {"batch_size": 9}})
     project.run("evaluation")
