@@ -53,7 +53,7 @@ class RunCommand(click.Command):
         """Run; what a user can mend becomes one message and exit code 1, a defect keeps its traceback."""
         verbose = ctx.params.pop("verbose")
         ctx.params["runner"] = ctx.params.get("runner") or RUNNER
-        with in_words(verbose=verbose):
+        with plain_errors(verbose=verbose):
             _require_runner(ctx.params["runner"], ctx.params["runner_params"])
             return super().invoke(ctx)
 
@@ -80,7 +80,7 @@ def _require_runner(name: str, params: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def in_words(*, verbose: bool = False) -> Iterator[None]:
+def plain_errors(*, verbose: bool = False) -> Iterator[None]:
     """Tell of what a user can mend in one message; a defect keeps its traceback, and ``verbose`` every error."""
     try:
         yield

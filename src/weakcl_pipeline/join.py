@@ -9,7 +9,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
 from kedro.pipeline.node import Node
 
-from weakcl_pipeline.cli import in_words
+from weakcl_pipeline.cli import plain_errors
 from weakcl_pipeline.config import suggestion
 from weakcl_pipeline.errors import InputError
 
@@ -26,7 +26,7 @@ def join(project: ProjectMetadata, /, node: str, env: str | None, params: dict[s
 
     It needs the same project and the same data folder, and writes nothing: the machine that runs the node does.
     """
-    with in_words():
+    with plain_errors():
         _join(project, node, env, params)
 
 

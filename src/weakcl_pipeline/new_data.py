@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from weakcl_pipeline.cli import in_words
+from weakcl_pipeline.cli import plain_errors
 from weakcl_pipeline.config import explained
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images.decode import ImagesConfig
@@ -53,7 +53,7 @@ def new_data(
 
     `kedro run --env NAME` then runs everything on them. Nothing is overwritten.
     """
-    with in_words():
+    with plain_errors():
         target = _target(project.project_path / settings.CONF_SOURCE, name)
         raw_samples = _with_joins(_raw_samples(table, images, written), join)
         found = profile(_source(raw_samples).scan(), images, label)
