@@ -129,3 +129,10 @@ def test_the_excluded_tags_are_all_forms_of_the_groups_own_words(emoji):
     tags = emoji["tags"].explode().unique()
     repeating = {tag for tag in tags if any(stem in tag.lower() for stem in stems)} - other_words
     assert set(EMOJI.attributes["tags"].exclude) == repeating
+
+
+def test_every_hashtag_of_the_emoji_table_is_read_as_one(emoji):
+    """Texts that stand for missing cells elsewhere are hashtags here: of question marks, minus, and Namibia's flag."""
+    assert {"?", "-", "NA"} < {*emoji["tags"].explode()}
+    samples, _ = type_samples(emoji.lazy(), EMOJI)
+    assert samples.collect()["tags"].list.sort().to_list() == emoji["tags"].list.unique().list.sort().to_list()
