@@ -49,6 +49,18 @@ def test_comparison_shows_every_accuracy_with_its_interval(comparison):
         assert segment[:, 0] == pytest.approx([100 * low, 100 * high])
 
 
+def test_comparison_shows_the_probe_on_augmented_views_where_it_was_used(comparison):
+    augmented = comparison.filter(probe="knn").with_columns(
+        probe=pl.lit("augmented"), accuracy=pl.col("accuracy") - 0.01
+    )
+    figure = comparison_figure(comparison.vstack(augmented))
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["linear probe", "k-NN", "SGD on augmented views"]
+    heights = sorted(bar.lines[0].get_ydata()[0] for bar in panels(figure)["side"].containers)
+    assert len(heights) == 3 * len(METHODS)
+    assert np.diff(heights).min() > 0.2  # no two marks of a panel on one line
+
+
 def test_comparison_marks_methods_by_colour_and_references_by_grey(comparison):
     axes = panels(comparison_figure(comparison, probes=("linear",)))["kind"]
     colours = {round(bar.lines[0].get_ydata()[0]): bar.lines[0].get_color() for bar in axes.containers}

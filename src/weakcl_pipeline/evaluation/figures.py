@@ -14,13 +14,14 @@ from matplotlib.ticker import MaxNLocator
 from weakcl_pipeline.attributes.plot import as_written
 from weakcl_pipeline.evaluation.bootstrap import read_interval
 from weakcl_pipeline.evaluation.methods import LOWER, describe_method, in_order
-from weakcl_pipeline.evaluation.probes import KNN, LINEAR, probe_title
+from weakcl_pipeline.evaluation.probes import AUGMENTED, KNN, LINEAR, PROBES, probe_title
 
 GREY = "#8c8c8c"
 _INK, _FAINT = "#22272e", "#e4e6e8"
 _PANEL = (3.7, 2.7)  # inches
 
-_MARKERS = {LINEAR.name: "o", KNN.name: "s"}
+_MARKERS = {LINEAR.name: "o", KNN.name: "s", AUGMENTED.name: "^"}
+_APART = 0.28  # two probes of a method, in rows
 
 _PANELS = {
     "loss": "Loss (nats)",
@@ -34,15 +35,17 @@ _PANELS = {
 
 
 def comparison_figure(
-    comparison: pl.DataFrame, confidence: float = 0.95, probes: Sequence[str] = (LINEAR.name, KNN.name)
+    comparison: pl.DataFrame, confidence: float = 0.95, probes: Sequence[str] | None = None
 ) -> Figure:
     """Draw accuracy with its interval, a panel for each label, a row for each method; references are grey.
 
     Args:
         comparison: As :func:`weakcl_pipeline.evaluation.compare` returns it.
         confidence: Of the intervals in it.
-        probes: The probes to show, one marker each.
+        probes: The probes to show, one marker each; those on all train labels that were used where not given.
     """
+    used = set(comparison["probe"])
+    probes = [name for name in PROBES if name in used] if probes is None else probes
     labels = comparison["label"].unique(maintain_order=True).to_list()
     methods = in_order(comparison["method"].unique().to_list())
     figure = Figure(figsize=(1.6 + 4 * len(labels), 1.1 + 0.42 * len(methods)), layout="constrained")
@@ -66,7 +69,7 @@ def _fill(probe: str) -> Literal["full", "none"]:
 
 
 def _draw_label(axes: Axes, found: pl.DataFrame, methods: Sequence[str], probes: Sequence[str]) -> None:
-    offsets = np.linspace(-0.14, 0.14, len(probes)) if len(probes) > 1 else [0.0]
+    offsets = _APART * (np.arange(len(probes)) - (len(probes) - 1) / 2)
     for probe, offset in zip(probes, offsets, strict=True):
         for row in found.filter(pl.col("probe") == probe).iter_rows(named=True):
             method = describe_method(row["method"])
