@@ -1,7 +1,8 @@
 """What goes wrong because of what a user gave, as opposed to a defect of this package."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 _LONGEST = 4000
@@ -57,6 +58,12 @@ def _without_query(word: re.Match[str]) -> str:
 def brief(text: str, most: int = 60) -> str:
     """Return a text, or the start of one that has more characters."""
     return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a sentence with the known name that is most like one that is not; none where no known one is like it."""
+    matches = get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{matches[0]}'?" if matches else ""
 
 
 def some(texts: Sequence[str], total: int | None = None, most: int = FEW, separator: str = ", ") -> str:

@@ -12,6 +12,7 @@ from weakcl_pipeline.attributes.columns import in_parts
 from weakcl_pipeline.attributes.spelling import (
     AmbiguousError,
     Spelling,
+    as_days,
     is_list,
     is_number,
     is_truth,
@@ -43,7 +44,6 @@ class AttributeKind(StrEnum):
     """Array of Float32, as long in every row, e.g. an embedding of the caption."""
 
 
-_MICROSECONDS_A_DAY = 86_400_000_000
 _WHOLE = 1 << 53
 """Below it, a float that is whole is one integer and no other."""
 _WHOLE_TEXT = r"^(?:(-?[1-9]\d{0,14})|-?(0))\.0+$"
@@ -192,7 +192,7 @@ def _to_continuous(column: pl.Series, spelling: Spelling) -> pl.Series:
     if column.dtype == pl.Date:
         return column.dt.epoch("d").cast(pl.Float64)
     if column.dtype == pl.Datetime:
-        return column.dt.epoch("us").cast(pl.Float64) / _MICROSECONDS_A_DAY
+        return as_days(column)
     if not (_is_word(column.dtype) or column.dtype.is_numeric()):
         raise _wrong_type(column, AttributeKind.CONTINUOUS, "a number")
     if column.dtype.is_numeric():

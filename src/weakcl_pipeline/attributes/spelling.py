@@ -260,6 +260,11 @@ def _in_style(words: pl.Series, decimal: str) -> pl.Series:
     return numbers.set(~words.str.contains(pattern).fill_null(value=False), None)
 
 
+def as_days(times: pl.Series) -> pl.Series:
+    """Return times as days since 1970, float64."""
+    return times.dt.epoch("us").cast(pl.Float64) / _MICROSECONDS_A_DAY
+
+
 def _dates(words: pl.Series, form: str) -> pl.Series:
     """Return the days of texts in one of the forms that are looked for."""
     return _days(words.set(~words.str.contains(_DATES[form]).fill_null(value=True), None), form)
@@ -268,7 +273,7 @@ def _dates(words: pl.Series, form: str) -> pl.Series:
 def _days(words: pl.Series, form: str) -> pl.Series:
     if any(code in form for code in ("%H", "%I", "%T", "%R", "%s")):
         times = words.str.to_datetime(form, time_unit="us", strict=False, time_zone="UTC" if "z" in form else None)
-        return times.dt.epoch("us").cast(pl.Float64) / _MICROSECONDS_A_DAY
+        return as_days(times)
     return words.str.to_date(form, strict=False).dt.epoch("d").cast(pl.Float64)
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.sources import LABEL_PREFIX, SPLITS
+from weakcl_pipeline.sources import LABEL_PREFIX, SPLITS, label_columns
 
 NO_LABELS = (
     "ingestion.labels: there is no label, so nothing can be trained on one, measured, compared or reported. Name a "
@@ -67,7 +67,7 @@ def label_names(samples: pl.DataFrame, wanted: Sequence[str] | None = None) -> l
     Raises:
         InputError: If there are none, or a wanted one is missing.
     """
-    found = [name.removeprefix(LABEL_PREFIX) for name in samples.columns if name.startswith(LABEL_PREFIX)]
+    found = list(label_columns(samples))
     if not found:
         raise InputError(NO_LABELS)
     if missing := [name for name in wanted or () if name not in found]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from weakcl_pipeline.attributes import as_assignment
 from weakcl_pipeline.contrastive.positives import NO_CLUSTER
-from weakcl_pipeline.sources import LABEL_PREFIX
+from weakcl_pipeline.sources import label_columns
 
 Rows = npt.NDArray[np.int64]
 
@@ -29,8 +29,7 @@ def alone(samples: pl.DataFrame) -> Rows:
 def label_ids(samples: pl.DataFrame) -> dict[str, Rows]:
     """Return the class of each sample of the train split, int64 (N,), -1 where unknown, by label as declared."""
     rows = train_rows(samples)
-    names = [name for name in samples.columns if name.startswith(LABEL_PREFIX)]
-    return {name.removeprefix(LABEL_PREFIX): as_assignment(samples[name].rank("dense"))[rows] for name in names}
+    return {name: as_assignment(label.rank("dense"))[rows] for name, label in label_columns(samples).items()}
 
 
 def cluster_ids(samples: pl.DataFrame, clusters: pl.DataFrame) -> Rows:

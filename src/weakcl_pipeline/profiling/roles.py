@@ -3,12 +3,11 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 import polars as pl
 
 from weakcl_pipeline.attributes.casting import AttributeKind, as_words
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, did_you_mean
 from weakcl_pipeline.profiling.kinds import Form, Guess, Useless
 from weakcl_pipeline.profiling.sampling import TableSample
 from weakcl_pipeline.sources.roles import check_name
@@ -95,8 +94,7 @@ def check_label(sample: TableSample, guesses: dict[str, Guess], label: str) -> N
             each sample.
     """
     if label not in guesses:
-        close = get_close_matches(label, list(guesses), n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
+        hint = did_you_mean(label, guesses)
         raise InputError(f"--label: there is no column '{label}'.{hint} The table has: {', '.join(guesses)}.")
     check_name(label, "--label", "name another one")
     if label not in sample.distinct:

@@ -12,7 +12,7 @@ from weakcl_pipeline.sources.imagenet100 import ImageNet100
 from weakcl_pipeline.sources.new_samples import accept_new, read_new_samples
 from weakcl_pipeline.sources.pictures import pictures
 from weakcl_pipeline.sources.released_clusters import ReleasedClusters
-from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig
+from weakcl_pipeline.sources.roles import LABEL_PREFIX, IngestionConfig, label_columns
 from weakcl_pipeline.sources.samples import read_samples
 from weakcl_pipeline.sources.splits import SPLITS, SplitConfig
 from weakcl_pipeline.sources.table import Table
@@ -45,6 +45,7 @@ __all__ = [
     "accept",
     "accept_new",
     "collected",
+    "label_columns",
     "pictures",
     "read_new_samples",
     "read_samples",

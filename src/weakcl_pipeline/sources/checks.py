@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import polars as pl
 
 from weakcl_pipeline.attributes.columns import Columns
 from weakcl_pipeline.attributes.schema import null_missing
-from weakcl_pipeline.errors import FEW, InputError, brief, some
+from weakcl_pipeline.errors import FEW, InputError, brief, did_you_mean, some
 from weakcl_pipeline.sources.roles import IngestionConfig
 from weakcl_pipeline.sources.splits import SPLITS
 
@@ -29,8 +28,7 @@ def check_columns(schema: Mapping[str, pl.DataType], config: IngestionConfig, *,
     """
     for column, key in config.columns().items():
         if column not in schema:
-            close = get_close_matches(column, schema, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
+            hint = did_you_mean(column, schema)
             raise InputError(
                 f"{name}: there is no column '{column}', which {key} names.{hint} The table has: {', '.join(schema)}."
             )

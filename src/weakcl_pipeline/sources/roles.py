@@ -17,6 +17,11 @@ MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null",
 _AS_THEY_ARE: dict[str, Split] = {split: split for split in SPLITS}
 
 
+def label_columns(samples: pl.DataFrame) -> dict[str, pl.Series]:
+    """Return the labels of samples by the names that they were declared by."""
+    return {name.removeprefix(LABEL_PREFIX): samples[name] for name in samples.columns if name.startswith(LABEL_PREFIX)}
+
+
 def check_name(column: str, name: str, remedy: str) -> None:
     """Check that a column that is needed can be called by its name.
 

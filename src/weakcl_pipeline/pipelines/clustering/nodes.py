@@ -23,7 +23,7 @@ from weakcl_pipeline.contrastive.sampler import Clusters, Rows, SamplerConfig, d
 from weakcl_pipeline.contrastive.trainer import TrainingConfig
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.seeding import numpy_generator
-from weakcl_pipeline.sources import LABEL_PREFIX
+from weakcl_pipeline.sources import label_columns
 
 
 def form_clusters(
@@ -123,11 +123,7 @@ def report_clusters(
         `cluster_report` and `cluster_plot`.
     """
     train = samples["split"] == "train"
-    labels = {
-        name.removeprefix(LABEL_PREFIX): samples[name].filter(train)
-        for name in samples.columns
-        if name.startswith(LABEL_PREFIX)
-    }
+    labels = {name: label.filter(train) for name, label in label_columns(samples).items()}
     figures = {}
     for k in clustering.granularities:
         assigned = as_assignment(clusters_at(clusters, k).filter(train))
