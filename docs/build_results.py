@@ -31,7 +31,7 @@ CONFIDENCE = 0.95
 
 Cell = tuple[str, str]  # a label and a probe
 
-_MAIN = [LINEAR.name, KNN.name]
+_MAIN = [LINEAR.name, KNN.name]  # of every run; the paper's protocol, which is asked for, has tables of its own
 
 # What each study says: the column that its accuracies are held against, and the direction the paper expects.
 STUDIES = {
