@@ -52,6 +52,7 @@ TINY: dict[str, Any] = {
         "few_label": {"shares": [0.1], "repeats": 1, "costs": [0.1]},
         "bootstrap": {"resamples": 100},
     },
+    "attribute": {"completion": {"k": 5, "warmup_epochs": 1, "recluster_every": 1}},
     "iterative": {"k": 5, "warmup_epochs": 1, "recluster_every": 1},
 }
 

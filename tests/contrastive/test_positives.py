@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import normalized_mutual_info_score
 
-from weakcl_pipeline.contrastive import FixedPositives, IterativeConfig, IterativePositives
+from weakcl_pipeline.contrastive import CompletedPositives, FixedPositives, IterativeConfig, IterativePositives
 from weakcl_pipeline.contrastive.group import Shard
 from weakcl_pipeline.contrastive.positives import NO_CLUSTER
 from weakcl_pipeline.errors import InputError
@@ -74,3 +76,52 @@ def test_whitened_features_are_clustered_by_what_varies_less_too(whitening, agre
     positives = IterativePositives(config, 200, {"kind": kinds}, seed=0)
     _, figures = positives.update(0, positives.initial(), lambda _: Shard.whole(points))
     assert figures["nmi_kind"] == pytest.approx(agreement, abs=0.05)
+
+
+def completed(clusters, seed=0, **config):
+    config = IterativeConfig(**{"k": 4, "warmup_epochs": 2, "recluster_every": 3} | config)
+    kmeans = IterativePositives(config, len(clusters), {}, seed, group="attribute.completion")
+    return CompletedPositives(clusters, kmeans)
+
+
+@given(
+    clusters=st.lists(st.integers(NO_CLUSTER, 5), min_size=8, max_size=40).map(np.array),
+    seed=st.integers(0, 3),
+)
+def test_samples_without_a_cluster_get_one_and_all_others_keep_theirs(clusters, seed):
+    positives, embedder = completed(clusters, seed), Embedder(len(clusters))
+    missing, found, clustered = clusters < 0, positives.initial(), 0
+    assert (found == clusters).all()
+    for epoch in range(7):
+        before = found
+        found, figures = positives.update(epoch, before, embedder)
+        assert (found[~missing] == clusters[~missing]).all()
+        if epoch not in (2, 5):
+            assert (found == before).all()
+            assert figures == {}
+            continue
+        clustered += 1
+        assert (found[missing] >= 0).all()
+        assert not set(found[missing]) & set(clusters[~missing])
+        assert len(embedder.calls) == clustered
+
+
+def test_completed_clusters_are_those_of_k_means_on_all_samples():
+    clusters = np.array([0, 0, NO_CLUSTER, 1, NO_CLUSTER, NO_CLUSTER, 1, 0])
+    near = torch.tensor([[0.0, 1], [1, 0], [0, 1], [1, 0], [1, 0.1], [0.1, 1], [0, 1], [1, 0]])
+    positives = completed(clusters, k=2, warmup_epochs=0, recluster_every=1)
+    found, figures = positives.update(0, positives.initial(), lambda _: Shard.whole(near))
+    assert found[2] == found[5] != found[4]
+    assert figures["clusters"] == 2
+    assert "nmi_previous" not in figures
+    _, figures = positives.update(1, found, lambda _: Shard.whole(near))
+    assert figures["nmi_previous"] == pytest.approx(1)  # of the completed samples alone
+
+
+def test_completed_positives_are_recognised_by_clusters_and_parameters():
+    clusters = np.array([0, 0, NO_CLUSTER, 1])
+    assert completed(clusters).describe() == completed(clusters.copy()).describe()
+    assert completed(clusters).describe() != completed(clusters[::-1].copy()).describe()
+    assert completed(clusters).describe() != completed(clusters, k=3).describe()
+    with pytest.raises(InputError, match=r"attribute\.completion\.k.*9 clusters.*4 samples"):
+        completed(clusters, k=9)

@@ -31,9 +31,9 @@ def test_more_samples_never_ask_for_less(rows):
 
 def test_the_emoji_get_what_was_chosen_for_them_by_hand():
     made = choose(train_rows=5245, indicators=900, kinds=[AttributeKind.TAGS], sides=[32] * 100)
-    assert (made.rule, made.granularities) == ("top_entropy_present", (5, 10, 20, 30, 50, 100, 200))
+    assert (made.rule, made.granularities) == ("top_entropy_present", (5, 10, 20, 30, 50, 100, 200, 600))
     assert (made.size, made.batch_size, choose_min_count(5245)) == (32, 128, 10)
-    assert made.k == pytest.approx(200, rel=0.05)
+    assert made.k == pytest.approx(600, rel=0.05)
 
 
 def test_rules_follow_what_absence_means():

@@ -6,7 +6,12 @@ from weakcl_pipeline.contrastive.embedding import EmbeddingJob, embed, embed_vie
 from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig, EncoderState, load_encoder
 from weakcl_pipeline.contrastive.launchers import launch
 from weakcl_pipeline.contrastive.objectives import OBJECTIVES, ClInfoNCE, ClInfoNCEConfig, SideInformation, separate
-from weakcl_pipeline.contrastive.positives import FixedPositives, IterativeConfig, IterativePositives
+from weakcl_pipeline.contrastive.positives import (
+    CompletedPositives,
+    FixedPositives,
+    IterativeConfig,
+    IterativePositives,
+)
 from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, partner_share
 from weakcl_pipeline.contrastive.trainer import TrainingConfig, TrainingResult, train
 
@@ -14,6 +19,7 @@ __all__ = [
     "OBJECTIVES",
     "ClInfoNCE",
     "ClInfoNCEConfig",
+    "CompletedPositives",
     "DeviceConfig",
     "EmbeddingJob",
     "Encoder",

@@ -95,13 +95,13 @@ class IterativeConfig(Config):
     spherical: bool = True
     iterations: int = Field(default=20, ge=1)
 
-    def n_clusters(self, n_samples: int) -> int:
+    def n_clusters(self, n_samples: int, key: str = "iterative.k") -> int:
         """Return k for a number of samples.
 
         Raises:
-            InputError: If k is larger than that number.
+            InputError: If k is larger than that number; it names the key.
         """
-        return number_of_clusters(self.k, n_samples, "iterative.k")
+        return number_of_clusters(self.k, n_samples, key)
 
 
 class IterativePositives:
@@ -116,11 +116,22 @@ class IterativePositives:
         n_samples: Samples in the train split.
         labels: Label ids by name, int64 (N,) each, negative where unknown; they only describe, and never train.
         seed: The run's seed.
+        group: What the parameters are called in messages.
+
+    Raises:
+        InputError: If k is larger than the train split.
     """
 
-    def __init__(self, config: IterativeConfig, n_samples: int, labels: dict[str, Rows], seed: int) -> None:
+    def __init__(
+        self,
+        config: IterativeConfig,
+        n_samples: int,
+        labels: dict[str, Rows],
+        seed: int,
+        group: str = "iterative",
+    ) -> None:
         self._config = config
-        self._k = config.n_clusters(n_samples)
+        self._k = config.n_clusters(n_samples, f"{group}.k")
         self._n_samples = n_samples
         self._labels = labels
         self._seed = seed
@@ -157,3 +168,42 @@ class IterativePositives:
             if known.any():
                 figures[f"nmi_{name}"] = float(normalized_mutual_info_score(other[known], found.assignment[known]))
         return found.assignment, figures
+
+
+class CompletedPositives:
+    """Clusters by attributes, and for the samples that have none, k-means clusters that are found while training.
+
+    A sample without a cluster, left for itself, is a negative of everyone: it is pushed away from pictures that show
+    the same. So it gets a cluster as in :class:`IterativePositives`, with those of its k-means cluster that have none
+    by attributes either. K-means looks at all samples, so that those with attributes keep others apart, but their own
+    clusters stay as they are. History rows tell of the clusterings as there.
+
+    Args:
+        clusters: By attributes, int64 (N,); :data:`NO_CLUSTER` for the samples to complete.
+        kmeans: How these find theirs, among the N samples.
+    """
+
+    warmup_epochs = 0  # there are clusters from the first epoch on
+
+    def __init__(self, clusters: Rows, kmeans: IterativePositives) -> None:
+        self._clusters = clusters
+        self._kmeans = kmeans
+        self._incomplete = clusters < 0
+        self._first_id = int(clusters.max(initial=NO_CLUSTER)) + 1  # of the k-means clusters
+
+    def initial(self) -> Rows:
+        """Return the clusters by attributes."""
+        return self._clusters
+
+    def describe(self) -> str:
+        """Return the digest of the clusters, and the parameters of the others."""
+        return f"{FixedPositives(self._clusters).describe()} {self._kmeans.describe()}"
+
+    def update(self, epoch: int, clusters: Rows, embed: Embed) -> tuple[Rows, dict[str, float]]:
+        """Complete the clusters anew where k-means is due in this epoch, else keep them."""
+        completed = self._incomplete & (clusters >= 0)
+        before = np.where(completed, clusters - self._first_id, NO_CLUSTER)
+        found, figures = self._kmeans.update(epoch, before, embed)
+        if found is before:  # not due
+            return clusters, {}
+        return np.where(self._incomplete, found + self._first_id, self._clusters), figures

@@ -47,7 +47,7 @@ class Setting:
         method: What is minimised: ``attribute`` is the shared objective.
         objective: What is minimised instead of the shared objective.
         side: What the objective knows beside clusters.
-        chosen: Whether this is what `full` would train with.
+        chosen: Whether its clusters and training, but for its epochs, are those of `full`.
     """
 
     variable: str

@@ -6,7 +6,7 @@ from statistics import median_low
 
 from weakcl_pipeline.attributes.casting import AttributeKind
 
-GRANULARITIES = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200)
+GRANULARITIES = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 600)
 """Numbers of binary attributes to choose from, those of the emoji data and smaller ones."""
 
 _SIZES = (32, 48, 64)
@@ -51,7 +51,7 @@ def choose(*, train_rows: int, indicators: int, kinds: Collection[AttributeKind]
         granularities=_granularities(indicators),
         size=_size(sides, train_rows),
         batch_size=_batch_size(train_rows),
-        k=min(train_rows, max(2, min(1000, round(0.04 * train_rows)))),
+        k=min(train_rows, max(2, min(2500, round(train_rows / 9)))),
     )
 
 

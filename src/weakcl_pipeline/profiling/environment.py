@@ -170,7 +170,7 @@ def _iterative(profile: Profile, base: Mapping[str, Any]) -> str:
     return _group(
         "iterative",
         {**base, "k": profile.choices.k},
-        {"k": "number of clusters, one for 25 samples of the train split"},
+        {"k": "number of clusters, one for 9 samples of the train split, and at most 2,500, as in the paper's code"},
         "# k-means clusters instead of attributes; as in conf/base but for what has a comment.",
     )
 

@@ -107,3 +107,38 @@ def test_one_parameter_has_workers_train_and_nothing_else_changes(full_run, tmp_
     metadata = json.loads((encoder_files(project, "attribute") / "encoder.json").read_text())
     launched = metadata["training"]["launcher"]
     assert (launched["kind"], launched["workers"]) == ("torchrun", 2)
+
+
+def known_and_completed(project):
+    rule = project.artifact("clusters").load().select("sample_id", by_rule="cluster")
+    return project.artifact("completed_clusters").load().join(rule, on="sample_id", maintain_order="left")
+
+
+def test_pictures_without_a_cluster_are_completed_by_k_means(full_run):
+    samples, table = full_run.artifact("samples").load(), known_and_completed(full_run)
+    assert table["sample_id"].to_list() == samples.filter(pl.col("split") == "train")["sample_id"].to_list()
+    known = table.drop_nulls("by_rule")
+    completed = table.filter(pl.col("by_rule").is_null())
+    assert 0 < len(completed) < len(table)
+    assert known["cluster"].equals(known["by_rule"], check_names=False)
+    assert completed["cluster"].null_count() == 0
+    assert not set(completed["cluster"]) & set(known["cluster"])
+    assert 2 <= completed["cluster"].n_unique() <= 5
+    history = full_run.artifact("attribute.history").load()
+    assert history["clusters"].to_list() == [None, 5]  # after an epoch of warm-up
+    metadata = json.loads((encoder_files(full_run, "attribute") / "encoder.json").read_text())
+    assert metadata["attribute"]["completion"]["k"] == 5
+
+
+def test_completion_is_an_option(full_run, tmp_path):
+    project = full_run.copy(tmp_path / "copy")
+    project.run("training", namespaces=["attribute"], params={"attribute": {"completion": None}})
+    table = known_and_completed(project)
+    assert table["cluster"].equals(table["by_rule"], check_names=False)
+    assert "inertia" not in project.artifact("attribute.history").load().columns
+
+
+def test_completion_has_no_more_clusters_than_there_are_pictures(full_run, tmp_path):
+    project = full_run.copy(tmp_path / "copy")
+    with pytest.raises(InputError, match=r"attribute\.completion\.k: 5000 makes 5000 clusters"):
+        project.run("training", namespaces=["attribute"], params={"attribute": {"completion": {"k": 5000}}})

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from weakcl_pipeline.contrastive import EncoderState, IterativeConfig, IterativePositives, TrainingConfig
 from weakcl_pipeline.pipelines.samples import label_ids, train_rows
-from weakcl_pipeline.pipelines.training.nodes import describe, run
+from weakcl_pipeline.pipelines.training.nodes import describe, last_clusters, run
 
 
 def train_iterative(
@@ -24,10 +24,7 @@ def train_iterative(
     Returns:
         The encoder, its history and its figure, and the last clusters of the train split.
     """
-    rows = train_rows(samples)
-    positives = IterativePositives(iterative, len(rows), label_ids(samples), seed)
+    positives = IterativePositives(iterative, len(train_rows(samples)), label_ids(samples), seed)
     result, metadata = run("iterative", positives, image_store, samples, training, seed, checkpoints)
-    clusters = pl.DataFrame({"sample_id": samples["sample_id"][rows], "cluster": result.clusters})
-    known = pl.when(pl.col("cluster") >= 0).then(pl.col("cluster")).cast(pl.Int32)
     described = describe(result, metadata | {"iterative": iterative.model_dump(mode="json")})
-    return *described, clusters.with_columns(cluster=known)
+    return *described, last_clusters(result, samples)

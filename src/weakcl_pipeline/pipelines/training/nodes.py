@@ -7,9 +7,13 @@ import polars as pl
 import pyarrow as pa
 from matplotlib.figure import Figure
 
+from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive import (
+    CompletedPositives,
     EncoderState,
     FixedPositives,
+    IterativeConfig,
+    IterativePositives,
     SideInformation,
     TrainingConfig,
     TrainingResult,
@@ -25,6 +29,17 @@ from weakcl_pipeline.pipelines.samples import alone, cluster_ids, label_ids, tra
 Trained = tuple[EncoderState, pl.DataFrame, Figure]
 
 
+class AttributeConfig(Config):
+    """Parameters of the training on attribute clusters.
+
+    Attributes:
+        completion: How samples that the cluster rule leaves without a cluster get one, while training, by k-means; none
+            leaves each of them for itself. ``k`` and the fraction that it may be count the whole train split.
+    """
+
+    completion: IterativeConfig | None = None
+
+
 def train_self_supervised(
     image_store: pa.Table, samples: pl.DataFrame, training: TrainingConfig, seed: int, checkpoints: Path
 ) -> Trained:
@@ -38,12 +53,24 @@ def train_attribute(
     samples: pl.DataFrame,
     clusters: pl.DataFrame,
     training: TrainingConfig,
+    attribute: AttributeConfig,
     seed: int,
     checkpoints: Path,
-) -> Trained:
-    """Train on attribute clusters, the method of the paper; a sample without a cluster stands for itself."""
-    positives = FixedPositives(cluster_ids(samples, clusters))
-    return describe(*run("attribute", positives, image_store, samples, training, seed, checkpoints))
+) -> tuple[EncoderState, pl.DataFrame, Figure, pl.DataFrame]:
+    """Train on attribute clusters, the method of the paper, and on k-means clusters of the samples that have none.
+
+    Returns:
+        The encoder, its history and its figure, and the clusters of the train split in the last epoch.
+    """
+    ids = cluster_ids(samples, clusters)
+    positives: Positives = FixedPositives(ids)
+    if attribute.completion and (ids < 0).any():
+        labels = label_ids(samples)
+        kmeans = IterativePositives(attribute.completion, len(ids), labels, seed, group="attribute.completion")
+        positives = CompletedPositives(ids, kmeans)
+    result, metadata = run("attribute", positives, image_store, samples, training, seed, checkpoints)
+    described = describe(result, metadata | {"attribute": attribute.model_dump(mode="json")})
+    return *described, last_clusters(result, samples)
 
 
 def train_supervised(
@@ -99,3 +126,10 @@ def run(
 def describe(result: TrainingResult, metadata: dict[str, Any]) -> Trained:
     """Return a training's encoder, its history and the history's figure, as artifacts."""
     return result.encoder.state(**metadata), result.history, history_figure(result.history)
+
+
+def last_clusters(result: TrainingResult, samples: pl.DataFrame) -> pl.DataFrame:
+    """Return the clusters of a training's last epoch: ``sample_id`` of the train split, ``cluster`` or null."""
+    ids = samples["sample_id"][train_rows(samples)]
+    known = pl.when(pl.col("cluster") >= 0).then(pl.col("cluster")).cast(pl.Int32)
+    return pl.DataFrame({"sample_id": ids, "cluster": result.clusters}).with_columns(cluster=known)

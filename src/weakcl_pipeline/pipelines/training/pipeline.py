@@ -8,10 +8,15 @@ from kedro.pipeline import Node, Pipeline
 from weakcl_pipeline.pipelines.samples import NEEDS_LABELS
 from weakcl_pipeline.pipelines.training.nodes import train_attribute, train_self_supervised, train_supervised
 
-METHODS: dict[str, tuple[Callable[..., Any], list[str]]] = {
-    "self_supervised": (train_self_supervised, ["image_store", "samples"]),
-    "attribute": (train_attribute, ["image_store", "samples", "clusters"]),
-    "supervised": (train_supervised, ["image_store", "samples"]),
+METHODS: dict[str, tuple[Callable[..., Any], list[str], list[str], list[str]]] = {
+    "self_supervised": (train_self_supervised, ["image_store", "samples"], ["training"], []),
+    "attribute": (
+        train_attribute,
+        ["image_store", "samples", "clusters"],
+        ["training", "attribute"],
+        ["completed_clusters"],
+    ),
+    "supervised": (train_supervised, ["image_store", "samples"], ["training"], []),
 }
 
 
@@ -40,7 +45,4 @@ def training_pipeline(
 
 def create_pipeline() -> Pipeline:
     """Return the training of every method whose positives are known beforehand."""
-    return sum(
-        (training_pipeline(method, *spec, parameters=["training"], outputs=[]) for method, spec in METHODS.items()),
-        start=Pipeline([]),
-    )
+    return sum((training_pipeline(method, *spec) for method, spec in METHODS.items()), start=Pipeline([]))
