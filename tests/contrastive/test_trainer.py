@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from tests.processes import start
 from weakcl_pipeline.attributes import Affinity, AttributeSpec
 from weakcl_pipeline.contrastive import (
+    CompletedPositives,
     Encoder,
     EncoderConfig,
     FixedPositives,
@@ -36,6 +37,7 @@ from weakcl_pipeline.contrastive.objectives import (
     SwavConfig,
 )
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig
+from weakcl_pipeline.contrastive.positives import NO_CLUSTER
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.images import open_store
 from weakcl_pipeline.images.stores import pixel_table
@@ -234,6 +236,10 @@ POSITIVES = {
     "fixed": lambda: KINDS,
     "iterative": lambda: IterativePositives(
         IterativeConfig(k=6, warmup_epochs=1, recluster_every=3), N, {"kind": ROWS % 2}, 0
+    ),
+    "completed": lambda: CompletedPositives(
+        np.where(ROWS % 3, ROWS % 4, NO_CLUSTER),
+        IterativePositives(IterativeConfig(k=6, warmup_epochs=1, recluster_every=3), N, {}, 0),
     ),
 }
 
