@@ -176,7 +176,7 @@ def test_granularities_are_no_more_than_there_are_indicators(pictures):
     choices = profiled(pictures, few).choices
     assert max(choices.granularities) <= 3
     assert choices.batch_size <= 120
-    assert (choices.size, choices.k) == (32, 5)
+    assert (choices.size, choices.k) == (32, 14)
 
 
 def test_the_path_of_the_picture_is_an_id_where_there_is_no_other(pictures):
