@@ -18,6 +18,7 @@ METHODS: dict[str, tuple[Callable[..., Any], list[str], list[str], list[str]]] =
     ),
     "supervised": (train_supervised, ["image_store", "samples"], ["training"], []),
 }
+"""By method: the node's function, and the data, parameter groups and further outputs of :func:`training_pipeline`."""
 
 
 def training_pipeline(
