@@ -204,6 +204,6 @@ class CompletedPositives:
         completed = self._incomplete & (clusters >= 0)
         before = np.where(completed, clusters - self._first_id, NO_CLUSTER)
         found, figures = self._kmeans.update(epoch, before, embed)
-        if found is before:  # not due
+        if not figures:  # k-means was not due
             return clusters, {}
         return np.where(self._incomplete, found + self._first_id, self._clusters), figures

@@ -19,7 +19,7 @@ class TopEntropyPresent(Rule):
     looked at one by one, that is a similarity. Of hashtags it is not: a picture nobody called a `heart` or a
     `clock` may show anything, and the pictures that share only this are as a rule the largest cluster by far
     (63 % of the emoji at k = 20), in which unrelated pictures are made positives of each other. Here such a
-    sample has no cluster, as has none for which an attribute is missing.
+    sample has no cluster, nor has one for which an attribute is missing.
     """
 
     name: Literal["top_entropy_present"] = "top_entropy_present"
