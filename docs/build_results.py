@@ -10,11 +10,12 @@ Generated parts stand between `<!-- begin: name -->` and `<!-- end: name -->`; a
 import argparse
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from scipy import stats
 
 from weakcl_pipeline.datasets.lineage import Lineage
 from weakcl_pipeline.evaluation import comparison_figure, study_figure
@@ -171,9 +172,7 @@ def _picture(judgement: Judgement) -> str:
 def _difference(row: dict[str, Any] | None) -> str:
     if row is None:
         return ""
-    value, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
-    text = f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
-    return f"**{text}**" if low > 0 or high < 0 else text
+    return _interval(*(100 * row[f"difference{end}"] for end in ("", "_low", "_high")))
 
 
 def _comparison(comparison: pl.DataFrame) -> str:
@@ -260,11 +259,12 @@ def _study(study: pl.DataFrame) -> str:
             _table(table),
             "![Accuracy against what was varied](images/study.png)",
             "Cluster-aware batches against uniform ones at every granularity, differences in points; the shares are of"
-            " anchors that have a partner in their batch:",
-            _samplers(means, cells),
+            " anchors that have a partner in their batch. Intervals here and below are 95 %, over the seeds by Student's"
+            " t, and in bold where they exclude 0:",
+            _samplers(study, cells),
             "What deleted cells cost, in points: cells of the attribute table, where a list of hashtags is one,"
             " or of the table of binary attributes, where every hashtag of every picture, had or not, is one:",
-            _losses(means, cells),
+            _losses(study, cells),
             "Every training of the studies; accuracies in percent, information in bits, and by chance what shuffled"
             " clusters would seem to tell:",
             _table(values),
@@ -272,25 +272,25 @@ def _study(study: pl.DataFrame) -> str:
     )
 
 
-def _samplers(means: pl.DataFrame, cells: Sequence[Cell]) -> str:
+def _samplers(study: pl.DataFrame, cells: Sequence[Cell]) -> str:
     table = [["binary attributes k", "uniform", "cluster-aware", *_titles(cells), *_MEANS]]
-    aware, uniform = (means.filter(variable=f"granularity, {name} batches") for name in ("cluster_aware", "uniform"))
+    aware, uniform = (study.filter(variable=f"granularity, {name} batches") for name in ("cluster_aware", "uniform"))
     for k in aware["value"].unique().sort():
-        found = [_by_cell(rows.filter(value=k)) for rows in (uniform, aware)]
-        shares = [f"{100 * rows[cells[0]]['partner_share']:.0f} %" for rows in found]
-        table.append([f"{k:g}", *shares, *_points(found[1], found[0], cells)])
+        reference, found = (rows.filter(value=k) for rows in (uniform, aware))
+        shares = [f"{100 * rows['partner_share'].mean():.0f} %" for rows in (reference, found)]
+        table.append([f"{k:g}", *shares, *_points(found, reference, cells)])
     return _table(table)
 
 
-def _losses(means: pl.DataFrame, cells: Sequence[Cell]) -> str:
+def _losses(study: pl.DataFrame, cells: Sequence[Cell]) -> str:
     table = [["deleted", "method", *_titles(cells), *_MEANS]]
     for variable, what in MISSING.items():
-        missing = means.filter(variable=variable)
-        whole = missing.filter(value=0)
+        missing = study.filter(variable=variable)
         for share in missing.filter(pl.col("value") > 0)["value"].unique().sort():
             for method in in_order(missing["method"].unique()):
-                kept, lost = (_by_cell(rows.filter(method=method)) for rows in (whole, missing.filter(value=share)))
-                table.append([f"{share:.0%} of {what}", describe_method(method).title, *_points(lost, kept, cells)])
+                of_method = missing.filter(method=method)
+                points = _points(of_method.filter(value=share), of_method.filter(value=0), cells)
+                table.append([f"{share:.0%} of {what}", describe_method(method).title, *points])
     return _table(table)
 
 
@@ -299,18 +299,31 @@ def _by_cell(rows: pl.DataFrame) -> dict[Cell, dict[str, Any]]:
     return {(row["label"], row["probe"]): row for row in rows.iter_rows(named=True)}
 
 
-def _points(
-    found: Mapping[Cell, dict[str, Any]], reference: Mapping[Cell, dict[str, Any]], cells: Sequence[Cell]
-) -> list[str]:
+def _points(found: pl.DataFrame, reference: pl.DataFrame, cells: Sequence[Cell]) -> list[str]:
     """Return the differences in accuracy in points, cell by cell, and their means on all labels and on few."""
-    differences = {
-        cell: 100 * (found[cell]["accuracy"] - reference[cell]["accuracy"])
-        for cell in cells
-        if cell in found and cell in reference
-    }
-    shown = [f"{differences[cell]:+.1f}" if cell in differences else "" for cell in cells]
-    kinds = [[differences[cell] for cell in differences if (cell[1] in PROBES) == on_all] for on_all in (True, False)]
-    return [*shown, *(f"{sum(values) / len(values):+.1f}" if values else "" for values in kinds)]
+    paired = found.join(reference, on=["seed", "label", "probe"], suffix="_reference")
+    difference = 100 * (pl.col("accuracy") - pl.col("accuracy_reference"))
+    paired = paired.select("seed", "label", "probe", difference=difference)
+    by_cell = [paired.filter(label=label, probe=probe)["difference"].mean() for label, probe in cells]
+    shown = ["" if mean is None else f"{mean:+.1f}" for mean in by_cell]
+    on_all = pl.col("probe").is_in(list(PROBES))
+    means = [paired.filter(kind).group_by("seed").agg(pl.mean("difference")) for kind in (on_all, ~on_all)]
+    return [*shown, *(_mean_over_seeds(of_seeds["difference"]) for of_seeds in means)]
+
+
+def _mean_over_seeds(values: pl.Series) -> str:
+    """Return the mean of what each seed came to, with its interval by Student's t where there are two seeds or more."""
+    if len(values) < 2:
+        return "".join(f"{value:+.1f}" for value in values)
+    mean, spread = values.mean(), values.std() / len(values) ** 0.5
+    half = spread * stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
+    return _interval(mean, mean - half, mean + half)
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    """Return a difference in points with its interval, in bold where that excludes 0."""
+    text = f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+    return f"**{text}**" if low > 0 or high < 0 else text
 
 
 def _titles(cells: Sequence[Cell]) -> list[str]:
