@@ -1,4 +1,5 @@
 import json
+import logging
 import re
 
 import numpy as np
@@ -136,6 +137,19 @@ def test_completion_is_an_option(full_run, tmp_path):
     table = known_and_completed(project)
     assert table["cluster"].equals(table["by_rule"], check_names=False)
     assert "inertia" not in project.artifact("attribute.history").load().columns
+
+
+def test_a_warm_up_that_leaves_no_completion_is_told(full_run, tmp_path, caplog):
+    project = full_run.copy(tmp_path / "copy")
+    with caplog.at_level(logging.WARNING):
+        project.run("training", namespaces=["attribute"], params={"attribute": {"completion": {"warmup_epochs": 2}}})
+    incomplete = project.artifact("completed_clusters").load()["cluster"].null_count()
+    assert incomplete > 0
+    assert any(
+        f"all 2 epochs come before the first k-means, so the {incomplete} samples without a cluster" in message
+        and "attribute.completion.warmup_epochs" in message
+        for message in caplog.messages
+    )
 
 
 def test_completion_has_no_more_clusters_than_there_are_pictures(full_run, tmp_path):

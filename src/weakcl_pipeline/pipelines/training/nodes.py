@@ -1,5 +1,6 @@
 """Nodes that train an encoder with fixed positives; they differ in who is a positive of whom, and in nothing else."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.evaluation import NO_LABELS, history_figure
 from weakcl_pipeline.images import open_store
 from weakcl_pipeline.pipelines.samples import alone, cluster_ids, label_ids, train_rows
+
+logger = logging.getLogger(__name__)
 
 Trained = tuple[EncoderState, pl.DataFrame, Figure]
 
@@ -65,12 +68,21 @@ def train_attribute(
     ids = cluster_ids(samples, clusters)
     positives: Positives = FixedPositives(ids)
     if attribute.completion and (ids < 0).any():
+        _warn_of_no_completion(attribute.completion, training, int((ids < 0).sum()))
         labels = label_ids(samples)
         kmeans = IterativePositives(attribute.completion, len(ids), labels, seed, group="attribute.completion")
         positives = CompletedPositives(ids, kmeans)
     result, metadata = run("attribute", positives, image_store, samples, training, seed, checkpoints)
     described = describe(result, metadata | {"attribute": attribute.model_dump(mode="json")})
     return *described, last_clusters(result, samples)
+
+
+def _warn_of_no_completion(completion: IterativeConfig, training: TrainingConfig, incomplete: int) -> None:
+    if completion.warmup_epochs >= training.epochs:
+        logger.warning(
+            "attribute: all %d epochs come before the first k-means, so the %d samples without a cluster stay for"
+            " themselves; lower attribute.completion.warmup_epochs, or raise training.epochs", training.epochs, incomplete,
+        )  # fmt: skip
 
 
 def train_supervised(
