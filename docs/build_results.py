@@ -259,8 +259,8 @@ def _study(study: pl.DataFrame) -> str:
             _table(table),
             "![Accuracy against what was varied](images/study.png)",
             "Cluster-aware batches against uniform ones at every granularity, differences in points; the shares are of"
-            " anchors that have a partner in their batch. Intervals here and below are 95 %, over the seeds by Student's"
-            " t, and in bold where they exclude 0:",
+            " anchors that have a partner in their batch. Intervals here and below are 95 %, over the seeds by"
+            " Student's t, and in bold where they exclude 0:",
             _samplers(study, cells),
             "What deleted cells cost, in points: cells of the attribute table, where a list of hashtags is one,"
             " or of the table of binary attributes, where every hashtag of every picture, had or not, is one:",

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weakcl_pipeline.attributes.affinity import Affinity, AffinityConfig
+from weakcl_pipeline.attributes.casting import AttributeKind
 from weakcl_pipeline.attributes.schema import AttributeSpec
+from weakcl_pipeline.errors import InputError
 
 WORDS = pl.List(pl.String)
 DTYPES = {
@@ -282,12 +284,24 @@ def test_thousands_of_tags_take_no_dense_table():
 
 def test_a_weight_for_another_column_and_no_column_at_all_are_refused():
     table = pl.DataFrame({"flag": [True, False]})
-    with pytest.raises(ValueError, match=r"affinity.weights: age not among .*flag"):
+    with pytest.raises(ValueError, match=r"affinity_kernel\.weights: age not among .*flag"):
         Affinity(table, specs_for(["flag"]), AffinityConfig(weights={"age": 2.0}))
     with pytest.raises(ValueError, match="no attribute column"):
         Affinity(table, {})
     with pytest.raises(ValueError, match="greater than 0"):
         AffinityConfig(weights={"flag": 0.0})
+
+
+def test_vectors_are_not_compared_and_nothing_else_is_refused():
+    table = pl.DataFrame({"flag": [True, False], "caption": [[1.0, 2.0], [3.0, 4.0]]})
+    specs = specs_for(["flag"]) | {"caption": AttributeSpec(kind=AttributeKind.VECTOR)}
+    alone = Affinity(table.select("flag"), specs_for(["flag"]))
+    rows = torch.arange(2)
+    assert Affinity(table, specs)(rows, rows).equal(alone(rows, rows))
+    with pytest.raises(InputError, match=r"affinity_kernel\.weights: caption not among .* compared \(flag\)"):
+        Affinity(table, specs, AffinityConfig(weights={"caption": 2.0}))
+    with pytest.raises(InputError, match="no attribute column to compare samples by, as vectors are not"):
+        Affinity(table, {"caption": specs["caption"]})
 
 
 def test_all_that_makes_up_the_affinity_is_in_its_buffers():

@@ -62,6 +62,17 @@ def test_the_granularity_is_chosen_by_train_samples_alone(monkeypatch, compared)
     assert all(0 < len(ids) <= TRAIN.sum() for ids in seen)
 
 
+def test_a_train_split_without_any_cluster_is_told(caplog):
+    table = pl.DataFrame({"a": [True, None], "b": [None, True]})
+    specs = dict.fromkeys(table.columns, AttributeSpec(kind=AttributeKind.BOOL))
+    data = FittingData(table, specs, np.array([True, True]))
+    fit_clustering(data, ClusteringConfig(granularities=(1, 2), granularity=2), lambda k, ids: ids < 0)
+    assert "no sample of the train split has a cluster at top_2" in caplog.text
+    caplog.clear()
+    fit_clustering(data, ClusteringConfig(granularities=(1, 2), granularity=1), lambda k, ids: ids < 0)
+    assert not caplog.messages or "no sample" not in caplog.text
+
+
 def test_the_granularity_can_be_fixed():
     config = ClusteringConfig(granularities=(2, 6), granularity=6)
     assert fit(config)[0].chosen == 6

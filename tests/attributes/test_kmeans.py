@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans as SklearnKMeans
 
-from weakcl_pipeline.attributes.kmeans import kmeans, nearest
+from weakcl_pipeline.attributes.kmeans import kmeans, nearest, number_of_clusters
+from weakcl_pipeline.errors import InputError
 
 
 def blobs(per_cluster=40, k=6, dim=12, spread=0.05, seed=0):
@@ -105,6 +106,14 @@ def test_identical_points_have_one_id(dim, spherical):
 def test_more_clusters_than_points_are_refused(k):
     with pytest.raises(ValueError, match=f"between 1 cluster and 5, the number of points, got {k}"):
         kmeans(np.zeros((5, 2), dtype=np.float32), k, spherical=False, iterations=1, seed=0)
+
+
+def test_a_number_of_clusters_is_a_number_or_a_share_of_the_samples_and_what_is_neither_is_told():
+    assert [number_of_clusters(k, 20, "k") for k in (3, 20, 0.1, 0.5)] == [3, 20, 2, 10]
+    with pytest.raises(InputError, match=r"pcl\.ks: 0\.02 of the 20 samples of the train split makes no .* Raise it"):
+        number_of_clusters(0.02, 20, "pcl.ks")
+    with pytest.raises(InputError, match=r"iterative\.k: 21 makes 21 clusters, .* has 20 samples\. Lower it"):
+        number_of_clusters(21, 20, "iterative.k")
 
 
 def test_points_that_are_not_finite_are_refused():

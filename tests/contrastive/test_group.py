@@ -1,5 +1,7 @@
 """Several workers compute what one does: losses, weights, clusters and what objectives keep, uneven parts included."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -97,6 +99,8 @@ def work(rank, folder):
             assert torch.equal(first, tensor)
         if group.leads:
             save_file({key: tensor.contiguous() for key, tensor in found.items()}, folder / f"{name}.safetensors")
+    kept = replace(next(iter(jobs().values())), checkpoints=folder / "checkpoints").run(group)
+    assert (folder / "checkpoints" / kept.checkpoint).is_dir()  # whichever worker's result is saved
     _check_batch_norm(group)
     dist.destroy_process_group()
 

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from weakcl_pipeline.contrastive import TrainingConfig
 from weakcl_pipeline.contrastive.sampler import (
     SamplerConfig,
     cluster_aware_batches,
@@ -98,6 +99,15 @@ def test_batches_that_there_cannot_be_are_refused(name, batch_size):
         draw_batches(np.zeros(50, dtype=np.int64), batch_size, SamplerConfig(name=name), np.random.default_rng(0))
     with pytest.raises(ValueError, match="at least one batch"):
         partner_share([], np.zeros(50, dtype=np.int64))
+
+
+def test_an_anchor_and_its_partners_have_to_fit_into_a_batch():
+    with pytest.raises(ValueError, match=r"batch_size: an anchor and its 8 partners .* do not fit into a batch of 8"):
+        TrainingConfig(epochs=1, batch_size=8, sampler={"partners": 8})
+    TrainingConfig(epochs=1, batch_size=8, sampler={"partners": 8, "name": "uniform"})
+    config = TrainingConfig(epochs=1, batch_size=8, sampler={"partners": 7, "share": 1.0})
+    batches = draw_batches(np.repeat([0, 1], 32), 8, config.sampler, np.random.default_rng(0))
+    assert all(len(set(np.repeat([0, 1], 32)[batch])) == 1 for batch in batches)
 
 
 def test_batches_depend_on_the_generator_alone():

@@ -73,7 +73,7 @@ class Affinity(nn.Module):
         config: Weights and kernel width.
 
     Raises:
-        InputError: There is no column, or a weight is given for one that is not used.
+        InputError: There is no column but vectors, or a weight is given for one that is not compared.
     """
 
     weights: Tensor
@@ -83,9 +83,10 @@ class Affinity(nn.Module):
     ) -> None:
         super().__init__()
         config = config or AffinityConfig()
-        _check(specs, config)
-        flags = [name for name, spec in specs.items() if spec.kind == AttributeKind.BOOL]
-        others = [name for name, spec in specs.items() if spec.kind not in (AttributeKind.BOOL, AttributeKind.VECTOR)]
+        compared = comparable(specs)
+        _check(compared, config)
+        flags = [name for name in compared if specs[name].kind == AttributeKind.BOOL]
+        others = [name for name in compared if name not in flags]
         self._parts = nn.ModuleList(_by_column(attributes[name], specs[name], config.width) for name in others)
         weights = [config.weights.get(name, 1.0) for name in others]
         if flags:
@@ -214,6 +215,11 @@ class _Kernel(nn.Module):
         return similarity * said, said, known
 
 
+def comparable(specs: Mapping[str, AttributeSpec]) -> list[str]:
+    """Return the columns by which samples can be compared: all but vectors, which have no bits."""
+    return [name for name, spec in specs.items() if spec.kind != AttributeKind.VECTOR]
+
+
 def _by_column(column: pl.Series, spec: AttributeSpec, width: float) -> nn.Module:
     """The similarity by one column that is not bool."""
     if spec.kind == AttributeKind.CONTINUOUS:
@@ -271,12 +277,15 @@ def _quantiles(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.quantile(numbers, (np.arange(count) + 0.5) / count, method="inverted_cdf")
 
 
-def _check(specs: Mapping[str, AttributeSpec], config: AffinityConfig) -> None:
-    if not specs:
-        raise InputError("affinity: there is no attribute column to compare samples by; declare some in ingestion.")
-    unknown = [name for name in config.weights if name not in specs]
+def _check(compared: Sequence[str], config: AffinityConfig) -> None:
+    if not compared:
+        raise InputError(
+            "affinity: there is no attribute column to compare samples by, as vectors are not compared. Declare others"
+            " in ingestion.attributes, and let them take part (clustering.attributes)."
+        )
+    unknown = [name for name in config.weights if name not in compared]
     if unknown:
         raise InputError(
-            f"affinity.weights: {', '.join(unknown)} not among the attribute columns in use ({', '.join(specs)})."
-            f" Correct the name, or remove the weight."
+            f"affinity_kernel.weights: {', '.join(unknown)} not among the attribute columns that are compared"
+            f" ({', '.join(compared)}). Correct the name, or remove the weight."
         )

@@ -42,7 +42,10 @@ def number_of_clusters(k: float, n_samples: int, key: str) -> int:
         InputError: If it is not between 1 and the number of samples; names the key.
     """
     n_clusters = round(k * n_samples) if k < 1 else round(k)
-    if not 1 <= n_clusters <= n_samples:
+    if n_clusters < 1:
+        msg = f"{key}: {k:g} of the {n_samples} samples of the train split makes no cluster. Raise it"
+        raise InputError(msg)
+    if n_clusters > n_samples:
         msg = (
             f"{key}: {k:g} makes {n_clusters} clusters, but the train split has {n_samples} samples. Lower it, or give"
             " a fraction of the samples, such as 0.1"

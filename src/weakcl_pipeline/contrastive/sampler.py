@@ -8,6 +8,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from weakcl_pipeline.config import Config
+from weakcl_pipeline.errors import InputError
 
 Rows = npt.NDArray[np.int64]
 Clusters = npt.NDArray[np.signedinteger]
@@ -26,6 +27,23 @@ class SamplerConfig(Config):
     name: Literal["uniform", "cluster_aware"] = "cluster_aware"
     partners: int = Field(default=1, ge=1)
     share: float = Field(default=0.5, ge=0, le=1)
+
+    def require_room(self, batch_size: int, key: str) -> None:
+        """Refuse batches that an anchor and its partners do not fit into.
+
+        Args:
+            batch_size: Samples in a batch.
+            key: Where that is from.
+
+        Raises:
+            InputError: If they do not; it names the key.
+        """
+        if self.name == "cluster_aware" and self.partners >= batch_size:
+            msg = (
+                f"{key}: an anchor and its {self.partners} partners (training.sampler.partners) do not fit into a batch"
+                f" of {batch_size}"
+            )
+            raise InputError(msg)
 
 
 def uniform_batches(

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from rich.progress import Progress
 from torch import Tensor
 
@@ -78,6 +78,11 @@ class TrainingConfig(Config):
     optimiser: OptimiserConfig = OptimiserConfig()
     device: DeviceConfig = DeviceConfig()
     launcher: LauncherConfig = LauncherConfig()
+
+    @model_validator(mode="after")
+    def _partners_fit_into_a_batch(self) -> Self:
+        self.sampler.require_room(self.batch_size, "batch_size")
+        return self
 
 
 @dataclass(frozen=True)
@@ -239,6 +244,8 @@ class Trainer:
             InputError: If the loss stops being finite, or the features do.
         """
         self._resume(self._group.tell(store.load() if store else None))
+        # Every worker's result names it: the one whose result is saved need not be the one that leads.
+        checkpoint = self._group.tell(store.directory.name if store else None)
         with training_progress() if self._group.leads else silent() as progress:
             for epoch in range(len(self._history), self._config.epochs):
                 self._run_epoch(epoch, progress)
@@ -249,7 +256,7 @@ class Trainer:
             encoder=self._learner.encoder.cpu().to(memory_format=torch.contiguous_format).eval(),
             history=pl.DataFrame(self._history, infer_schema_length=None),
             clusters=self._clusters,
-            checkpoint=store.directory.name if store is not None else None,
+            checkpoint=checkpoint,
         )
 
     def _resume(self, saved: Saved | None) -> None:

@@ -45,6 +45,8 @@ def known_attributes(samples: pl.DataFrame, binary_attributes: pl.DataFrame) -> 
         samples: The samples.
         binary_attributes: A row a sample, nullable Boolean columns; ids beside them are left out.
     """
-    columns = binary_attributes.drop("sample_id", strict=False)[train_rows(samples)]
-    known = columns.cast(pl.Float32).fill_null(float("nan"))
+    rows, columns = train_rows(samples), binary_attributes.drop("sample_id", strict=False)
+    if not columns.width:  # such a table has no rows either
+        return torch.empty(len(rows), 0)
+    known = columns[rows].cast(pl.Float32).fill_null(float("nan"))
     return torch.from_numpy(known.to_numpy(order="c").copy())

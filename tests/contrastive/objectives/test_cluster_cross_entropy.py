@@ -1,13 +1,18 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from weakcl_pipeline.contrastive import SideInformation
+from weakcl_pipeline.contrastive.encoder import Encoder, EncoderConfig
+from weakcl_pipeline.contrastive.objectives import Setting
 from weakcl_pipeline.contrastive.objectives.cluster_cross_entropy import ClusterCrossEntropy, ClusterCrossEntropyConfig
+from weakcl_pipeline.errors import InputError
 
 
 def objective_of(width, n_clusters, label_smoothing=0.0, seed=0):
@@ -123,5 +128,9 @@ def test_shapes_that_do_not_belong_together_are_refused(features, clusters):
 def test_nothing_to_predict_is_refused():
     with pytest.raises(ValueError, match="at least one cluster"):
         objective_of(5, 0)
+    encoder = Encoder.create(EncoderConfig(backbone="resnet10t", stem="half"), [0.0] * 3, [1.0] * 3, seed=0)
+    setting = Setting(encoder, np.full(4, -1), SideInformation(), seed=0)
+    with pytest.raises(InputError, match="no sample of the train split has a cluster to predict"):
+        ClusterCrossEntropy.build(ClusterCrossEntropyConfig(), setting)
     with pytest.raises(ValidationError, match="label_smoothing"):
         ClusterCrossEntropyConfig(label_smoothing=1)

@@ -88,6 +88,41 @@ def test_columns_are_made_worse_as_they_are_where_the_rule_knows_no_other_form(c
     ]
 
 
+@pytest.fixture
+def settings(monkeypatch):
+    """The settings of a study, which is not trained."""
+    found = []
+
+    def note(setting, *_):
+        found.append(setting)
+        return pl.DataFrame({"checkpoint": ["none"]})
+
+    monkeypatch.setattr(nodes, "run_setting", note)
+    return found
+
+
+def test_a_granularity_of_more_attributes_than_deleted_cells_leave_takes_all(full_run, tmp_path, settings):
+    project = full_run.copy(tmp_path / "project")
+    most = project.artifact("binary_attributes").load().width - 1  # beside sample_id
+    clustering = {"granularities": [2, most], "granularity": most}
+    study = {"noise": [], "missing": [0.0, 0.5]}
+    project.run("study", node_names=["study.degraded"], params={"study": study, "clustering": clustering})
+    whole, half = (setting for setting in settings if (setting.method, setting.variable) == ("affinity", "missing"))
+    assert whole.side.attributes.shape[1] == most
+    assert 2 < half.side.attributes.shape[1] < most  # the rarer ones are no attributes any more
+    held = half.side.attributes.nan_to_num(0)
+    for name in np.unique(half.clusters[half.clusters >= 0]):  # by all that are left, a cluster is one combination
+        assert len(held[half.clusters == name].unique(dim=0)) == 1
+    assert len(np.unique(half.clusters)) > 2
+
+
+def test_deletion_that_leaves_no_attribute_is_refused_by_name(full_run, tmp_path, settings):
+    project = full_run.copy(tmp_path / "project")
+    study = {"noise": [], "missing": [1.0]}
+    with pytest.raises(InputError, match=r"study\.missing: with a share of 1 deleted no binary attribute is left"):
+        project.run("study", node_names=["study.degraded"], params={"study": study})
+
+
 def test_every_granularity_is_trained_with_either_sampler_and_the_configured_one_marked(studied):
     found = table(studied, "granularities")
     names = ["granularity, uniform batches"] * 3 + ["granularity, cluster_aware batches"] * 3
@@ -159,6 +194,13 @@ def test_batches_that_are_too_large_are_named_before_any_training(studied, monke
     monkeypatch.setattr(nodes, "run_setting", None)
     with pytest.raises(InputError, match=r"study.batch_sizes: 4096 is more than the \d+ samples of the train split"):
         studied.run("study", node_names=["study.batches"], params={"study": {"batch_sizes": [8, 4096]}})
+
+
+def test_batches_that_partners_do_not_fit_into_are_named_before_any_training(studied, monkeypatch):
+    monkeypatch.setattr(nodes, "run_setting", None)
+    params = {"study": {"batch_sizes": [4, 16]}, "training": {"sampler": {"partners": 4}}}
+    with pytest.raises(InputError, match=r"study.batch_sizes: an anchor and its 4 partners .* into a batch of 4"):
+        studied.run("study", node_names=["study.batches"], params=params)
 
 
 @pytest.mark.parametrize("empty", [("noise", "missing"), ("batch_sizes", "temperatures")])

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.contrastive.objectives.base import Batch, Objective, Setting
+from weakcl_pipeline.errors import InputError
 
 
 class ClusterCrossEntropyConfig(Config):
@@ -57,8 +58,19 @@ class ClusterCrossEntropy(Objective):
 
     @classmethod
     def build(cls, config: ClusterCrossEntropyConfig, setting: Setting) -> Self:
-        """Build the classifier of the train split's clusters."""
-        return cls(config, setting.encoder.feature_dim, int(setting.clusters.max(initial=-1)) + 1)
+        """Build the classifier of the train split's clusters.
+
+        Raises:
+            InputError: If no sample has one.
+        """
+        n_clusters = int(setting.clusters.max(initial=-1)) + 1
+        if not n_clusters:
+            msg = (
+                "cluster_cross_entropy: no sample of the train split has a cluster to predict. Lower"
+                " clustering.granularity, or take another clustering.rule"
+            )
+            raise InputError(msg)
+        return cls(config, setting.encoder.feature_dim, n_clusters)
 
     def loss(self, batch: Batch) -> Tensor:
         """Compute the loss of a batch from its features and the clusters of its samples."""

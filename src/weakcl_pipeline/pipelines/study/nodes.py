@@ -22,6 +22,7 @@ from weakcl_pipeline.attributes import (
     FittingData,
     as_assignment,
 )
+from weakcl_pipeline.attributes.affinity import comparable
 from weakcl_pipeline.attributes.schema import Schema
 from weakcl_pipeline.attributes.synthetic import delete_cells, merge_classes, shuffle_attributes, split_classes
 from weakcl_pipeline.config import Config
@@ -115,7 +116,7 @@ def study_degraded(
 ) -> pl.DataFrame:
     """Train on attributes of which a share is noise, and on attributes of which a share is missing.
 
-    Missing cells are studied with ``affinity`` too, which is made to bear them.
+    Missing cells are studied with ``affinity`` too, which is made to bear them, where there are attributes to compare.
     """
     training = _shortened(training, study)
     train = (samples["split"] == "train").to_numpy()
@@ -130,8 +131,10 @@ def study_degraded(
     for form, share in product([given] if seen is given else [given, seen], study.missing):
         table = delete_cells(form.table, share, _draws(seed, form.variable, share))
         data = FittingData(table, form.specs, train, seed)
-        ids = _chosen(fit(data, clustering, training), samples)
+        ids = _chosen(fit(data, _within(clustering, data, share), training), samples)
         settings.append(Setting(form.variable, share, ids, training, chosen=share == 0))
+        if not comparable(form.specs):
+            continue
         side = SideInformation(
             attributes=known_attributes(samples, data.binary),
             affinity=Affinity(table[train_rows(samples)], form.specs, form.kernel),
@@ -188,6 +191,8 @@ def study_batches(
     if study.batch_sizes and max(study.batch_sizes) > len(ids):
         msg = f"study.batch_sizes: {max(study.batch_sizes)} is more than the {len(ids)} samples of the train split"
         raise InputError(msg)
+    if study.batch_sizes:
+        training.sampler.require_room(min(study.batch_sizes), "study.batch_sizes")
     settings = [
         Setting(
             "batch size",
@@ -279,6 +284,23 @@ def _as_seen(given: _Form, train: npt.NDArray[np.bool_], clustering: ClusteringC
     weights = {name: given.kernel.weights[of] for name, of in columns.items() if of in given.kernel.weights}
     specs = dict.fromkeys(columns, AttributeSpec(kind=AttributeKind.BOOL))
     return _Form("missing one by one", data.binary, specs, given.kernel.model_copy(update={"weights": weights}))
+
+
+def _within(clustering: ClusteringConfig, data: FittingData, share: float) -> ClusteringConfig:
+    """Return the clustering of as many binary attributes as the cells that are left make, where a rule counts these.
+
+    A tag that few train samples still have is no attribute any more; a granularity of more of them than there are
+    takes all.
+    """
+    if not clustering.rule.on_binary:
+        return clustering
+    left = len(data.counted)
+    if not left:
+        msg = f"study.missing: with a share of {share:g} deleted no binary attribute is left. Lower it, or min_count"
+        raise InputError(msg)
+    granularities = tuple(sorted({min(k, left) for k in clustering.granularities}))
+    chosen = clustering.granularity if clustering.granularity == "auto" else min(clustering.granularity, left)
+    return clustering.model_copy(update={"granularities": granularities, "granularity": chosen})
 
 
 def _counts_of(shares: Sequence[float], columns: int) -> dict[int, float]:

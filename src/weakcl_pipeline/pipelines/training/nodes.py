@@ -81,7 +81,8 @@ def _warn_of_no_completion(completion: IterativeConfig, training: TrainingConfig
     if completion.warmup_epochs >= training.epochs:
         logger.warning(
             "attribute: all %d epochs come before the first k-means, so the %d samples without a cluster stay for"
-            " themselves; lower attribute.completion.warmup_epochs, or raise training.epochs", training.epochs, incomplete,
+            " themselves; lower attribute.completion.warmup_epochs, or raise training.epochs",
+            training.epochs, incomplete,
         )  # fmt: skip
 
 
