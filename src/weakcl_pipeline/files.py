@@ -34,6 +34,8 @@ def sha256_of(path: Path) -> str:
 
 
 _MAPPED_FROM = b"mapped_from"
+_PASSING = (_MAPPED_FROM, b"checkpoint")
+"""Metadata of a table in memory; in a file, its content would depend on where the project and the raw data lie."""
 
 
 def map_table(path: Path) -> pa.Table:
@@ -43,8 +45,8 @@ def map_table(path: Path) -> pa.Table:
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write an Arrow IPC file."""
-    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != _MAPPED_FROM}
+    """Write an Arrow IPC file, without the metadata that say where the table and its parts lie."""
+    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key not in _PASSING}
     table = table.replace_schema_metadata(metadata or None)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)

@@ -1,5 +1,7 @@
 import json
 import logging
+import math
+from datetime import date, datetime
 
 import polars as pl
 import pytest
@@ -49,7 +51,7 @@ def test_the_schema_is_json_and_gives_the_specifications_back():
     assert schema["size"]["missing"] == 1
     assert specs_of(schema) == {
         "tags": declared["tags"],
-        "size": declared["size"].model_copy(update={"kind": AttributeKind.CONTINUOUS}),
+        "size": declared["size"].model_copy(update={"kind": AttributeKind.CONTINUOUS, "plain": "numbers"}),
     }
 
 
@@ -139,6 +141,7 @@ def test_missing_texts_are_null_unless_they_have_a_meaning_of_their_own():
     [
         ({"separator": ","}, "separator: needs `kind: tags` or `kind: hierarchy`"),
         ({"kind": "tags", "decimal": ","}, "decimal: needs `kind: continuous`"),
+        ({"kind": "tags", "plain": "dates"}, "plain: needs `kind: continuous`"),
         ({"kind": "tags", "levels": ["a"]}, "levels: needs `kind: hierarchy`"),
         ({"true_values": ["a"], "false_values": ["b"]}, "true_values: needs `kind: bool`"),
         ({"kind": "hierarchy", "levels": ["a"], "separator": "/"}, "levels and separator"),
@@ -184,20 +187,53 @@ def test_texts_that_repeat_are_read_as_they_are_alone(cells, kind, times):
     [
         (["1.234,5", "2.000", "3.000"], {"decimal": ","}, ["2.000", "3.000"], [2000.0, 3000.0]),
         (["13/01/1970", "01/02/1970"], {"date_format": "%d/%m/%Y"}, ["01/02/1970"], [31.0]),
-        (["1.5", "2"], {}, ["1,5", None], [1.5, None]),
+        (["1.234", "2.5"], {"plain": "numbers"}, ["1.234", "\u22127", None], [1.234, -7.0, None]),
+        ([1.5, None], {"plain": "numbers"}, ["1.234", None], [1.234, None]),
+        ([date(1970, 1, 2), None], {"plain": "dates"}, ["1970-01-03", "1970-01-03 12:00", None], [2.0, 2.5, None]),
+        ([datetime(1970, 1, 2, 6)], {"plain": "dates"}, ["1970-01-02T06:00:00.000000"], [1.25]),
+        ([date(1970, 1, 2)], {"plain": "dates"}, [datetime(1970, 1, 2, 6)], [1.25]),
+        ([date(1970, 1, 2)], {"plain": "dates"}, [math.nan], [None]),
+        ([1, 2], {"plain": "numbers"}, pl.Series([None], dtype=pl.Date), [None]),
+        ([None, None], {}, ["1,5", None], [1.5, None]),
+        (pl.Series([None], dtype=pl.Float64), {}, [date(1970, 1, 2)], [1.0]),
     ],
 )
 def test_later_cells_are_read_in_the_style_that_was_found(cells, style, later, typed):
     _, schema = typed_by(pl.DataFrame({"n": cells}), {"n": AttributeSpec(kind=AttributeKind.CONTINUOUS)})
     schema = json.loads(json.dumps(schema))
-    assert {key: schema["n"][key] for key in ("decimal", "date_format") if schema["n"][key]} == style
+    assert {key: schema["n"][key] for key in ("decimal", "date_format", "plain") if schema["n"][key]} == style
     assert type_alike(pl.DataFrame({"n": later}), schema)["n"].to_list() == typed
 
 
-def test_a_cell_of_another_style_than_the_one_that_was_found_is_refused():
-    _, schema = typed_by(pl.DataFrame({"n": ["1,5", "2,25"]}), {"n": AttributeSpec(kind=AttributeKind.CONTINUOUS)})
-    with pytest.raises(InputError, match="'n', row 1"):
-        type_alike(pl.DataFrame({"n": ["1,5", "2.25"]}), schema)
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize(
+    ("cells", "later", "message"),
+    [
+        (["1,5", "2,25"], ["1,5", "2.25"], "'n', row 1 .* a number .* '2.25'"),
+        (["1.234", "2.5", "7"], ["1.234", "1,5"], "'n', row 1 .* a number .* '1,5'"),
+        (["2019", "2020"], ["2019-01-01", "2020-01-01"], "'n', row 0 .* a number .* '2019-01-01'"),
+        ([1.234, 2.5], ["1.234", "1,5"], "'n', row 1 .* a number .* '1,5'"),
+        ([2019, 2020], [date(2019, 1, 1)], "'n' .* needs a number .* its type is Date"),
+        (["1,5"], [datetime(2019, 1, 1)], "'n' .* needs a number .* its type is Datetime"),
+        (["13/01/1970"], [2019], "'n', row 0 .* a date as %d/%m/%Y .* 2019"),
+        ([date(2019, 1, 1)], ["2019-01-01", "2019"], "'n', row 1 .* a date as 2026-01-31 .* '2019'"),
+        ([date(2019, 1, 1)], ["13/01/2019"], "'n', row 0 .* a date as 2026-01-31 .* '13/01/2019'"),
+        ([datetime(2019, 1, 1)], [2019.0], "'n', row 0 .* a date as 2026-01-31 .* 2019.0"),
+    ],
+)
+def test_a_cell_of_another_style_than_the_one_that_was_found_is_refused(cells, later, message, times):
+    spec = AttributeSpec(kind=AttributeKind.CONTINUOUS)
+    _, schema = typed_by(pl.DataFrame({"n": cells * times}), {"n": spec})
+    with pytest.raises(InputError, match=message):
+        type_alike(pl.DataFrame({"n": later * times}), json.loads(json.dumps(schema)))
+
+
+@pytest.mark.parametrize("vectors", [[[1.0, 2.0]], ["1,2,3,4,5,6,7,8"], ["1,2,3,4,5,6,7,8"] * 3])
+def test_later_vectors_of_another_length_are_refused(vectors):
+    spec = AttributeSpec(kind=AttributeKind.VECTOR)
+    _, schema = typed_by(pl.DataFrame({"v": [[1.0, 2.0, 3.0, 4.0], None]}), {"v": spec})
+    with pytest.raises(InputError, match=r"'v' has vectors of length [28], but those .* have length 4"):
+        type_alike(pl.DataFrame({"v": vectors}), schema)
 
 
 def test_whole_numbers_are_one_category_whatever_a_program_makes_of_them_beside_a_missing_cell():

@@ -158,6 +158,13 @@ def test_typed_dates_are_days_too():
     assert cast_column(times, AttributeKind.CONTINUOUS).to_list() == [1.25, -0.5]
 
 
+def test_numbers_are_read_by_a_declared_date_format_like_their_digits():
+    numbers, spelling = pl.Series("c", [19700102, None]), Spelling(date_format="%Y%m%d")
+    assert cast_column(numbers, AttributeKind.CONTINUOUS, spelling).to_list() == [1.0, None]
+    with pytest.raises(InputError, match=r"'c', row 0 .* a date as %Y%m%d .* found 1970"):
+        cast_column(pl.Series("c", [1970]), AttributeKind.CONTINUOUS, spelling)
+
+
 @pytest.mark.parametrize(("values", "kind"), [(("1", "20"), "continuous"), (("1,5", "2"), "continuous")])
 def test_numbers_are_inferred(values, kind):
     assert infer_kind(texts(*values)) == kind
@@ -219,6 +226,7 @@ def test_hierarchies_are_paths():
     [
         ({"separator": ""}, "must not be empty"),
         ({"decimal": ";"}, r"must be '.' or ','"),
+        ({"plain": "numbers", "decimal": "."}, "plain: goes with neither `decimal` nor `date_format`"),
         ({"true_values": ["x"]}, "declare both, or none"),
         ({"true_values": ["x"], "false_values": ["X "]}, "both hold 'x'"),
     ],

@@ -31,6 +31,13 @@ def test_a_loaded_table_knows_its_file_and_does_not_take_that_along(tmp_path, st
     assert file_of(second.load()) == tmp_path / "b.arrow"
 
 
+def test_what_names_the_checkpoints_is_not_written(tmp_path, store):
+    dataset = ArrowTableDataset(filepath=(tmp_path / "store.arrow").as_posix())
+    dataset.save(store.replace_schema_metadata({"image_size": "2", "checkpoint": "key"}))
+    assert dataset.load().equals(store)
+    assert b"checkpoint" not in dataset.load().schema.metadata
+
+
 def test_loading_maps_the_file_and_copies_nothing(tmp_path, store):
     dataset = ArrowTableDataset(filepath=(tmp_path / "store.arrow").as_posix())
     dataset.save(store)

@@ -1,3 +1,6 @@
+import errno
+from pathlib import Path
+
 import polars as pl
 import pytest
 from kedro.io import DatasetError
@@ -71,6 +74,17 @@ def test_a_missing_or_foreign_file_is_named(tmp_path):
     (tmp_path / "no.parquet").write_text("name;words")
     with pytest.raises(DatasetError, match=r"no.parquet: not a table in Parquet"):
         dataset.load()
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    def refuse(path, *arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    pl.DataFrame({"name": ["a"]}).write_parquet(tmp_path / "part.parquet")
+    dataset = SourceDataset(source="table", path=tmp_path.as_posix())  # whose parts nothing looks into before
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"part\.parquet: cannot be read: Permission denied\.$"):
+        dataset.content_hash()
 
 
 def test_raw_data_is_never_written(table):

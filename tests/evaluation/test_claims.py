@@ -106,13 +106,15 @@ def test_a_rival_that_was_not_trained_leaves_a_claim_unproven():
     claims = check(attribute=0.5, cluster_cross_entropy=0.3)
     found = judge(claims)[1]
     assert found.verdict == "holds in part"
-    assert "Attribute prediction, CMC were not trained: `kedro run --pipelines=compare`" in found.text
+    assert "Attribute prediction, CMC were not trained; `kedro run --pipelines=compare`, with the other" in found.text
 
 
 def test_without_a_measurement_the_command_is_named():
     found = judge(check(self_supervised=0.5))
     assert {one.verdict for one in found} == {"not measured"}
-    assert found[0].text == "Not measured in this run; `kedro run` does."
+    with_options = "with the other options of this run."
+    assert found[0].text == f"Not measured in this run; `kedro run` does, where there are attributes, {with_options}"
+    assert found[2].text == f"Not measured in this run; `kedro run --pipelines=compare` does, {with_options}"
 
 
 def test_the_words_count_what_is_beyond_chance():

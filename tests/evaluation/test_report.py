@@ -89,6 +89,7 @@ def content():
         },
         cluster_report={
             "chosen": "top_5",
+            "granularity_is": "level",
             "criterion": "the <finest> that does",
             "batch_size": 64,
             "labels": ["kind"],
@@ -183,6 +184,7 @@ def test_every_section_says_what_it_should(page, content):
     assert "ab" * 7 not in text
     assert "Cluster 1" in text
     assert "5 (used)" in text
+    assert "k level clusters kind" in text  # what a granularity counts is the rule's
 
 
 def test_a_claim_is_a_table_of_rivals_by_measures(page, content):

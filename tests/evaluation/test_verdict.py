@@ -53,6 +53,12 @@ def test_other_outcomes(difference, share, says):
     assert says in say(*rows, confidence=0.9)[0]
 
 
+def test_a_gap_that_other_seeds_show_is_not_denied():
+    rows = row("self_supervised", 0.5), row("attribute", 0.55, (0.05, 0.02, 0.08))
+    (text,) = say(*rows, row("supervised", 0.9, (0.4, 0.3, 0.5), seeds=(1,)))
+    assert text.startswith("On kind, auxiliary information helps: a linear")
+
+
 def test_supervision_by_another_label_is_called_that_and_no_share_is_missed():
     rows = [
         row("self_supervised", 0.5, label="side"),
@@ -72,7 +78,7 @@ def test_methods_without_a_common_seed_do_not_compare():
         row("supervised", 0.6, nothing, seeds=(1,)),
     )
     assert "were not trained with one seed, so they do not compare" in text
-    assert text.endswith("Train both with the same seed: `kedro run --params=seed=0`.")
+    assert text.endswith("Train both with the same seed, for instance with `--params=seed=0`.")
     (text,) = say(
         row("self_supervised", 0.5), row("attribute", 0.55, (0.05, 0.01, 0.1)), row("supervised", 0.6, nothing)
     )

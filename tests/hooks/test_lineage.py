@@ -1,5 +1,6 @@
 """The lineage hook where catalogs hold more than artifacts: data in memory, plain files, data that is elsewhere."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from kedro_datasets.partitions import PartitionedDataset
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.datasets import AtomicDataset, InputsLineageDataset, Lineage, RepeatsDataset
 from weakcl_pipeline.datasets.lineage import hash_of_path
+from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.hooks import LineageHook
 
 RUN = "2026-01-01T00.00.00.000Z"
@@ -72,6 +74,21 @@ def test_a_folder_of_raw_files_is_known_by_its_content(artifact, tmp_path):
     catalog = DataCatalog.from_config({"pictures": pictures, "result": artifact("result")}, save_version=RUN)
     run(Pipeline([Node(combine, "pictures", "result", name="one")]), catalog)
     assert catalog["result"].lineage().ancestry == {"pictures": hash_of_path(tmp_path / "pictures")}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_raw_data_that_may_not_be_read_is_named(artifact, tmp_path, monkeypatch, told):
+    def refuse(path, *arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", *([str(path)] if told else []))
+
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/a.json").write_text("1")
+    raw = {"type": PartitionedDataset, "path": (tmp_path / "raw").as_posix(), "dataset": JSONDataset}
+    catalog = DataCatalog.from_config({"raw": raw, "result": artifact("result")}, save_version=RUN)
+    monkeypatch.setattr(Path, "open", refuse)
+    place = tmp_path / "raw/a.json" if told else tmp_path / "raw"
+    with pytest.raises(InputError, match=rf"^raw: {place} cannot be read: Permission denied\.$"):
+        run(Pipeline([Node(combine, "raw", "result", name="one")]), catalog)
 
 
 def test_parameters_are_recorded_as_json(artifact):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.images.test_decode import encode, png_header
 from weakcl_pipeline.errors import InputError
-from weakcl_pipeline.files import flush
+from weakcl_pipeline.files import flush, write_table
 from weakcl_pipeline.images import pack, shards
 from weakcl_pipeline.images.decode import Box, ImagesConfig
 from weakcl_pipeline.images.pack import Part
@@ -67,6 +67,17 @@ def test_several_record_batches(pack_images, monkeypatch):
 def test_same_input_same_table(pack_images):
     source = [(f"id{i}", picture(i)) for i in range(100)]
     assert pack_images(source, LENIENT)[0].equals(pack_images(source, LENIENT)[0])
+
+
+@pytest.mark.parametrize("storage", ["pixels", "encoded"])
+def test_same_pictures_same_file_wherever_they_lie(pack_images, tmp_path, storage, monkeypatch):
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "a.png").write_bytes(picture(1))
+        table, _ = pack_images([("a", "a.png")], ImagesConfig(size=8, root=str(tmp_path / place), storage=storage))
+        write_table(table, tmp_path / f"{place}.arrow")
+        monkeypatch.setattr("PIL.__version__", "99.0")  # decides what is packed again, not what came out
+    assert (tmp_path / "here.arrow").read_bytes() == (tmp_path / "there.arrow").read_bytes()
 
 
 def test_only_a_bounded_number_is_in_flight(pack_images, monkeypatch):
@@ -276,6 +287,19 @@ class TestInterruption:
         table, _ = pack_images(self.rows(), LENIENT.model_copy(update={"root": str(folder)}))
         assert sorted(decoded) == list(range(10 * shards, 95))
         assert [number_of(open_store(table), row) for row in range(95)] == list(range(95))
+
+    def test_goes_on_behind_a_url_that_was_signed_again(self, pack_images, folder, decoded, server):
+        with zipfile.ZipFile(server.folder / "pictures.zip", "w") as archive:
+            for file in folder.iterdir():
+                archive.write(file, file.name)
+        config = LENIENT.model_copy(update={"root": f"{server.url}/pictures.zip?signature=1"})
+        with pytest.raises(KeyboardInterrupt):
+            pack_images(self.rows(until=70), config)
+        shards = len(list(folder.parent.glob("shards/*/*.arrow")))
+        assert shards > 0
+        decoded.clear()
+        pack_images(self.rows(), config.model_copy(update={"root": f"{server.url}/pictures.zip?signature=2"}))
+        assert sorted(decoded) == list(range(10 * shards, 95))
 
     def test_pictures_that_changed_are_decoded_again(self, pack_images, folder, decoded):
         config = LENIENT.model_copy(update={"root": str(folder)})

@@ -62,7 +62,7 @@ def infer_kind(column: pl.Series) -> AttributeKind | None:
         return AttributeKind.BOOL
     if dtype.is_numeric():
         return AttributeKind.BOOL if _is_zero_or_one(column) else AttributeKind.CONTINUOUS
-    if dtype in (pl.Date, pl.Datetime):
+    if _is_time(dtype):
         return AttributeKind.CONTINUOUS
     if _is_word(dtype):
         return _kind_of_texts(column.cast(pl.String))
@@ -92,18 +92,23 @@ def cast_column(column: pl.Series, kind: AttributeKind, spelling: Spelling | Non
 def found_style(column: pl.Series, kind: AttributeKind, spelling: Spelling) -> dict[str, str]:
     """What of the spelling had to be found out: the field by which later cells are read as those of this column.
 
+    A type tells it too: where cells are numbers, a later date is no number of days. Missing cells tell nothing.
+
     Args:
         column: Raw cells, as for `cast_column`.
         kind: What they mean.
-        spelling: How texts are read.
+        spelling: What is declared; a style among it is not looked for.
 
     Raises:
         InputError: All cells can be read in two ways.
     """
-    if kind != AttributeKind.CONTINUOUS or not _is_word(column.dtype):
+    declared = spelling.decimal or spelling.date_format or spelling.plain
+    if kind != AttributeKind.CONTINUOUS or declared or column.null_count() == len(column):
         return {}
+    if not _is_word(column.dtype):
+        return {"plain": "dates" if _is_time(column.dtype) else "numbers"}
     with _naming(column, kind):
-        return style_of(column.cast(pl.String), spelling)
+        return style_of(column.cast(pl.String))
 
 
 @contextmanager
@@ -189,17 +194,19 @@ def _to_categorical(column: pl.Series, _spelling: Spelling) -> pl.Series:
 
 
 def _to_continuous(column: pl.Series, spelling: Spelling) -> pl.Series:
-    if column.dtype == pl.Date:
-        return column.dt.epoch("d").cast(pl.Float64)
-    if column.dtype == pl.Datetime:
-        return as_days(column)
+    date = spelling.date_format or ("2026-01-31" if spelling.plain == "dates" else None)
+    if _is_time(column.dtype):
+        if (spelling.decimal or spelling.plain == "numbers") and column.null_count() < len(column):
+            raise _wrong_type(column, AttributeKind.CONTINUOUS, "a number")
+        return column.dt.epoch("d").cast(pl.Float64) if column.dtype == pl.Date else as_days(column)
     if not (_is_word(column.dtype) or column.dtype.is_numeric()):
         raise _wrong_type(column, AttributeKind.CONTINUOUS, "a number")
-    if column.dtype.is_numeric():
+    if column.dtype.is_numeric() and date is None:
         typed = column.cast(pl.Float64, strict=False)
-    else:
+    else:  # among dates a number may be one, 20260131, but none is a number of days
+        column = column.fill_nan(None) if column.dtype.is_float() else column
         typed = numbers_of(column.cast(pl.String), spelling)
-    expected = "a number" if spelling.date_format is None else f"a date as {spelling.date_format}"
+    expected = "a number" if date is None else f"a date as {date}"
     _refuse_new_nulls(column, typed, f"{expected} (continuous)", "declare `decimal` or `date_format`")
     return typed.fill_nan(None) if typed.is_nan().any() else typed
 
@@ -293,6 +300,10 @@ _TYPES: dict[AttributeKind, pl.DataType] = {
 
 def _is_word(dtype: Any) -> bool:
     return dtype in (pl.String, pl.Categorical, pl.Enum)
+
+
+def _is_time(dtype: Any) -> bool:
+    return dtype in (pl.Date, pl.Datetime)
 
 
 def _is_integer(dtype: Any) -> bool:

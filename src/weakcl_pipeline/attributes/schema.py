@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 Schema = dict[str, dict[str, Any]]
 """Column -> the fields of its `AttributeSpec`, `inferred`, the number of `missing` cells, and the `length` of vectors.
 
-A decimal mark or a date format that was found out is among the fields, so that later cells are read as these were.
+How numbers or dates were found to be written is among the fields, so that later cells are read as these were.
 """
 
 
@@ -78,6 +78,7 @@ _KINDS_WITH = {
     "true_values": (AttributeKind.BOOL,),
     "decimal": (AttributeKind.CONTINUOUS,),
     "date_format": (AttributeKind.CONTINUOUS,),
+    "plain": (AttributeKind.CONTINUOUS,),
     "levels": (AttributeKind.HIERARCHY,),
 }
 """Fields that go with certain kinds only."""
@@ -131,7 +132,8 @@ def type_alike(table: pl.DataFrame, schema: Schema, *, missing: Collection[str] 
         missing: As for `type_attributes`.
 
     Raises:
-        InputError: A cell or a type does not fit its kind.
+        InputError: A cell or a type does not fit its kind, a number or date is not written as those of the earlier
+            table were, or vectors are of another length.
     """
     lengths = {name: entry.get("length") for name, entry in schema.items()}
     return pl.DataFrame(
@@ -191,7 +193,13 @@ def _typed(
         known = spec.model_copy(update={"kind": kind} | found_style(cells, kind, spec))
         if length is not None and cells.null_count() == len(cells):
             return known, pl.Series(name, [None] * len(cells), dtype=pl.Array(pl.Float32, length))
-        return known, cast_column(cells, kind, known)
+        typed = cast_column(cells, kind, known)
+        if length is not None and isinstance(typed.dtype, pl.Array) and typed.dtype.size != length:
+            raise InputError(
+                f"column '{name}' has vectors of length {typed.dtype.size}, but those of the earlier samples have"
+                f" length {length}. Make them by the same model."
+            )
+        return known, typed
 
     coded = Coded.of(parts_of(table, name), name)
     if coded is not None:

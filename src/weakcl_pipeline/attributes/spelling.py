@@ -60,6 +60,8 @@ class Spelling(Config):
             Digits may be grouped by thousands.
         date_format: Of `continuous`, how dates are written, in the codes of `strftime`, e.g. `%d/%m/%Y`; by default
             found. Dates become days since 1970-01-01, with the time of day as a fraction.
+        plain: Of `continuous`, `numbers` or `dates` where nothing but these is in the column, each cell as programs
+            write it: 1234.5, or 2026-01-31, perhaps with the time of day; by default found.
     """
 
     separator: str | None = None
@@ -67,6 +69,7 @@ class Spelling(Config):
     false_values: tuple[str, ...] = ()
     decimal: str | None = None
     date_format: str | None = None
+    plain: Literal["numbers", "dates"] | None = None
 
     @field_validator("separator", "date_format")
     @classmethod
@@ -89,6 +92,12 @@ class Spelling(Config):
             raise ValueError("true_values and false_values: declare both, or none")
         if true & false:
             raise ValueError(f"true_values and false_values: both hold {min(true & false)!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_style(self) -> Self:
+        if self.plain and (self.decimal or self.date_format):
+            raise ValueError("plain: goes with neither `decimal` nor `date_format`; declare one of them")
         return self
 
 
@@ -137,29 +146,29 @@ def numbers_of(texts: pl.Series, spelling: Spelling) -> pl.Series:
     words = texts.str.strip_chars()
     if spelling.date_format is not None:
         return _days(words, spelling.date_format)
+    if spelling.plain == "dates":
+        return pl.select(pl.coalesce(_dates(words, f"%Y-%m-%d{time}") for time in _TIMES)).to_series()
     words = _plain_minus(words)
     if spelling.decimal is not None:
         return _in_style(words, spelling.decimal)
     plain = words.cast(pl.Float64, strict=False)
-    found = None if _complete(words, plain) else _found(words)
+    found = None if spelling.plain == "numbers" or _complete(words, plain) else _found(words)
     return plain if found is None else found.numbers
 
 
-def style_of(texts: pl.Series, spelling: Spelling) -> dict[str, str]:
-    """Return the field of `Spelling` by which `numbers_of` would read other texts as it reads these, and its value.
+def style_of(texts: pl.Series) -> dict[str, str]:
+    """Return the field of `Spelling` by which `numbers_of` reads other texts as it reads these, and its value.
 
-    There is none where it is declared already, or where numbers are written as programs write them, `1234.5`: each of
-    those is read by itself.
+    There is none where not all texts can be read.
 
     Raises:
         AmbiguousError: As for `numbers_of`.
     """
-    if spelling.decimal is not None or spelling.date_format is not None:
-        return {}
     words = _plain_minus(texts.str.strip_chars())
-    if _complete(words, words.cast(pl.Float64, strict=False)) or (found := _found(words)) is None:
-        return {}
-    return {found.field: found.way}
+    if _complete(words, words.cast(pl.Float64, strict=False)):
+        return {"plain": "numbers"}
+    found = _found(words)
+    return {} if found is None else {found.field: found.way}
 
 
 def is_number(texts: pl.Series) -> bool:

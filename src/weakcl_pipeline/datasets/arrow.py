@@ -12,7 +12,7 @@ class ArrowTableDataset(FileDataset[pa.Table, pa.Table]):
     """A `pyarrow.Table` in an Arrow IPC file.
 
     Loading maps the file into memory and copies nothing: pages are read when they are touched, and all
-    processes of a machine share them. Schema metadata is kept.
+    processes of a machine share them. Schema metadata is kept, unless it says where the table came from.
 
     Args:
         filepath: The file.

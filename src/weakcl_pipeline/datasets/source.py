@@ -78,11 +78,11 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
         Where they lie does not count, nor do options that are as they are by default.
 
         Raises:
-            InputError: A file is missing.
+            InputError: A file is missing or cannot be read.
         """
         readers: list[Source | ReleasedClusters] = [self._source]
         readers += [] if self._clusters is None else [self._clusters]
-        digests = {name: file and sha256_of(file) for reader in readers for name, file in reader.files().items()}
+        digests = {name: file and _digest(file) for reader in readers for name, file in reader.files().items()}
         content: Any = digests if len(digests) > 1 else [*digests.values()]  # a file alone may be called anything
         options = [_without_places(reader.model_dump(exclude_defaults=True)) for reader in readers]
         return hash_of([content, options] if any(options) else content)
@@ -95,6 +95,13 @@ class SourceDataset(AbstractDataset[None, pl.LazyFrame]):
     def _describe(self) -> dict[str, Any]:
         clusters = {} if self._clusters is None else {"clusters": self._clusters.model_dump(mode="json")}
         return {"source": self._name, **self._source.model_dump(mode="json"), **clusters}
+
+
+def _digest(file: Path) -> str:
+    try:
+        return sha256_of(file)
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}.") from error
 
 
 def _without_places(options: Any) -> Any:

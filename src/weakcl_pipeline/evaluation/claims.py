@@ -37,7 +37,8 @@ class Claim:
         text: The claim in words.
         method: The method that it is about.
         rivals: The methods that it must be above.
-        command: What measures it.
+        command: What measures it, beside the environment and the parameters of a run.
+        needs: What the data must have for it, in words, or nothing.
         closes_gap: Whether most of the gap between the references must be closed, too.
     """
 
@@ -46,6 +47,7 @@ class Claim:
     method: str
     rivals: tuple[str, ...]
     command: str
+    needs: str = ""
     closes_gap: bool = False
 
 
@@ -59,6 +61,7 @@ CLAIMS = (
         METHOD,
         (LOWER,),
         "kedro run",
+        needs="attributes",
         closes_gap=True,
     ),
     Claim(
@@ -67,6 +70,7 @@ CLAIMS = (
         METHOD,
         OTHER_WAYS,
         "kedro run --pipelines=compare",
+        needs="attributes",
     ),
     Claim(
         3,
@@ -81,6 +85,7 @@ CLAIMS = (
         "affinity",
         (METHOD, *OTHER_WAYS),
         "kedro run --pipelines=compare",
+        needs="attributes",
     ),
 )
 
@@ -161,7 +166,8 @@ def judge(claims: pl.DataFrame) -> list[Judgement]:
 def _judge(claim: Claim, rows: pl.DataFrame, few_label_rows: pl.DataFrame) -> Judgement:
     missing = [describe_method(name).title for name in claim.rivals if name not in rows["rival"]]
     if rows.is_empty():
-        text = f"Not measured in this run; `{claim.command}` does."
+        where = f", where there are {claim.needs}" if claim.needs else ""
+        text = f"Not measured in this run; `{claim.command}` does{where}, with the other options of this run."
         return Judgement(claim, "not measured", text, rows, few_label_rows)
     won, lost = _beyond_chance(rows)
     title = describe_method(claim.method).title
@@ -170,7 +176,9 @@ def _judge(claim: Claim, rows: pl.DataFrame, few_label_rows: pl.DataFrame) -> Ju
     if claim.closes_gap:
         text += f" {_gap(shares)}"
     if missing:
-        text += f" {', '.join(missing)} {'was' if len(missing) == 1 else 'were'} not trained: `{claim.command}`."
+        was, them = ("was", "it") if len(missing) == 1 else ("were", "them")
+        text += f" {', '.join(missing)} {was} not trained; `{claim.command}`, with the other options of this run,"
+        text += f" trains {them}."
     if len(few_label_rows):
         text += f" With few labels, of {few_label_rows.height} differences: {_counts(few_label_rows)}."
     closed = len(shares) > 0 and (shares["gap_closed_low"] >= _MOST).all()

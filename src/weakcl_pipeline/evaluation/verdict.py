@@ -87,6 +87,8 @@ def _instead_of_gap(upper: Mapping[str, Any] | None) -> str:
         return ""
     if upper["difference_high"] < 0:
         return ", and supervised training does not"
+    if upper["difference_low"] > 0:  # the gap was measured by other seeds than these methods share
+        return ""
     return ", but there is no gap to supervised training beyond chance"
 
 
@@ -103,7 +105,7 @@ def _chance(method: Mapping[str, Any]) -> str:
 
 def _certainty(method: Mapping[str, Any], lower: Mapping[str, Any], confidence: float) -> str:
     if not _known(method):
-        return "Train both with the same seed: `kedro run --params=seed=0`."
+        return "Train both with the same seed, for instance with `--params=seed=0`."
     gain, low, high = (100 * end for end in read_interval(method, "difference"))
     ends = f"{confidence:.0%} interval {low:+.1f} to {high:+.1f}"
     by = ""

@@ -269,6 +269,8 @@ def _raw_origin(name: str, dataset: AbstractDataset[Any, Any] | None) -> Origin:
         content = hash_of_path(Path(location))
     except FileNotFoundError as error:
         raise InputError(f"{name}: there is no {location}. Put the data there, or correct the catalog.") from error
+    except OSError as error:
+        raise InputError(f"{name}: {error.filename or location} cannot be read: {error.strerror}.") from error
     return Origin(name, content, content, recipe=content)
 
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 import PIL
 import pyarrow as pa
 
-from weakcl_pipeline.errors import InputError
+from weakcl_pipeline.errors import InputError, shown
 from weakcl_pipeline.files import flush, writing
 from weakcl_pipeline.images.decode import DecodeError, ImagesConfig
 from weakcl_pipeline.images.stores import STORES
@@ -48,14 +48,16 @@ class Shards:
 
     Args:
         folder: Where packings keep their shards.
-        config: The key is a digest of what in it decides how pictures come out.
+        config: The key is a digest of what in it decides how pictures come out; of a URL, without its query, as a
+            signature may be renewed before a packing goes on.
 
     Attributes:
         key: Name of the directory.
     """
 
     def __init__(self, folder: Path, config: ImagesConfig) -> None:
-        described = [_LAYOUT, PIL.__version__, config.model_dump(include=_DETERMINANTS)]
+        determinants = config.model_dump(include=_DETERMINANTS) | {"root": config.root and shown(config.root)}
+        described = [_LAYOUT, PIL.__version__, determinants]
         self.key = sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
         self._directory = folder / self.key
         self._config, self._store = config, STORES[config.storage]

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import fsspec
@@ -12,11 +13,13 @@ import fsspec
 from weakcl_pipeline.errors import InputError, shown
 from weakcl_pipeline.files import TemporaryFolder
 from weakcl_pipeline.images.roots import is_url
-from weakcl_pipeline.images.roots.remote import describe, is_known, open_stream, unknown
+from weakcl_pipeline.images.roots.remote import describe, is_known, open_stream, patience, persistently, unknown
 
 logger = logging.getLogger(__name__)
 
 _BLOCK = 8 << 20
+_TIMEOUT = 30.0  # seconds without a byte; the whole takes as long as it takes
+_RETRIES = 3
 
 
 def local(path: str) -> Path:
@@ -56,11 +59,16 @@ def _fetched(url: str) -> Path:
     if not is_known(url):
         raise InputError(f"{shown(url)} cannot be read: {unknown(url)}. Correct the catalog.")
     try:
-        with open_stream(*fsspec.core.url_to_fs(url)) as source, target.open("wb") as copy:
-            shutil.copyfileobj(source, copy, _BLOCK)
+        system, path = fsspec.core.url_to_fs(url, **patience(url, _TIMEOUT))
+        persistently(lambda: _copy(system, path, target), _RETRIES)
     except Exception as error:  # each file system has its own errors
         raise InputError(
             f"{shown(url)} cannot be read: {describe(error)}. Correct the catalog, or see to the server."
         ) from error
     logger.info("%s: fetched, %d bytes", shown(url), target.stat().st_size)
     return target
+
+
+def _copy(system: Any, path: str, target: Path) -> None:
+    with open_stream(system, path) as source, target.open("wb") as copy:
+        shutil.copyfileobj(source, copy, _BLOCK)

@@ -135,11 +135,31 @@ def test_rows_added_outside_train_leave_the_clusters_of_the_train_split_when_fit
     assert run(more)["clusters"][:80].equals(out["clusters"][:80])
 
 
-def test_granularities_that_the_clusters_were_not_made_for_are_named(out):
+def report_with(out, **clustering):
+    """Report the clusters with other parameters than they were made with."""
     [node] = [node for node in create_pipeline().nodes if node.name == "report_clusters"]
-    changed = out | {"params:clustering": ClusteringConfig(attributes=("words",), granularities=(2, 5))}
+    changed = out | {"params:clustering": ClusteringConfig(attributes=("words",), **clustering)}
+    return node.run({name: changed[name] for name in node.inputs})
+
+
+def test_granularities_that_the_clusters_were_not_made_for_are_named(out):
+    more = (out["cluster_report"]["chosen_granularity"], 5)
     with pytest.raises(InputError, match=r"clustering.granularities: 5 is not .* top_2, top_4, top_7.* clustering"):
-        node.run({name: changed[name] for name in node.inputs})
+        report_with(out, granularities=more)
+
+
+def test_a_report_is_of_the_choice_that_the_clusters_were_made_with(out):
+    chosen = out["cluster_report"]["chosen_granularity"]
+    others = tuple({2, 4, 7} - {chosen})
+    assert report_with(out, granularities=(chosen,))["cluster_report"]["chosen_granularity"] == chosen
+    for changed in ({"granularities": others}, {"granularities": (2, 4, 7), "granularity": others[0]}):
+        asked = str(changed.get("granularity", f"{min(others)}, {max(others)}"))
+        with pytest.raises(
+            InputError, match=rf"training uses top_{chosen} of them, .* ask for top_entropy at {asked}\."
+        ):
+            report_with(out, **changed)
+    with pytest.raises(InputError, match=r"made by the rule top_entropy, .* ask for top_entropy_present at"):
+        report_with(out, granularities=(2, 4, 7), rule="top_entropy_present")
 
 
 def test_no_label_is_looked_at():

@@ -189,6 +189,12 @@ def test_wrong_options_are_refused(written, options, message):
         written("a,b\n", **options)
 
 
+def test_blank_lines_are_skipped_however_many(written):
+    blank = "\n" * (9 << 20)
+    assert rows(written(f"a,b\n1,2\n{blank}")) == [("1", "2")]
+    assert rows(written(f"a,b\n1,2\n{blank}3,4\n{blank}")) == [("1", "2"), ("3", "4")]
+
+
 def test_no_more_is_read_than_is_asked_for(written):
     table = written("a,b\n" + "1,2\n" * 9_000_000 + "3\n").scan()
     assert table.head(2).collect().rows() == [("1", "2")] * 2

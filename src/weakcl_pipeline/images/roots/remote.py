@@ -1,6 +1,7 @@
 """Pictures and archives at a URL, through fsspec."""
 
 import hashlib
+import errno
 import importlib
 import os
 import socket
@@ -60,7 +61,7 @@ class RemoteFolder(PictureRoot):
             raise self._dead
         path = str(relative_path(reference))
         try:
-            content = _persistently(lambda: self._fetch(path), self._config.retries)
+            content = persistently(lambda: self._fetch(path), self._config.retries)
         except FileNotFoundError as error:
             self._count(answered=True, words="")
             raise not_found(reference, f"below {self._name}") from error
@@ -99,7 +100,7 @@ class RemoteFolder(PictureRoot):
 
     def _check_folder(self) -> None:
         try:
-            is_folder = _persistently(lambda: self._system.isdir(self._path), self._config.retries)
+            is_folder = persistently(lambda: self._system.isdir(self._path), self._config.retries)
         except Exception as error:
             raise InputError(f"images.root: {self._name} cannot be read: {self._words(error)}") from error
         if not is_folder:
@@ -130,7 +131,7 @@ def download(url: str, config: ImagesConfig) -> tuple[BinaryIO, str]:
             return copy_to_temporary_file(digested.read, name, config.max_archive_bytes), digested.digest()
 
     try:
-        return _persistently(copy, config.retries)
+        return persistently(copy, config.retries)
     except InputError:
         raise
     except FileNotFoundError as error:
@@ -151,6 +152,14 @@ def open_stream(system: Any, path: str) -> BinaryIO:
     """
     options = {"block_size": 0, "size": 1} if _is_http(system) else {}  # with a size given, it does not ask for it
     return cast(BinaryIO, system.open(path, "rb", **options))
+
+
+def patience(url: str, timeout: float) -> dict[str, Any]:
+    """Return the options by which fsspec waits so many seconds for each answer, and for all of a file as it takes."""
+    if url.startswith(("http://", "https://")):
+        seconds = {"total": None, "sock_connect": timeout, "sock_read": timeout}
+        return {"client_kwargs": {"timeout": importlib.import_module("aiohttp").ClientTimeout(**seconds)}}
+    return {"timeout": timeout} if url.startswith("ftp://") else {}
 
 
 def is_known(url: str) -> bool:
@@ -217,13 +226,7 @@ def _connect(url: str, config: ImagesConfig) -> tuple[Any, str]:
     if not is_known(url):
         raise InputError(f"images.root: {shown(url)} cannot be read: {unknown(url)}. Correct the URL.")
     try:
-        options: dict[str, Any] = {}
-        if url.startswith(("http://", "https://")):
-            seconds = {"total": None, "sock_connect": config.timeout, "sock_read": config.timeout}
-            options["client_kwargs"] = {"timeout": importlib.import_module("aiohttp").ClientTimeout(**seconds)}
-        elif url.startswith("ftp://"):
-            options["timeout"] = config.timeout
-        system, path = fsspec.core.url_to_fs(url, **options)
+        system, path = fsspec.core.url_to_fs(url, **patience(url, config.timeout))
     except ImportError as error:
         raise InputError(
             f"images.root: {shown(url)} needs a package that is not installed: {error}. Install it, or copy the "
@@ -244,7 +247,8 @@ def _is_http(system: Any) -> bool:
     return "http" in system.protocol
 
 
-def _persistently(call: Callable[[], T], retries: int) -> T:
+def persistently(call: Callable[[], T], retries: int) -> T:
+    """Return what a call does, tried again so many times where another try may end otherwise."""
     for attempt in range(retries):
         try:
             return call()
@@ -258,6 +262,8 @@ def _persistently(call: Callable[[], T], retries: int) -> T:
 def _is_final(error: Exception) -> bool:
     """Whether another try would end alike: it is an answer, though not the one hoped for."""
     if isinstance(error, InputError | DecodeError | FileNotFoundError | PermissionError):
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return True
     status = getattr(error, "status", None)  # of an HTTP answer
     return isinstance(status, int) and 400 <= status < 500 and status not in _TRANSIENT

@@ -121,7 +121,12 @@ def report_clusters(
 
     Returns:
         `cluster_report` and `cluster_plot`.
+
+    Raises:
+        InputError: The clusters were made by another rule or choice than the parameters ask for.
     """
+    fitted = FittedClustering.from_state(*cluster_rule)
+    _require_same_choice(fitted, clustering)
     train = samples["split"] == "train"
     labels = {name: label.filter(train) for name, label in label_columns(samples).items()}
     figures = {}
@@ -141,8 +146,7 @@ def report_clusters(
         )
         drawn = _simulate_epoch(assigned, training, training.sampler, seed, k)
         figures[k]["bits_learned"] = rules.bits_learned(assigned, has_partner(drawn, assigned))
-    chosen = FittedClustering.from_state(*cluster_rule).chosen
-    report = assemble_report(figures, clustering, chosen, batch_size=training.batch_size)
+    report = assemble_report(figures, clustering, fitted.chosen, batch_size=training.batch_size)
     binary = binary_attributes.drop("sample_id")
     report["attributes"] = [
         {"name": name, "entropy": bits}
@@ -152,6 +156,18 @@ def report_clusters(
         as_assignment(clusters["cluster"].filter(train)), binary.filter(train)
     )
     return report, plot_granularities(report)
+
+
+def _require_same_choice(fitted: FittedClustering, clustering: ClusteringConfig) -> None:
+    same_rule = fitted.name == clustering.rule.name
+    could_choose = clustering.granularities if clustering.granularity == "auto" else (clustering.granularity,)
+    if not same_rule or fitted.chosen not in could_choose:
+        msg = (
+            f"clustering: the clusters were made by the rule {fitted.name}, and training uses {column_of(fitted.chosen)}"
+            f" of them, but the parameters ask for {clustering.rule.name} at {', '.join(map(str, could_choose))}. Run"
+            " clustering again with these parameters, or give those that the clusters were made with"
+        )
+        raise InputError(msg)
 
 
 def _simulate_epoch(ids: Clusters, training: TrainingConfig, sampler: SamplerConfig, seed: int, k: int) -> list[Rows]:

@@ -72,20 +72,21 @@ class Delimited(Format):
     def _batches(self, wanted: list[str]) -> Iterator[pl.DataFrame]:
         last = self._dialect.names[-1]
         bad: list[arrow_csv.InvalidRow] = []
-        rows = 0
+        rows, end = 0, ""
         with _Tail(self.path, self._encoding, self._dialect.quote) as stream:
             try:
                 with self._reader(stream, [*wanted, *({last} - {*wanted})], bad) as reader:
                     for batch in reader:
                         frame = pl.DataFrame(pl.from_arrow(batch))
                         rows += frame.height
+                        end = frame[last][-1] if frame.height else end  # blank lines make a batch without rows
                         yield frame[wanted]
             except pa.ArrowInvalid as error:
                 raise self._broken(error, bad, rows) from error
-            if rows and stream.ends_inside(frame[last][-1]):
+            if rows and stream.ends_inside(end):
                 raise InputError(
                     f"{self.path}, row {rows - 1} (counted from 0, without the header), column '{last}': a quote"
-                    f" {self._dialect.quote} opens a cell that never ends, {brief(frame[last][-1])!r}. Close it, or"
+                    f" {self._dialect.quote} opens a cell that never ends, {brief(end)!r}. Close it, or"
                     ' declare `quote: ""` in the catalog if cells are not quoted.'
                 )
 
