@@ -1,7 +1,7 @@
 """Pictures and archives at a URL, through fsspec."""
 
-import hashlib
 import errno
+import hashlib
 import importlib
 import os
 import socket

@@ -162,10 +162,11 @@ def _require_same_choice(fitted: FittedClustering, clustering: ClusteringConfig)
     same_rule = fitted.name == clustering.rule.name
     could_choose = clustering.granularities if clustering.granularity == "auto" else (clustering.granularity,)
     if not same_rule or fitted.chosen not in could_choose:
+        asked = f"{clustering.rule.name} at {', '.join(map(str, could_choose))}"
         msg = (
-            f"clustering: the clusters were made by the rule {fitted.name}, and training uses {column_of(fitted.chosen)}"
-            f" of them, but the parameters ask for {clustering.rule.name} at {', '.join(map(str, could_choose))}. Run"
-            " clustering again with these parameters, or give those that the clusters were made with"
+            f"clustering: the clusters were made by the rule {fitted.name}, and training uses"
+            f" {column_of(fitted.chosen)} of them, but the parameters ask for {asked}. Run clustering again with these"
+            " parameters, or give those that the clusters were made with"
         )
         raise InputError(msg)
 
