@@ -165,17 +165,16 @@ def fit_clustering(data: FittingData, config: ClusteringConfig, meets: Meets) ->
     """
     fitted, ids = config.rule.fit_assign(data, config.granularities)
     looked_at = _sampled(data)
-    bits, clustered = {}, {}
+    bits = {}
     for k, of_rows in ids.items():
         on_train = of_rows[looked_at]
-        clustered[k] = bool((on_train >= 0).any())
         bits[k] = bits_learned(on_train, meets(k, on_train))
     chosen = choose_granularity(bits, config)
     logger.info(
         "Clusters at %s; %s is used for training (an anchor learns %.2f bits of its cluster)",
         ", ".join(map(column_of, bits)), column_of(chosen), bits[chosen],
     )  # fmt: skip
-    if not clustered[chosen]:
+    if (ids[chosen][looked_at] < 0).all():
         logger.warning(
             "clustering: no sample of the train split has a cluster at %s, so there are no positives but a picture's"
             " own views; lower clustering.granularities, or take another clustering.rule", column_of(chosen),
