@@ -230,6 +230,7 @@ def _seeds(seeds: pl.DataFrame) -> str:
 def _study(study: pl.DataFrame) -> str:
     means = mean_over_seeds(study)
     cells = study.select("label", "probe").unique(maintain_order=True).rows()
+    cells.sort(key=lambda cell: cell[1] not in PROBES)  # those on all labels first, as everywhere
     table = [["accuracy", "method", *_titles(cells)]]
     for variable, (by, says) in STUDIES.items():
         for method in in_order(means.filter(variable=variable)["method"].unique()):
