@@ -38,7 +38,7 @@ class Claim:
         method: The method that it is about.
         rivals: The methods that it must be above.
         command: What measures it, beside the environment and the parameters of a run.
-        needs: What the data must have for it, in words, or nothing.
+        needs_attributes: Whether it is about auxiliary information, which not all data have.
         closes_gap: Whether most of the gap between the references must be closed, too.
     """
 
@@ -47,7 +47,7 @@ class Claim:
     method: str
     rivals: tuple[str, ...]
     command: str
-    needs: str = ""
+    needs_attributes: bool = False
     closes_gap: bool = False
 
 
@@ -61,7 +61,7 @@ CLAIMS = (
         METHOD,
         (LOWER,),
         "kedro run",
-        needs="attributes",
+        needs_attributes=True,
         closes_gap=True,
     ),
     Claim(
@@ -70,7 +70,7 @@ CLAIMS = (
         METHOD,
         OTHER_WAYS,
         "kedro run --pipelines=compare",
-        needs="attributes",
+        needs_attributes=True,
     ),
     Claim(
         3,
@@ -85,7 +85,7 @@ CLAIMS = (
         "affinity",
         (METHOD, *OTHER_WAYS),
         "kedro run --pipelines=compare",
-        needs="attributes",
+        needs_attributes=True,
     ),
 )
 
@@ -166,7 +166,7 @@ def judge(claims: pl.DataFrame) -> list[Judgement]:
 def _judge(claim: Claim, rows: pl.DataFrame, few_label_rows: pl.DataFrame) -> Judgement:
     missing = [describe_method(name).title for name in claim.rivals if name not in rows["rival"]]
     if rows.is_empty():
-        where = f", where there are {claim.needs}" if claim.needs else ""
+        where = ", where there are attributes" if claim.needs_attributes else ""
         text = f"Not measured in this run; `{claim.command}` does{where}, with the other options of this run."
         return Judgement(claim, "not measured", text, rows, few_label_rows)
     won, lost = _beyond_chance(rows)
