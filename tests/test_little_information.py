@@ -2,6 +2,7 @@
 
 import re
 
+import polars as pl
 import pytest
 import yaml
 
@@ -37,6 +38,15 @@ def test_pictures_and_labels_are_enough_for_a_comparison_and_a_report(pictures_a
     assert "What do pictures alone teach?" in report
     assert "nothing but the pictures was used" in report
     assert pictures_alone.artifact("attributes").load().collect_schema().names() == ["sample_id", "split"]
+
+
+def test_rivals_that_need_no_attributes_are_compared_without_any(pictures_alone):
+    pictures_alone.run("compare_pictures")
+    compared = set(pictures_alone.artifact("comparison").load().filter(pl.col("images_per_second") > 0)["method"])
+    assert compared == {"self_supervised", "pcl", "swav", "iterative", "supervised"}
+    rivals = pictures_alone.artifact("claims").load()["rival"].unique()
+    assert set(rivals) == {"self_supervised", "pcl", "swav"}
+    assert "were not trained" not in pictures_alone.artifact("report").load()
 
 
 def test_without_labels_all_that_needs_none_is_made(project_factory):

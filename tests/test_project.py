@@ -48,11 +48,14 @@ def generic(name: str) -> str:
 
 def test_pipelines_are_the_stages_and_their_sum(snapshot):
     names = [pipeline.name for pipeline in snapshot.pipelines]
-    assert names == [*STAGES, "rivals", "study", "apply", "full", "compare", "pictures", "__default__"]
+    sums = ["full", "compare", "pictures", "compare_pictures", "__default__"]
+    assert names == [*STAGES, "rivals", "study", "apply", *sums]
     full = made_by(snapshot, "full")
     assert made_by(snapshot, "compare") > full | made_by(snapshot, "rivals")
     attribute = {name for name in full if name.startswith("attribute.")} | {"completed_clusters"}
     assert made_by(snapshot, "pictures") == full - made_by(snapshot, "clustering") - attribute
+    rivals = {name for name in made_by(snapshot, "compare") if name.startswith(("pcl.", "swav."))}
+    assert made_by(snapshot, "compare_pictures") == made_by(snapshot, "pictures") | rivals
     assert full == made_by(snapshot, "__default__") == set().union(*(made_by(snapshot, stage) for stage in STAGES))
 
 
@@ -91,7 +94,8 @@ def test_methods_are_namespaces(snapshot):
 
 
 def test_readme_names_the_pipelines(snapshot):
-    assert set(readme_table("Rerun one stage")) == {*STAGES, "full", "rivals", "compare", "pictures", "study", "apply"}
+    others = {"full", "rivals", "compare", "pictures", "compare_pictures", "study", "apply"}
+    assert set(readme_table("Rerun one stage")) == {*STAGES, *others}
 
 
 @pytest.mark.parametrize("name", ["ingestion", "clustering", "training", "iterative", "rivals", "study"])

@@ -51,6 +51,27 @@ def test_a_changed_table_changes_the_page(builder, tables):
     assert row not in (ROOT / "docs/results.md").read_text()
 
 
+def test_commands_ask_for_the_protocol_that_claims_are_judged_by(builder, tables):
+    asked = "--params=seed=$seed,evaluation.augmented_probe.epochs=100; done"
+    claims = pl.read_csv(tables / "claims.csv")
+    assert commands(builder)[0] == f"for seed in 0 1 2 3 4; do kedro run {asked}"
+    assert all(command.endswith(asked) for command in commands(builder))
+    claims.filter(pl.col("probe") != "augmented").write_csv(tables / "claims.csv")
+    assert commands(builder)[0] == "for seed in 0 1 2 3 4; do kedro run --params=seed=$seed; done"
+
+
+def commands(builder):
+    """What the page says measures each claim."""
+    found = re.search("<!-- begin: claims -->.*<!-- end: claims -->", builder.build(), flags=re.DOTALL)
+    return re.findall("```bash\n(.*)\n```", found[0])
+
+
+def test_a_method_without_a_rank_has_a_dash(builder, tables):
+    comparison = pl.read_csv(tables / "comparison.csv")
+    comparison.with_columns(rank=pl.lit(None)).write_csv(tables / "comparison.csv")
+    assert re.search(r"\n\| Attributes \| 69\.\d ± \d\.\d \(\N{EN DASH}\) \|", builder.build())
+
+
 def test_studies_are_told_by_their_differences(builder, tables):
     study = pl.read_csv(tables / "study.csv", infer_schema_length=None)
     aware = pl.col("variable") == "granularity, cluster_aware batches"

@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
+from weakcl_pipeline.evaluation import METHODS
 from weakcl_pipeline.pipelines import apply, clustering, evaluation, ingestion, iterative, rivals, study, training
 
 
@@ -18,14 +19,21 @@ def register_pipelines() -> dict[str, Pipeline]:
         "iterative": iterative.create_pipeline(),
         "evaluation": evaluation.create_pipeline(),
     }
+    others = {"rivals": rivals.create_pipeline(), "study": study.create_pipeline(), "apply": apply.create_pipeline()}
     full = sum(stages.values(), Pipeline([]))
-    alone = {**stages, "evaluation": evaluation.create_pipeline(attributes=False)}
-    alone["training"] = stages["training"].filter(node_namespaces=["self_supervised", "supervised"])
-    del alone["clustering"]
-    pictures = sum(alone.values(), Pipeline([]))
-    stages["rivals"] = rivals.create_pipeline()
-    compared = {**stages, "evaluation": evaluation.create_pipeline(rivals=True)}
-    compare = sum(compared.values(), Pipeline([]))
-    stages["study"] = study.create_pipeline()
-    stages["apply"] = apply.create_pipeline()
-    return {**stages, "full": full, "compare": compare, "pictures": pictures, "__default__": full}
+    without_attributes = stages["ingestion"] + _of_pictures(stages["training"]) + stages["iterative"]
+    sums = {
+        "full": full,
+        "compare": full - stages["evaluation"] + others["rivals"] + evaluation.create_pipeline(rivals=True),
+        "pictures": without_attributes + evaluation.create_pipeline(attributes=False),
+        "compare_pictures": without_attributes
+        + _of_pictures(others["rivals"])
+        + evaluation.create_pipeline(attributes=False, rivals=True),
+    }
+    return {**stages, **others, **sums, "__default__": full}
+
+
+def _of_pictures(trainings: Pipeline) -> Pipeline:
+    """Return those of the methods that need no attributes."""
+    methods = {method.name for method in METHODS if not method.needs_attributes}
+    return trainings.filter(node_namespaces=sorted(methods & {node.namespace for node in trainings.nodes}))

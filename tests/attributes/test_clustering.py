@@ -73,6 +73,17 @@ def test_a_train_split_without_any_cluster_is_told(caplog):
     assert not caplog.messages or "no sample" not in caplog.text
 
 
+def test_one_cluster_of_all_train_samples_is_told(caplog):
+    table = pl.DataFrame({"a": [True, True, True], "b": [True, True, False]})
+    specs = dict.fromkeys(table.columns, AttributeSpec(kind=AttributeKind.BOOL))
+    told = "all samples of the train split are in one cluster at top_1, so there is nothing to tell them apart from"
+    for train, rows in (([True, True, False], 2), ([True, True, True], 3)):
+        caplog.clear()
+        data = FittingData(table, specs, np.array(train))
+        fit_clustering(data, ClusteringConfig(granularities=(1,)), lambda k, ids: ids >= 0)
+        assert (told in caplog.text) == (rows == 2)
+
+
 def test_the_granularity_can_be_fixed():
     config = ClusteringConfig(granularities=(2, 6), granularity=6)
     assert fit(config)[0].chosen == 6

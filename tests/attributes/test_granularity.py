@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weakcl_pipeline.attributes.granularity import bits_learned, expected_partner_share, most_telling
+from weakcl_pipeline.attributes.granularity import (
+    bits_learned,
+    cluster_sizes,
+    expected_partner_share,
+    most_telling,
+    thin_out,
+)
+from weakcl_pipeline.contrastive.sampler import SamplerConfig, draw_batches, has_partner
 
 
 def enumerated_share(clusters, batch_size):
@@ -56,3 +63,22 @@ def test_neither_one_cluster_for_all_nor_nobody_met_teaches_anything():
 def test_the_most_telling_granularity_is_taken_and_of_equals_the_coarsest():
     assert most_telling({5: 0.9, 30: 2.0, 100: 1.5}) == 30
     assert most_telling({50: 2.0, 30: 2.0, 100: 1.5}) == 30
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("cluster_aware", size) for size in (1, 2, 8, 200, 5000)] + [("uniform", size) for size in (1, 2, 5000)],
+)
+def test_what_a_share_of_many_samples_learns_is_what_all_learn(name, size):
+    clusters = np.random.default_rng(0).permutation(np.arange(200_000) // size).astype(np.int32)
+    clusters[::5] = -1
+
+    def bits(of, sizes=None):
+        batches = draw_batches(of, 128, SamplerConfig(name=name, share=1.0), np.random.default_rng(1))
+        return bits_learned(of, has_partner(batches, of), sizes)
+
+    sizes = cluster_sizes(np.split(clusters, 4), 200_000 // size)
+    assert sizes.tolist() == np.bincount(clusters + 1, minlength=200_000 // size + 1).tolist()
+    drawn = thin_out(np.split(clusters, 4), sizes, 0.1, np.random.default_rng(2))
+    assert len(drawn) == pytest.approx(20_000, rel=0.1)
+    assert bits(drawn, sizes) == pytest.approx(bits(clusters), rel=0.1, abs=0.3)

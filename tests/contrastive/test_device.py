@@ -91,14 +91,19 @@ def test_memory_of_freed_tensors_is_used_again_without_asking_the_system():
 
 
 def test_tf32_is_allowed_or_not_for_products_and_convolutions_of_a_gpu():
-    switches = [torch.backends.cuda.matmul, torch.backends.cudnn.conv]
-    before = [switch.fp32_precision for switch in switches]
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+
+    def switches():
+        products = torch.backends.cuda.matmul.fp32_precision, torch.backends.cuda.matmul.allow_tf32
+        return *products, torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+
     try:
-        for allowed, precision in ((True, "tf32"), (False, "ieee")):
+        for allowed, expected in ((True, ("tf32", True, "high", True)), (False, ("ieee", False, "highest", False))):
             allow_tf32(torch.device("cuda"), allowed)
-            assert [switch.fp32_precision for switch in switches] == [precision] * 2
+            assert switches() == expected
+            assert (torch.backends.cudnn.conv.fp32_precision == "tf32") == allowed
             allow_tf32(CPU, not allowed)
-            assert [switch.fp32_precision for switch in switches] == [precision] * 2
+            assert switches() == expected
     finally:
-        for switch, precision in zip(switches, before, strict=True):
-            switch.fp32_precision = precision
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]

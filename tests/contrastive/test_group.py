@@ -1,5 +1,6 @@
 """Several workers compute what one does: losses, weights, clusters and what objectives keep, uneven parts included."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -14,23 +15,26 @@ from torch import nn
 from tests.contrastive.test_trainer import ENCODER, KINDS, ROWS, N, config, make_images
 from tests.processes import work_together
 from weakcl_pipeline.attributes import Affinity, AffinityConfig, AttributeSpec
-from weakcl_pipeline.contrastive import FixedPositives, IterativeConfig, IterativePositives, SideInformation
+from weakcl_pipeline.contrastive import Encoder, FixedPositives, IterativeConfig, IterativePositives, SideInformation
 from weakcl_pipeline.contrastive.device import DeviceConfig
 from weakcl_pipeline.contrastive.encoder import HeadConfig
 from weakcl_pipeline.contrastive.gradients import GradientSum
-from weakcl_pipeline.contrastive.group import ALONE, Group
+from weakcl_pipeline.contrastive.group import ALONE, Group, Shard
+from weakcl_pipeline.contrastive.learner import Learner
 from weakcl_pipeline.contrastive.objectives import (
     AffinityInfoNCEConfig,
     AttributePredictionConfig,
     ClInfoNCEConfig,
     ClusterCrossEntropyConfig,
     CmcConfig,
+    Pcl,
     PclConfig,
     SwavConfig,
 )
 from weakcl_pipeline.contrastive.optimiser import OptimiserConfig
 from weakcl_pipeline.contrastive.sync_batch_norm import SyncBatchNorm, synchronise
 from weakcl_pipeline.contrastive.trainer import TrainingJob
+from weakcl_pipeline.images import AugmentationConfig
 
 WORKERS = 3
 BATCH = 13  # parts of 4, 4 and 5 pictures
@@ -64,8 +68,10 @@ def jobs():
             ),
         }
     )
+    pcl = PclConfig(queue=16, ks=(4,), warmup_epochs=1)
     return {
-        "few_views_at_once": TrainingJob(images, ROWS, KINDS, few, 0, "few", ClInfoNCEConfig(), SideInformation())
+        "few_views_at_once": TrainingJob(images, ROWS, KINDS, few, 0, "few", ClInfoNCEConfig(), SideInformation()),
+        "few_keys_at_once": TrainingJob(images, ROWS, alone, few, 0, "few", pcl, SideInformation()),
     } | {
         name: TrainingJob(images, ROWS, positives, shared, 0, name, objective, side)
         for name, positives, objective, side in [
@@ -75,7 +81,7 @@ def jobs():
             ("cluster_cross_entropy", KINDS, ClusterCrossEntropyConfig(), SideInformation()),
             ("attribute_prediction", alone, AttributePredictionConfig(), known),
             ("cmc", alone, CmcConfig(), known),
-            ("pcl", alone, PclConfig(queue=16, ks=(4,), warmup_epochs=1), SideInformation()),
+            ("pcl", alone, pcl, SideInformation()),
             ("swav", alone, SwavConfig(prototypes=5, queue=8, small_crops=1, small_size=12), SideInformation()),
         ]
     }
@@ -101,8 +107,38 @@ def work(rank, folder):
             save_file({key: tensor.contiguous() for key, tensor in found.items()}, folder / f"{name}.safetensors")
     kept = replace(next(iter(jobs().values())), checkpoints=folder / "checkpoints").run(group)
     assert (folder / "checkpoints" / kept.checkpoint).is_dir()  # whichever worker's result is saved
+    (folder / f"pcl-{rank}.json").write_text(json.dumps(followed_pcl(group)))
     _check_batch_norm(group)
     dist.destroy_process_group()
+
+
+def followed_pcl(group):
+    """Train by PCL an encoder that draws; return what its momentum encoder sees, what travels, and the losses."""
+    views, travelling = [], []
+
+    class Overheard(Group):
+        def gather(self, own, count):
+            travelling.append(own.shape[1:])
+            return super().gather(own, count)
+
+    dropping = SMOOTH.model_copy(update={"backbone_kwargs": {**SMOOTH.backbone_kwargs, "drop_path_rate": 0.5}})
+    encoder = Encoder.create(dropping, (0.5,) * 3, (0.3,) * 3, seed=0)
+    pcl = Pcl(PclConfig(ks=(16,), warmup_epochs=0, negative_prototypes=2), encoder, N)
+    pictures = make_images().read(ROWS[:BATCH][group.part(BATCH)])
+    device = DeviceConfig(name="cpu", precision="fp32", views_at_once=4)
+    overheard = Overheard(group.rank, group.size)
+    learner = Learner(encoder, pcl, AugmentationConfig(), OptimiserConfig(), device, overheard)
+    learner.train()
+    pcl.momentum_encoder.register_forward_pre_hook(lambda _, inputs: views.append(len(inputs[0])))
+    random = torch.Generator().manual_seed(0)
+    points = torch.nn.functional.normalize(torch.randn(N, pcl.output_dim, generator=random), dim=1)
+    pcl.begin_epoch(0, lambda _: Shard.whole(points))
+    torch.manual_seed(0)
+    losses = [
+        learner.step(pictures, ROWS[:BATCH], np.full(BATCH, -1), size=16, learning_rate=0.01, generator=random)[0]
+        for _ in range(2)
+    ]
+    return {"views": views, "travelling": travelling, "losses": [float(loss) for loss in losses]}
 
 
 def _check_batch_norm(group):
@@ -144,6 +180,17 @@ def test_workers_learn_what_one_process_learns_from_the_same_batches(together, n
     assert found.keys() == alone.keys()
     for key, tensor in alone.items():
         torch.testing.assert_close(found[key], tensor, rtol=1e-3, atol=1e-4, msg=lambda text, key=key: f"{key}: {text}")
+
+
+def test_a_workers_momentum_encoder_sees_its_own_views_few_at_once_and_only_embeddings_travel(together):
+    followed = [json.loads((together / f"pcl-{rank}.json").read_text()) for rank in range(WORKERS)]
+    assert [worker["views"] for worker in followed] == [[4, 4] * 2, [4, 4] * 2, [4, 4, 2] * 2]
+    assert all(len(shape) == 1 for worker in followed for shape in worker["travelling"])
+
+
+def test_workers_draw_the_same_prototypes_though_their_encoders_draw_unevenly(together):
+    first, *others = (json.loads((together / f"pcl-{rank}.json").read_text())["losses"] for rank in range(WORKERS))
+    assert all(losses == first for losses in others)
 
 
 def test_the_parts_of_a_batch_make_it_up():

@@ -1,3 +1,4 @@
+from copy import deepcopy
 from typing import get_type_hints
 
 import numpy as np
@@ -16,6 +17,8 @@ from weakcl_pipeline.contrastive.objectives import (
     OBJECTIVES,
     ClusterCrossEntropy,
     ClusterCrossEntropyConfig,
+    Pcl,
+    PclConfig,
     Setting,
     SideInformation,
     Swav,
@@ -154,6 +157,27 @@ def test_batch_norm_never_meets_one_view_alone_though_the_number_of_small_crops_
     made.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     made.step(PICTURES[:7], SAMPLES[:7], CLUSTERS[:7], size=16, learning_rate=0.01, generator=torch.Generator())
     assert seen[:10] == [2] * 7 + [3, 2, 2]  # and once more in the backward pass
+
+
+@pytest.mark.parametrize(("views_at_once", "parts"), [(None, [16]), (6, [6, 6, 4])])
+def test_an_objectives_own_encoder_embeds_the_full_views_few_at_once(views_at_once, parts, monkeypatch):
+    pcl = Pcl(PclConfig(queue=8, ks=(2,)), tiny(), len(SAMPLES))
+    made = learner(objective=pcl, device=FP32.model_copy(update={"views_at_once": views_at_once}))
+    before, seen, batches, embedded = deepcopy(pcl.momentum_encoder), [], [], Learner._embed
+    pcl.momentum_encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    monkeypatch.setattr(Learner, "_embed", lambda *given: batches.append(embedded(*given)) or batches[-1])
+    step(made)
+    assert [len(part) for part in seen] == parts
+    (batch,) = batches
+    assert not batch.keys.requires_grad
+    torch.testing.assert_close(batch.keys, before.project(before(torch.cat(seen))))
+
+
+def test_an_objective_without_an_encoder_of_its_own_gets_no_keys(monkeypatch):
+    batches, embedded = [], Learner._embed
+    monkeypatch.setattr(Learner, "_embed", lambda *given: batches.append(embedded(*given)) or batches[-1])
+    step(learner())
+    assert [batch.keys for batch in batches] == [None]
 
 
 def test_statistics_stand_still_in_torchs_synchronised_batch_normalisation_too():

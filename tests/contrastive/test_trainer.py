@@ -299,7 +299,7 @@ def test_other_objectives_or_side_information_start_anew(images, tmp_path, caplo
         train(images, ROWS, KINDS, config(), objective=CmcConfig(), side=few, **options)
         assert "going on" not in caplog.text
         train(images, ROWS, KINDS, config(), objective=CmcConfig(), side=SIDE, **options)
-        assert "going on after epoch 3 of 3" in caplog.text
+        assert "trained before, all 3 epochs" in caplog.text
 
 
 def test_rivals_without_what_they_need_say_so(images):
@@ -351,7 +351,7 @@ def test_other_parameters_seeds_pictures_or_positives_start_anew(images, tmp_pat
         train(images, ROWS, KINDS, config(batch_size=12), seed=0, name="kinds", checkpoints=tmp_path)
         assert "going on" not in caplog.text
         train(images, ROWS, KINDS, config(), seed=0, name="kinds", checkpoints=tmp_path)
-        assert "going on after epoch 3 of 3" in caplog.text
+        assert "trained before, all 3 epochs" in caplog.text
 
 
 def test_another_version_of_this_package_starts_anew(images, tmp_path, caplog, monkeypatch):

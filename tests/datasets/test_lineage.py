@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from weakcl_pipeline.datasets.lineage import FileRecord, Lineage, Provenance, hash_of, hash_of_path
+from weakcl_pipeline.datasets.lineage import CodeRecord, FileRecord, Lineage, Provenance, hash_of, hash_of_path
 
 
 def test_a_file_is_hashed_by_its_content(tmp_path):
@@ -61,3 +61,15 @@ def test_fields_of_a_later_release_are_ignored(tmp_path):
     text = lineage.model_dump_json().replace('{"dataset"', '{"weather":"fine","dataset"', 1)
     (tmp_path / "lineage.json").write_text(text)
     assert Lineage.read(tmp_path) == lineage
+
+
+@pytest.mark.parametrize(
+    ("revision", "dirty", "told"),
+    [(None, None, "of no commit"), ("a1b2c3d4e5", False, "a1b2c3d"), ("a1b2c3d4e5", True, "a1b2c3d with changes")],
+)
+def test_code_is_told_by_its_commit(revision, dirty, told):
+    made = Provenance(
+        dataset="a", code=CodeRecord(package="0", revision=revision, dirty=dirty), libraries={"torch": "2"}
+    )
+    assert made.made_by() == {"code": told, "torch": "2"}
+    assert Provenance(dataset="a").made_by() == {}

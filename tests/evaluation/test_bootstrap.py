@@ -6,7 +6,14 @@ from scipy import stats
 
 from weakcl_pipeline.evaluation import bootstrap
 from weakcl_pipeline.evaluation.accuracies import Estimate
-from weakcl_pipeline.evaluation.bootstrap import interval, resampled_means, resampled_weights, students_factor
+from weakcl_pipeline.evaluation.bootstrap import (
+    Interval,
+    interval,
+    p_value,
+    resampled_means,
+    resampled_weights,
+    students_factor,
+)
 
 
 def test_against_scipy_where_every_sample_stands_alone():
@@ -156,3 +163,18 @@ def test_intervals_of_few_groups_hold_the_truth_as_often_as_they_say(count):
         found = Estimate(values.mean(), resampled, values.mean(axis=0), groups=count, least=-1e9)
         held += found.interval(0.95).low <= 0 <= found.interval(0.95).high
     assert 0.9 < held / 400 < 0.99
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.999])
+@pytest.mark.parametrize("value", [-0.3, 0.01, 2.0])
+def test_an_interval_of_the_normal_distribution_tells_its_p_value(value, confidence):
+    low, high = stats.norm.interval(confidence, value, 0.5)
+    expected = 2 * stats.norm.sf(abs(value), scale=0.5)
+    assert p_value(Interval(value, low, high), confidence) == pytest.approx(expected)
+    toward_zero = Interval(value, low, 9.0) if value > 0 else Interval(value, -9.0, high)
+    assert p_value(toward_zero, confidence) == pytest.approx(expected)  # the far side says nothing of 0
+
+
+@pytest.mark.parametrize(("value", "low", "high", "expected"), [(0, 0, 0, 1), (0, -1, 1, 1), (0.1, 0.1, 0.1, 0)])
+def test_p_values_of_intervals_that_are_points(value, low, high, expected):
+    assert p_value(Interval(value, low, high), 0.95) == expected

@@ -264,6 +264,22 @@ def test_means_and_deviations_are_over_the_seeds():
     assert dict(found.select("method", "rank").iter_rows()) == {"attribute": 1, "iterative": 2, "self_supervised": 3}
 
 
+def test_ranks_are_over_the_seeds_that_all_methods_have():
+    samples = make_samples(test=10)
+    place = np.arange(10)
+    correct = {
+        "self_supervised": {0: place < 5, 1: place < 9},
+        "attribute": {0: place < 6, 2: place < 1},
+        "iterative": {0: place < 7, 1: place < 1},
+    }
+    found = compare(made_up_outcomes(correct, samples), samples, BOOTSTRAP, seed=0)
+    assert dict(found.select("method", "rank").iter_rows()) == {"iterative": 1, "attribute": 2, "self_supervised": 3}
+    correct["supervised"] = {1: place < 10}
+    found = compare(made_up_outcomes(correct, samples), samples, BOOTSTRAP, seed=0)
+    assert found["rank"].null_count() == 4
+    assert found.schema["rank"] == pl.Int64
+
+
 def test_methods_without_a_common_seed_are_not_set_against_each_other():
     samples = make_samples(test=10)
     correct = {"self_supervised": {1: np.ones(10)}, "attribute": {0: np.ones(10)}}

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from weakcl_pipeline.evaluation import comparison_figure, histories_figure, history_figure
 from weakcl_pipeline.evaluation.methods import describe_method
-from weakcl_pipeline.evaluation.probes import probe_title
+from weakcl_pipeline.evaluation.probes import probe_title, short_title
 from weakcl_pipeline.evaluation.thumbnails import figure_uri
 
 METHODS = ["majority", "random_encoder", "self_supervised", "attribute"]
@@ -47,6 +47,10 @@ def test_comparison_shows_every_accuracy_with_its_interval(comparison):
     for accuracy, low, high in shown.select("accuracy", "accuracy_low", "accuracy_high").iter_rows():
         (segment,) = bars[round(100 * accuracy, 6)].lines[2][0].get_segments()
         assert segment[:, 0] == pytest.approx([100 * low, 100 * high])
+
+
+def test_a_confidence_is_shown_in_full(comparison):
+    assert "99.9% interval" in panels(comparison_figure(comparison, 0.999))["kind"].get_xlabel()
 
 
 def test_comparison_shows_the_probe_on_augmented_views_where_it_was_used(comparison):
@@ -126,4 +130,7 @@ def test_figures_can_be_written(comparison):
 def test_titles_of_probes():
     assert [probe_title(name) for name in ("linear", "knn", "linear_1%")] == [
         *("linear probe", "k-NN", "linear probe, 1% of the labels")
+    ]
+    assert [short_title(name) for name in ("linear", "knn", "linear_1%")] == [
+        *("linear probe", "k-NN", "1% of the labels")
     ]

@@ -53,9 +53,25 @@ def test_pixels_against_an_exact_decomposition():
     np.testing.assert_allclose(features * signs, exact, atol=0.01 * exact.std())
 
 
-def test_no_more_components_than_pictures_or_pixels():
+def test_no_direction_in_which_train_pictures_differ_by_rounding_alone():
     samples = make_samples()
-    assert raw_pixel_features(make_images(samples, size=8), np.arange(10), seed=0).shape == (130, 10)
+    train = np.arange(60)
+    features = raw_pixel_features(make_images(samples, size=8), train, seed=0)
+    assert (np.abs(features).max(axis=0) < 100 * features[train].std(axis=0)).all()
+
+
+def test_pictures_that_are_all_alike_have_features_too():
+    samples = make_samples()
+    images = open_store(pixel_table(samples["sample_id"].to_list(), np.full((130, 8, 8, 3), 7, dtype=np.uint8)))
+    features = raw_pixel_features(images, np.arange(60), seed=0)
+    assert features.shape[1] > 0
+    assert np.isfinite(features).all()
+
+
+def test_no_more_components_than_train_pictures_span_or_pixels():
+    samples = make_samples()
+    assert raw_pixel_features(make_images(samples, size=8), np.arange(10), seed=0).shape == (130, 9)
+    assert raw_pixel_features(make_images(samples, size=8), np.tile(np.arange(10), 3), seed=0).shape == (130, 9)
     assert raw_pixel_features(make_images(samples, size=2), np.arange(60), seed=0).shape == (130, 12)
 
 

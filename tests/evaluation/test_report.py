@@ -199,11 +199,22 @@ def test_a_claim_is_a_table_of_rivals_by_measures(page, content):
         ],
         [("Against", ""), *((label, "10% of the labels") for label in ("kind", "side")), ("Seeds", "")],
     ]
+    assert all("<td>seed 0</td></tr>" in table for table in tables)
+    assert "To measure them, with the environment and parameters of this run: <code>kedro run --params=seed=0" in page
     assert all(table.count('<th scope="row">Self-supervised</th>') == 1 for table in tables)
     measured = content.claims.filter(claim=1)
     shown = [f"{100 * gain:+.1f}".replace("-", "\N{MINUS SIGN}") for gain in measured["difference"]]
     assert sorted(re.findall(r'<td(?: class="best")?>([+\N{MINUS SIGN}][\d.]+)<', section)) == sorted(shown)
     assert section.count("% of the gap") == measured["gap_closed"].count() > 0
+
+
+def test_a_method_that_never_clustered_is_named(content):
+    told = "Iterative k-means never clustered: all of its epochs were warm-up"
+    histories = {**content.histories, "iterative": history(3)}
+    assert told in Page(build_report(replace(content, histories=histories), SHOWN)).text
+    clustered = histories["iterative"].with_columns(inertia=pl.Series([None, 2.0, 1.0]))
+    histories |= {"iterative": clustered}
+    assert "never clustered" not in Page(build_report(replace(content, histories=histories), SHOWN)).text
 
 
 def test_no_share_of_the_gap_is_given_for_what_was_not_trained(page):
@@ -214,16 +225,59 @@ def test_no_share_of_the_gap_is_given_for_what_was_not_trained(page):
 
 def test_seeds_have_a_column_where_methods_differ_in_them(page, content):
     assert "as far as a method has them" not in Page(page).text
-    more = pl.when(pl.col("method") == "attribute").then([0, 7]).otherwise("seeds")
-    text = Page(build_report(replace(content, comparison=content.comparison.with_columns(seeds=more)), SHOWN)).text
+    assert "Intervals cover the choice of test pictures, not the chance of training" in Page(page).text
+    text = text_with_seeds(content, pl.when(pl.col("method") == "attribute").then([0, 7]).otherwise("seeds"))
     assert "means over the seeds 0, 7, as far as a method has them, " in text
     assert "Training Seeds" in text
-    assert " 0, 7 " in text
+    assert " seeds 0, 7 " in text
+    assert " seed 0 " in text
+
+
+def text_with_seeds(content, seeds):
+    comparison = content.comparison.with_columns(seeds=seeds)
+    return Page(build_report(replace(content, comparison=comparison), SHOWN)).text
+
+
+def test_intervals_cover_seeds_where_there_are_several(content):
+    several = text_with_seeds(content, pl.lit([0, 7]))
+    assert "Intervals cover the choice of test pictures and of seeds." in several
+    assert "bootstrap interval over test pictures and seeds." in several
+    only = pl.col("label") == "side", pl.col("method") == "attribute"
+    mixed = text_with_seeds(content, pl.when(*only).then([0, 7]).otherwise("seeds"))
+    assert "and that of seeds, where there are several: of a single training they do not say how another" in mixed
+    assert "over test pictures and seeds, where a method has several." in mixed
+    assert "Ranks are over the seeds that all methods have, differences over those that both have." in mixed
+    apart = text_with_seeds(content, pl.when(pl.col("method") == "attribute").then([7]).otherwise("seeds"))
+    assert "Intervals cover the choice of test pictures, not the chance of training" in apart
+    assert "bootstrap interval over test pictures." in apart
+
+
+def test_a_method_without_a_rank_has_a_dash(content):
+    ranked = content.comparison.with_columns(rank=pl.lit(None, pl.Int64))
+    page = build_report(replace(content, comparison=ranked), SHOWN)
+    assert re.search(r'<th scope="row">Attributes</th>\s*<td>\N{EN DASH}</td>', page)
+
+
+def test_a_confidence_is_told_in_full(content):
+    text = Page(build_report(replace(content, confidence=0.999), SHOWN)).text
+    assert text.count("99.9% ") > 4
+    assert "about one difference in 1,000 looks beyond chance all the same with one seed, fewer with several" in text
+    assert "100% interval" not in text
+
+
+def test_without_attributes_there_is_no_command_that_needs_them(content):
+    assert "To measure them" not in build_report(replace(content, cluster_report=None), SHOWN)
 
 
 def test_groups_of_test_pictures_are_counted(page, content):
     groups = content.comparison["groups"][0]
-    assert f"The test pictures are in {groups} groups, which intervals take as wholes." in Page(page).text
+    caption = f"accuracy on 40 test pictures in {groups} groups, which intervals take as wholes, with 95% intervals"
+    assert f"Label kind : {caption}" in Page(page).text
+    alone = pl.when(label="kind").then("samples").otherwise(7)
+    shown = replace(content, comparison=content.comparison.with_columns(groups=alone))
+    text = Page(build_report(shown, SHOWN)).text
+    assert "Label kind : accuracy on 40 test pictures, with 95%" in text
+    assert "Label side : accuracy on 40 test pictures in 7 groups, which" in text
 
 
 def test_the_lineage_names_the_artifacts_of_every_seed(page, content):

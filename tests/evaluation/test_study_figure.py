@@ -45,6 +45,14 @@ def test_means_are_over_the_seeds():
     assert mean_over_seeds(found)["accuracy"].to_list() == pytest.approx([0.5, 0.3])
 
 
+def test_a_curve_is_of_the_seeds_that_all_its_values_have():
+    curve = [rows("noise", [0, 1], [0.4, 0.2]), rows("noise", [0], [0.8], seed=1), rows("noise", [1], [0.9], seed=2)]
+    other = [rows("noise", [0], [0.5], "affinity"), rows("noise", [1], [0.3], "affinity", seed=1)]
+    means = mean_over_seeds(pl.concat([*curve, *other]))
+    assert means.filter(method="attribute")["accuracy"].to_list() == pytest.approx([0.4, 0.2])
+    assert means.filter(method="affinity")["accuracy"].to_list() == pytest.approx([0.5, 0.3])  # there is no such seed
+
+
 def test_a_panel_for_each_study_that_was_run_with_the_chosen_setting_ringed():
     found = pl.concat(
         [

@@ -133,6 +133,23 @@ def test_without_the_method_the_best_is_named():
     ]
 
 
+def test_all_that_are_best_are_named():
+    (text,) = say(row("self_supervised", 0.7), row("iterative", 0.5), row("pcl", 0.7))
+    assert text == "On kind, Self-supervised and PCL are highest, with 70.0% of the test pictures right."
+
+
+def test_a_confidence_is_told_in_full():
+    rows = row("self_supervised", 0.5), row("attribute", 0.55, (0.05, 0.01, 0.1))
+    assert "(99.9% interval +1.0 to +10.0)" in say(*rows, confidence=0.999)[0]
+
+
+def test_once_is_enough_to_say_that_methods_do_not_compare():
+    rows = row("self_supervised", 0.5), row("attribute", 0.55, (None, None, None), seeds=(1,))
+    (text,) = say(*rows, *(found | {"probe": "linear_1%"} for found in rows))
+    assert text.count("Train both with the same seed") == 1
+    assert text.endswith("With 1% of the labels it is right on 55.0%, against 50.0%.")
+
+
 def test_a_text_for_each_label_in_their_order():
     texts = say(row("iterative", 0.5, label="side"), row("iterative", 0.6, label="kind"))
     assert [text.split(",")[0] for text in texts] == ["On side", "On kind"]

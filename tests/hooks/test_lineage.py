@@ -1,6 +1,9 @@
 """The lineage hook where catalogs hold more than artifacts: data in memory, plain files, data that is elsewhere."""
 
 import errno
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,11 +16,13 @@ from kedro_datasets.partitions import PartitionedDataset
 
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.datasets import AtomicDataset, InputsLineageDataset, Lineage, RepeatsDataset
-from weakcl_pipeline.datasets.lineage import hash_of_path
+from weakcl_pipeline.datasets.lineage import CodeRecord, hash_of_path
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.hooks import LineageHook
 
 RUN = "2026-01-01T00.00.00.000Z"
+
+pytestmark = pytest.mark.filterwarnings("ignore:One or more dataset names contain")
 
 
 def combine(*values: object) -> dict[str, int]:
@@ -211,6 +216,76 @@ def test_another_version_of_this_package_makes_another_experiment(artifact, pict
     experiment(artifact, pictures, "2026-01-01T00.00.00.001Z", 1)
     monkeypatch.setattr("weakcl_pipeline.hooks.lineage.__version__", "0.0.1")
     assert experiment(artifact, pictures, "2026-01-01T00.00.00.002Z", 2) == {2: 102}
+
+
+def test_seeds_of_another_state_of_the_code_are_averaged_with_one_warning(artifact, pictures, monkeypatch, caplog):
+    states = [("a1b2c3d4e5", False, "2.14.0"), ("a1b2c3d4e5", True, "2.14.0"), ("a1b2c3d4e5", True, "2.14.1")]
+    for seed, (revision, dirty, torch) in enumerate(states, start=1):
+        code = CodeRecord(package="0", revision=revision, dirty=dirty)
+        monkeypatch.setattr("weakcl_pipeline.hooks.lineage.code_revision", lambda code=code: code)
+        monkeypatch.setattr("weakcl_pipeline.hooks.lineage.library_versions", lambda torch=torch: {"torch": torch})
+        caplog.clear()
+        found = experiment(artifact, pictures, f"2026-01-01T00.00.00.00{seed}Z", seed)
+    assert found == {1: 101, 2: 102, 3: 103}
+    [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning == (
+        "compare averages seeds that were not made by the same code and libraries. Train those seeds again, or leave "
+        "them as they are if only unrelated files have changed:\n"
+        "  code a1b2c3d and a1b2c3d with changes: trained of seed 1\n"
+        "  torch 2.14.0 and 2.14.1: trained of seed 1, 2"
+    )
+
+
+def test_seeds_of_one_state_of_the_code_are_averaged_without_a_word(artifact, pictures, caplog):
+    for seed in (1, 2):
+        experiment(artifact, pictures, f"2026-01-01T00.00.00.00{seed}Z", seed)
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A pipeline whose last node compares, by seed, what its others make; `makers` are what each reads and makes."""
+
+    artifact: Callable[[str], dict]
+    makers: list[tuple[list[str], list[str]]]
+
+    def run(self, seed: int, makers: int | None = None) -> dict[str, list[int | None]]:
+        """Run all nodes, or so many of the first, and return of which other seeds something was compared, by name."""
+        outputs = [name for _, made in self.makers for name in made]
+        config = {"repeats": {"type": RepeatsDataset}, **{name: self.artifact(name) for name in ["result", *outputs]}}
+        run_id = f"2026-01-01T00.00.00.00{seed}Z"
+        catalog = DataCatalog.from_config(config, save_version=run_id)
+        catalog["params:seed"] = seed
+        nodes = [self._maker(read, made) for read, made in self.makers[:makers]]
+        nodes += [] if makers else [Node(combine, [*outputs, "repeats"], "result", name="compare")]
+        run(Pipeline(nodes), catalog, run_id)
+        repeats = {} if makers else catalog["result"].lineage().repeats
+        return {name: [record.seed for record in records] for name, records in repeats.items()}
+
+    @staticmethod
+    def _maker(read: list[str], made: list[str]) -> Node:
+        return Node(lambda *_: [0] * len(made), [*read, "params:seed"], made, name=f"make_{made[0]}")
+
+
+def test_what_is_not_yet_evaluated_is_not_compared(artifact):
+    trained, evaluated = ["pcl.encoder", "pcl.history"], ["pcl.metrics", "pcl.predictions"]
+    comparison = Comparison(artifact, [([], trained), (["pcl.encoder"], evaluated)])
+    comparison.run(1)
+    comparison.run(2, makers=1)  # as if it were still going on
+    assert comparison.run(3) == {name: [1] for name in [*trained, *evaluated]}
+
+
+def test_what_is_evaluated_is_compared_though_its_training_was_forgotten(artifact, tmp_path):
+    comparison = Comparison(artifact, [([], ["pcl.encoder", "pcl.history"]), (["pcl.encoder"], ["pcl.metrics"])])
+    comparison.run(1)
+    shutil.rmtree(tmp_path / "pcl.history/2026-01-01T00.00.00.001Z")
+    assert comparison.run(2)["pcl.metrics"] == [1]
+
+
+def test_studies_are_compared_whichever_others_there_are_of_a_seed(artifact):
+    comparison = Comparison(artifact, [([], ["study.synthetic"]), ([], ["study.batches"])])
+    comparison.run(1, makers=1)
+    assert comparison.run(2) == {"study.synthetic": [1]}
 
 
 def test_what_is_read_from_the_seeded_has_no_recipe_of_its_content(artifact):

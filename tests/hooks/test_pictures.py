@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 import yaml
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
@@ -25,6 +26,16 @@ def test_a_folder_is_relative_to_the_project():
 def test_an_absolute_folder_and_none_stay():
     assert handed("/pictures")["params:images"].root == "/pictures"
     assert handed(None) == {}
+
+
+@pytest.mark.parametrize("end", [PicturesHook.after_pipeline_run, PicturesHook.on_pipeline_error])
+def test_a_run_that_ended_is_forgotten(end):
+    hook = PicturesHook()
+    run = {"run_id": "r", "project_path": "/projects/mine"}
+    hook.before_pipeline_run(run_params=run)
+    end(hook, run_params=run)
+    images = hook.before_node_run(inputs={"params:images": ImagesConfig(root="pictures")}, run_id="r")
+    assert images["params:images"].root == "pictures"
 
 
 def test_a_url_stays():

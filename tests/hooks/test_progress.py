@@ -13,8 +13,10 @@ def test_a_node_is_announced_timed_and_what_it_measured_is_told_with_its_method(
     few = {"1%": {"accuracy": 0.506}, "10%": {"accuracy": 0.639}}
     found = {"linear_probe": {"accuracy": 0.683}, "knn": {"accuracy": 0.695}, "few_label": few}
     with caplog.at_level(logging.INFO, logger="weakcl_pipeline"):
-        hook.before_node_run(node)
-        hook.after_node_run(node, {"attribute.metrics": {"labels": {"group": found}}, "attribute.predictions": None})
+        hook.before_node_run(node, "r")
+        hook.after_node_run(
+            node, {"attribute.metrics": {"labels": {"group": found}}, "attribute.predictions": None}, "r"
+        )
     announced, timed, measured = caplog.messages
     assert announced == "attribute.evaluate ..."
     assert timed.startswith("attribute.evaluate took 0.")
@@ -25,8 +27,8 @@ def test_a_node_is_announced_timed_and_what_it_measured_is_told_with_its_method(
 def test_a_guess_has_no_probes_to_tell_of(caplog):
     hook, node = ProgressHook(), Node(lambda: None, None, "majority.metrics", name="majority.evaluate")
     with caplog.at_level(logging.INFO, logger="weakcl_pipeline"):
-        hook.before_node_run(node)
-        hook.after_node_run(node, {"majority.metrics": {"labels": {"group": {"majority": {"accuracy": 0.2}}}}})
+        hook.before_node_run(node, "r")
+        hook.after_node_run(node, {"majority.metrics": {"labels": {"group": {"majority": {"accuracy": 0.2}}}}}, "r")
     assert len(caplog.messages) == 2
 
 
@@ -39,9 +41,21 @@ def test_times_are_never_told_as_sixty_seconds(seconds, told, monkeypatch, caplo
     monkeypatch.setattr(progress, "perf_counter", lambda: next(clock))
     hook, node = ProgressHook(), Node(lambda: None, None, "supervised.encoder", name="supervised.train")
     with caplog.at_level(logging.INFO, logger="weakcl_pipeline"):
-        hook.before_node_run(node)
-        hook.after_node_run(node, {})
+        hook.before_node_run(node, "r")
+        hook.after_node_run(node, {}, "r")
     assert caplog.messages[-1] == f"supervised.train took {told}"
+
+
+def test_sessions_that_run_the_same_node_at_once_have_times_of_their_own(monkeypatch, caplog):
+    clock = iter([100.0, 103.0, 104.0, 105.0])
+    monkeypatch.setattr(progress, "perf_counter", lambda: next(clock))
+    hook, node = ProgressHook(), Node(lambda: None, None, "supervised.encoder", name="supervised.train")
+    with caplog.at_level(logging.INFO, logger="weakcl_pipeline"):
+        for run in ("first", "second"):
+            hook.before_node_run(node, run)
+        for run in ("first", "second"):
+            hook.after_node_run(node, {}, run)
+    assert caplog.messages[2:] == ["supervised.train took 4.0 s", "supervised.train took 2.0 s"]
 
 
 @pytest.mark.parametrize("there", [False, True])

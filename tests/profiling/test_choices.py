@@ -29,6 +29,11 @@ def test_more_samples_never_ask_for_less(rows):
     assert (fewer.batch_size <= more.batch_size, fewer.min_count <= more.min_count) == (True, True)
 
 
+@pytest.mark.parametrize(("train_rows", "batch_size"), [(2, 2), (4, 3), (9, 5), (16, 8), (28, 8), (100, 8), (300, 32)])
+def test_few_samples_still_meet_others_in_a_batch(train_rows, batch_size):
+    assert choose(train_rows=train_rows, indicators=0, kinds=[], sides=[]).batch_size == batch_size
+
+
 def test_the_emoji_get_what_was_chosen_for_them_by_hand():
     made = choose(train_rows=5245, indicators=900, kinds=[AttributeKind.TAGS], sides=[32] * 100)
     assert (made.rule, made.granularities) == ("top_entropy_present", (5, 10, 20, 30, 50, 100, 200, 600))

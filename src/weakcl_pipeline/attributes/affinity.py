@@ -65,7 +65,8 @@ class AffinityConfig(Config):
 class Affinity(nn.Module):
     """The affinity of any two samples of the train split, tile by tile.
 
-    What it holds grows with the samples and what is said of them; an N x N matrix is never made.
+    What it holds of a column grows with the samples, times the most that is said of one of them (the longest list of
+    tags); an N x N matrix is never made.
 
     Args:
         attributes: Typed columns of the train split, N rows.
@@ -201,7 +202,7 @@ class _Kernel(nn.Module):
         grid = _quantiles(numbers)
         differences = np.abs(grid[:, None] - grid)
         scale = width * float(np.median(differences[differences > 0])) if differences.any() else 1.0
-        values = np.zeros(len(column), dtype=np.float32)
+        values = np.zeros(len(column))  # float64, in which values far from all others stay apart
         values[known] = (numbers - np.median(grid)) / scale
         self._bits = -log2(np.exp(-((differences / scale) ** 2) / 2).mean())
         self.register_buffer("values", torch.from_numpy(values), persistent=False)
@@ -211,7 +212,7 @@ class _Kernel(nn.Module):
         """Return the column's bits where both samples are known, with and without the similarity, and where, (A, B)."""
         known = self.known[rows, None] & self.known[columns]
         said = known * self._bits
-        similarity = (self.values[rows, None] - self.values[columns]).square_().div_(-2).exp_()
+        similarity = (self.values[rows, None] - self.values[columns]).square_().div_(-2).exp_().float()
         return similarity * said, said, known
 
 

@@ -1,7 +1,7 @@
 """Clusters at every configured granularity, one of them chosen for training; fitted once, and then for any table."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from weakcl_pipeline.attributes.columns import Columns
-from weakcl_pipeline.attributes.granularity import bits_learned, most_telling
+from weakcl_pipeline.attributes.granularity import bits_learned, cluster_sizes, most_telling, thin_out
 from weakcl_pipeline.attributes.rules import CLUSTER_RULES, AnyRule, FittedRule, FittingData, Ids, State, TopEntropy
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.errors import InputError
@@ -164,21 +164,18 @@ def fit_clustering(data: FittingData, config: ClusteringConfig, meets: Meets) ->
         InputError: The attributes or granularities cannot be used by the rule.
     """
     fitted, ids = config.rule.fit_assign(data, config.granularities)
-    looked_at = _sampled(data)
-    bits = {}
+    bits, found = {}, {}
     for k, of_rows in ids.items():
-        on_train = of_rows[looked_at]
-        bits[k] = bits_learned(on_train, meets(k, on_train))
+        sizes = cluster_sizes(_on_train(of_rows, data), int(of_rows.max(initial=-1)) + 1)
+        compared = _compared(of_rows, sizes, data)
+        bits[k] = bits_learned(compared, meets(k, compared), sizes)
+        found[k] = int(np.count_nonzero(sizes[1:])), int(sizes[0])
     chosen = choose_granularity(bits, config)
     logger.info(
         "Clusters at %s; %s is used for training (an anchor learns %.2f bits of its cluster)",
         ", ".join(map(column_of, bits)), column_of(chosen), bits[chosen],
     )  # fmt: skip
-    if (ids[chosen][looked_at] < 0).all():
-        logger.warning(
-            "clustering: no sample of the train split has a cluster at %s, so there are no positives but a picture's"
-            " own views; lower clustering.granularities, or take another clustering.rule", column_of(chosen),
-        )  # fmt: skip
+    _warn_of_no_contrast(column_of(chosen), *found[chosen])
     clustering = FittedClustering(config.rule.name, fitted, tuple(data.specs), chosen)
     return clustering, clustering.named(ids)
 
@@ -195,14 +192,33 @@ def choose_granularity(bits: Mapping[int, float], config: ClusteringConfig) -> i
     return config.granularity
 
 
-def _sampled(data: FittingData) -> npt.NDArray[np.bool_]:
-    """The train rows by which granularities are compared: all, or so many that more would tell nothing new."""
-    share = _COMPARED / max(1, data.train.sum())
+def _on_train(ids: Ids, data: FittingData) -> Iterator[Ids]:
+    """The clusters of the train rows, in parts that take little memory."""
+    for start in range(0, len(ids), _COMPARED):
+        rows = slice(start, start + _COMPARED)
+        yield ids[rows][data.train[rows]]
+
+
+def _compared(ids: Ids, sizes: npt.NDArray[np.int64], data: FittingData) -> Ids:
+    """The clusters by which a granularity is judged: of all train rows, or of as many as tell enough."""
+    share = _COMPARED / max(1, sizes.sum())
     if share >= 1:
-        return data.train
-    generator = numpy_generator(data.seed, "granularity")
-    drawn: npt.NDArray[np.bool_] = generator.random(len(data.train), dtype=np.float32) < share
-    return data.train & drawn
+        return ids[data.train]
+    return thin_out(_on_train(ids, data), sizes, share, numpy_generator(data.seed, "granularity"))
+
+
+def _warn_of_no_contrast(column: str, clusters: int, without: int) -> None:
+    """Tell where there are no positives of other samples, or no negatives."""
+    if not clusters:
+        logger.warning(
+            "clustering: no sample of the train split has a cluster at %s, so there are no positives but a picture's"
+            " own views; lower clustering.granularities, or take another clustering.rule", column,
+        )  # fmt: skip
+    elif clusters == 1 and not without:
+        logger.warning(
+            "clustering: all samples of the train split are in one cluster at %s, so there is nothing to tell them"
+            " apart from; raise clustering.granularities, or take other clustering.attributes", column,
+        )  # fmt: skip
 
 
 def _nullable(ids: Ids) -> pl.Series:

@@ -15,11 +15,15 @@ members no longer meet: with uniform batches when clusters get small, with clust
 single samples. It needs no label, and has no threshold to set.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import lgamma
 
 import numpy as np
 import numpy.typing as npt
+
+_SMALL = 256
+"""Samples of a cluster. More, drawn whole, would meet more often in uniform batches of fewer samples; fewer, of which a
+tenth or less is drawn, would hardly keep a partner."""
 
 
 def expected_partner_share(clusters: npt.NDArray[np.int64], batch_size: int) -> float:
@@ -43,18 +47,66 @@ def expected_partner_share(clusters: npt.NDArray[np.int64], batch_size: int) -> 
     return with_partner / total
 
 
-def bits_learned(clusters: npt.NDArray[np.signedinteger], has_partner: npt.NDArray[np.bool_]) -> float:
+def bits_learned(
+    clusters: npt.NDArray[np.signedinteger],
+    has_partner: npt.NDArray[np.bool_],
+    sizes: npt.NDArray[np.int64] | None = None,
+) -> float:
     """What an anchor learns from its cluster, in bits and on average (see the module).
 
     Args:
         clusters: (N,) cluster of each train sample; -1 = no cluster, from which nothing is learned.
         has_partner: (N,) whether the sample has another one of its cluster in its batch.
+        sizes: Where these are some of the train samples, `cluster_sizes` of all.
     """
-    ids = np.maximum(clusters, -1) + 1
-    sizes = np.bincount(ids).clip(min=1)
-    telling = np.log2(len(clusters) / sizes)
+    sizes = cluster_sizes([clusters], int(clusters.max(initial=-1)) + 1) if sizes is None else sizes
+    telling = np.log2(sizes.sum() / sizes.clip(min=1))
     telling[0] = 0.0
-    return float(telling[ids[has_partner]].sum() / len(clusters))
+    return float(telling[np.maximum(clusters[has_partner], -1) + 1].sum() / len(clusters))
+
+
+def cluster_sizes(parts: Iterable[npt.NDArray[np.signedinteger]], n_clusters: int) -> npt.NDArray[np.int64]:
+    """Count the samples of each cluster: int64 (n_clusters + 1,), of which the first have none.
+
+    Args:
+        parts: The cluster of each sample, part by part; -1 = none.
+        n_clusters: Above the highest cluster id.
+    """
+    sizes = np.zeros(n_clusters + 1, dtype=np.int64)
+    for clusters in parts:
+        sizes += np.bincount(np.maximum(clusters, -1) + 1, minlength=n_clusters + 1)
+    return sizes
+
+
+def thin_out(
+    parts: Iterable[npt.NDArray[np.signedinteger]],
+    sizes: npt.NDArray[np.int64],
+    share: float,
+    generator: np.random.Generator,
+) -> npt.NDArray[np.signedinteger]:
+    """Draw a share of many samples so that as many of those drawn have a partner in a batch as of all.
+
+    Of a large cluster samples are drawn one by one. A small one is drawn whole or not at all: single samples of it
+    would have lost their partners.
+
+    Args:
+        parts: The cluster of each sample, part by part; -1 = none.
+        sizes: `cluster_sizes` of them.
+        share: Of the samples.
+        generator: Random numbers.
+
+    Returns:
+        The clusters of those drawn.
+    """
+    small = sizes < _SMALL
+    small[0] = False
+    whole = generator.random(len(sizes), dtype=np.float32) < share
+    drawn = []
+    for clusters in parts:
+        of = np.maximum(clusters, -1) + 1
+        one_by_one = generator.random(len(clusters), dtype=np.float32) < share
+        drawn.append(clusters[np.where(small[of], whole[of], one_by_one)])
+    return np.concatenate(drawn)
 
 
 def most_telling(bits: Mapping[int, float]) -> int:

@@ -87,9 +87,9 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
 def allow_tf32(device: torch.device, allowed: bool) -> None:
     """Say whether a GPU may compute float32 in TF32, for the whole process: so all who compute have to say it."""
     if device.type == "cuda":
-        precision = "tf32" if allowed else "ieee"
-        torch.backends.cuda.matmul.fp32_precision = precision
-        torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
+        # These set all the switches that belong together: with some of them set, torch refuses to read the others.
+        torch.set_float32_matmul_precision("high" if allowed else "highest")
+        torch.backends.cudnn.allow_tf32 = allowed
 
 
 def keep_freed_memory() -> None:

@@ -44,8 +44,8 @@ class Learner:
         augmentation: How views are made.
         optimiser: The optimiser; its learning rate is given step by step.
         device: Where and in which precision to compute.
-        group: The workers that train it together. The encoder sees a worker's part of each batch, the objective all of
-            the batch on every worker: so whatever the objective keeps, such as a queue, is the same everywhere.
+        group: The workers that train it together. Encoders see a worker's part of each batch, the objective the
+            embeddings of all of it on every worker: so whatever it keeps, such as a queue, is the same everywhere.
 
     Attributes:
         encoder: On the device.
@@ -152,8 +152,16 @@ class Learner:
         embedded = ([self._group.gather(own, count) for own in self._embed_in_parts(part, count)] for part in views)
         features, z = (torch.cat(parts) for parts in zip(*embedded, strict=True))
         of_samples, of_clusters = (torch.from_numpy(ids).to(self.device) for ids in (samples, clusters))
-        seen = self._group.gather(views[0], count) if self.objective.looks_at_views else views[0][:0]
-        return Batch(seen, features, z, of_samples, of_clusters)
+        return Batch(self._keys(views[0], count), features, z, of_samples, of_clusters)
+
+    @torch.no_grad()
+    def _keys(self, views: Tensor, count: int) -> Tensor | None:
+        """Embed the worker's full views by the objective's own encoder, if any; return the keys of all workers."""
+        encoder = self.objective.key_encoder
+        if encoder is None:
+            return None
+        parts = torch.split(views, self._at_once or len(views))
+        return self._group.gather(torch.cat([encoder.project(encoder(part)) for part in parts]), count)
 
     def _embed_in_parts(self, views: Tensor, count: int) -> Sequence[Tensor]:
         """Embed the worker's views of a batch of so many samples, in as many parts on every worker."""

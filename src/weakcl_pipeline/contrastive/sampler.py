@@ -21,7 +21,9 @@ class SamplerConfig(Config):
     Attributes:
         name: ``uniform`` or ``cluster_aware``.
         partners: For ``cluster_aware``: how many partners an anchor is given, samples of its own cluster in its batch.
-        share: For ``cluster_aware``: the share of samples that are drawn together with partners.
+            Clusters that are smaller than an anchor and its partners are drawn one by one, as without it.
+        share: For ``cluster_aware``: the share of samples that are drawn together with partners, as far as there are
+            as many with a cluster that is large enough.
     """
 
     name: Literal["uniform", "cluster_aware"] = "cluster_aware"
@@ -29,7 +31,7 @@ class SamplerConfig(Config):
     share: float = Field(default=0.5, ge=0, le=1)
 
     def require_room(self, batch_size: int, key: str) -> None:
-        """Refuse batches that an anchor and its partners do not fit into.
+        """Refuse batches that an anchor and its partners fill, so that nothing would be left to tell them apart from.
 
         Args:
             batch_size: Samples in a batch.
@@ -38,10 +40,11 @@ class SamplerConfig(Config):
         Raises:
             InputError: If they do not; it names the key.
         """
-        if self.name == "cluster_aware" and self.partners >= batch_size:
+        if self.name == "cluster_aware" and self.partners + 1 >= batch_size:
+            partners = "partner" if self.partners == 1 else f"{self.partners} partners"
             msg = (
-                f"{key}: an anchor and its {self.partners} partners (training.sampler.partners) do not fit into a batch"
-                f" of {batch_size}"
+                f"{key}: an anchor and its {partners} (training.sampler.partners) leave no room for a negative in a"
+                f" batch of {batch_size}"
             )
             raise InputError(msg)
 
@@ -71,11 +74,11 @@ def cluster_aware_batches(
 
     The samples of an epoch are drawn as in uniform sampling: all but a last partial batch, each with the same
     probability. Each cluster is then cut at random into packs of ``partners + 1`` samples; random packs that hold a
-    ``share`` of the samples are dealt to the batches in turn, and every other sample fills the places left, one by
-    one. So each sample is visited as often as under uniform sampling, and what changes is who meets whom: samples of
-    one cluster share a batch more often than by chance, so that an anchor has more positives, and a few negatives of
-    its own cluster more in the denominator. Packs are drawn in proportion to the size of the clusters; clusters
-    smaller than a pack, and samples without a cluster, are dealt one by one.
+    ``share`` of the samples, or all packs where these hold less, are dealt to the batches in turn, and every other
+    sample fills the places left, one by one. So each sample is visited as often as under uniform sampling, and what
+    changes is who meets whom: samples of one cluster share a batch more often than by chance, so that an anchor has
+    more positives, and a few negatives of its own cluster more in the denominator. Packs are drawn in proportion to the
+    size of the clusters; clusters smaller than a pack, and samples without a cluster, are dealt one by one.
 
     Args:
         clusters: The cluster of each sample, (N,); a negative id means none.

@@ -14,7 +14,7 @@ def sharded_kmeans(shard: Shard, k: int, *, spherical: bool, iterations: int, se
 
     Each worker looks for the nearest centroids of its own points, on the device where they are; then sums and sizes of
     the clusters are added up. So the clusters are those of one process, by ``attributes.kmeans``, up to the rounding of
-    sums, and the same to the bit for the same number of workers.
+    sums, and on CPUs the same to the bit for the same number of workers.
 
     Args:
         shard: N points; every worker calls this with its own.

@@ -183,7 +183,9 @@ class Trainer:
             objective.model_dump_json(),
             job.side.describe(),
         )
-        encoder = Encoder.create(config.encoder, *images.channel_statistics(rows), job.seed)
+        # Of all pictures, so measured once: where they are stored as they came, that decodes them.
+        mean, std = group.tell(images.channel_statistics(rows) if group.leads else ((), ()))
+        encoder = Encoder.create(config.encoder, mean, std, job.seed)
         with seeded_torch(job.seed, "objective"):
             setting = Setting(encoder, self._clusters, job.side, job.seed)
             built = OBJECTIVES[objective.name].build(objective, setting)
@@ -266,7 +268,11 @@ class Trainer:
         self._learner.restore(tensors, metadata)
         self._clusters = tensors["clusters"].numpy()
         self._history = metadata["history"]
-        logger.info("%s: going on after epoch %d of %d", self._name, len(self._history), self._config.epochs)
+        done, epochs = len(self._history), self._config.epochs
+        if done == epochs:
+            logger.info("%s: trained before, all %d epochs; taken from its last checkpoint", self._name, epochs)
+        else:
+            logger.info("%s: going on after epoch %d of %d", self._name, done, epochs)
 
     def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors, metadata = self._learner.state()
@@ -279,7 +285,7 @@ class Trainer:
         found, figures = self._positives.update(epoch, self._clusters, embed_features)
         self._clusters = self._group.tell(found)
         figures |= self._learner.objective.begin_epoch(epoch, partial(embed_train_split, features="projection"))
-        self._group.agree(self._learner.objective.buffers())
+        self._group.agree(self._learner.objective.state_dict().values())  # without what never changes
         generator = numpy_generator(self._seed, "batches", epoch)
         batches = draw_batches(self._clusters, self._config.batch_size, self._config.sampler, generator)
         measured = self._run_batches(epoch, batches, progress)

@@ -73,6 +73,12 @@ class CodeRecord(Record):
     revision: str | None = None
     dirty: bool | None = None
 
+    def __str__(self) -> str:
+        """Return the commit as people write it."""
+        if self.revision is None:
+            return "of no commit"
+        return self.revision[:7] + (" with changes" if self.dirty else "")
+
 
 class Provenance(Record):
     """Where an artifact comes from: known before it is written.
@@ -113,6 +119,10 @@ class Provenance(Record):
     inputs: dict[str, InputRecord] = Field(default_factory=dict)
     repeats: dict[str, tuple[RepeatRecord, ...]] = Field(default_factory=dict)
     ancestry: dict[str, str] = Field(default_factory=dict)
+
+    def made_by(self) -> dict[str, str]:
+        """Return the versions of the code and the libraries that ran, as far as they are known."""
+        return ({} if self.code is None else {"code": str(self.code)}) | self.libraries
 
 
 class Lineage(Provenance):

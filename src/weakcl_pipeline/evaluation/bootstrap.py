@@ -125,6 +125,25 @@ def students_factor(of_seeds: Doubles, resampled: Doubles, groups: int, confiden
     return float(stats.t.ppf(upper, freedom) / stats.norm.ppf(upper))
 
 
+def p_value(found: Interval, confidence: float) -> float:
+    """Return how probable a figure that is at least so far from 0 is by chance, given nothing but its interval.
+
+    That is by the normal distribution whose interval ends where this one does on the side of 0: the value is less than
+    1 - confidence where the interval excludes 0. Tails of Student's t, by which few seeds widen an interval, are
+    heavier, so values far below that are somewhat too small then.
+    """
+    end = found.low if found.value > 0 else found.high
+    if found.value == end:  # an interval that is a point
+        return float(found.value == 0)
+    distance = found.value / (found.value - end)  # in halves of the interval
+    return float(2 * stats.norm.sf(distance * stats.norm.ppf((1 + confidence) / 2)))
+
+
+def as_percent(confidence: float) -> str:
+    """Return a confidence in full, for instance ``99.9%``."""
+    return f"{100 * confidence:g}%"
+
+
 def interval_columns(name: str) -> list[str]:
     """Return the columns of a table that hold an interval: ``<name>``, ``<name>_low`` and ``<name>_high``."""
     return [name, f"{name}_low", f"{name}_high"]

@@ -1,25 +1,27 @@
 """The claims of the paper, each held against what was measured.
 
 A claim says that a method is above others. It is looked at in every cell, a label by a probe, as the paired difference
-in test accuracy with its interval over test samples and seeds. A difference counts for the claim, or against it, where
-its interval excludes 0, and is open otherwise. The verdict is of the probes on all train labels, as in the paper; those
-on few labels are told beside it.
+in test accuracy with its interval over test samples and seeds. The words count the differences whose own interval
+excludes 0. Of many differences some do so by chance, so one counts for the claim, or against it, only where it is
+beyond chance with all differences of the claim taken together, and is open otherwise. The verdict is of the probes on
+all train labels, as in the paper; those on few labels are told beside it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import polars as pl
 
 from weakcl_pipeline.evaluation.accuracies import Accuracies
-from weakcl_pipeline.evaluation.bootstrap import interval_columns, named_interval
+from weakcl_pipeline.evaluation.bootstrap import interval_columns, named_interval, p_value, read_interval
 from weakcl_pipeline.evaluation.methods import LOWER, METHOD, UPPER, describe_method
 from weakcl_pipeline.evaluation.probes import share_of
 
 Verdict = Literal["holds", "holds in part", "contradicted in part", "does not hold", "open", "not measured"]
 
 _MOST = 0.5  # of a gap
+_AS_HERE = "with the environment and parameters of this run"
 _SCHEMA = pl.Schema(
     {"claim": pl.Int64()}
     | dict.fromkeys(["label", "probe", "method", "rival"], pl.String())
@@ -37,9 +39,9 @@ class Claim:
         text: The claim in words.
         method: The method that it is about.
         rivals: The methods that it must be above.
-        command: What measures it, beside the environment and the parameters of a run.
-        needs_attributes: Whether it is about auxiliary information, which not all data have.
+        command: What measures it where there are attributes, beside the environment and the parameters of a run.
         closes_gap: Whether most of the gap between the references must be closed, too.
+        without_attributes: What measures it where there are none, if that can be.
     """
 
     number: int
@@ -47,8 +49,14 @@ class Claim:
     method: str
     rivals: tuple[str, ...]
     command: str
-    needs_attributes: bool = False
     closes_gap: bool = False
+    without_attributes: str | None = None
+
+    @property
+    def advice(self) -> str:
+        """What measures it, in words."""
+        others = f", or `{self.without_attributes}`, where there are none" if self.without_attributes else ""
+        return f"`{self.command}`, where there are attributes{others}, {_AS_HERE}"
 
 
 OTHER_WAYS = ("cluster_cross_entropy", "attribute_prediction", "cmc")
@@ -61,7 +69,6 @@ CLAIMS = (
         METHOD,
         (LOWER,),
         "kedro run",
-        needs_attributes=True,
         closes_gap=True,
     ),
     Claim(
@@ -70,7 +77,6 @@ CLAIMS = (
         METHOD,
         OTHER_WAYS,
         "kedro run --pipelines=compare",
-        needs_attributes=True,
     ),
     Claim(
         3,
@@ -78,6 +84,7 @@ CLAIMS = (
         "iterative",
         (LOWER, "pcl", "swav"),
         "kedro run --pipelines=compare",
+        without_attributes="kedro run --pipelines=compare_pictures",
     ),
     Claim(
         4,
@@ -85,7 +92,6 @@ CLAIMS = (
         "affinity",
         (METHOD, *OTHER_WAYS),
         "kedro run --pipelines=compare",
-        needs_attributes=True,
     ),
 )
 
@@ -98,8 +104,8 @@ class Judgement:
         claim: The claim.
         verdict: ``holds`` where every difference counts for it; ``holds in part`` where some do and none against it;
             ``contradicted in part`` where some count for it and some against; ``does not hold`` where some count
-            against it and none for it; ``open`` where none counts. The first claim needs half of the gap closed too,
-            beyond chance.
+            against it and none for it; ``open`` where none counts. A difference counts where it is beyond chance with
+            all of them taken together. The first claim needs half of the gap closed too, beyond chance.
         text: The verdict in figures, and what the probes on few labels say.
         rows: Of the claims' table, in its order, by probes on all train labels.
         few_label_rows: Likewise, by probes on few labels.
@@ -111,13 +117,14 @@ class Judgement:
     rows: pl.DataFrame
     few_label_rows: pl.DataFrame
 
-    @property
-    def command(self) -> str:
-        """What measures the claim with the seeds that it was measured with."""
-        seeds = sorted({seed for found in self.rows["seeds"] for seed in found})
-        if len(seeds) > 1:
-            return f"for seed in {' '.join(map(str, seeds))}; do {self.claim.command} --params=seed=$seed; done"
-        return f"{self.claim.command} --params=seed={seeds[0]}" if any(seeds) else self.claim.command
+    def command(self, *parameters: str) -> str:
+        """Return what measures the claim with the seeds that it was measured with, and with more ``name=value``."""
+        seeds = sorted({int(seed) for found in self.rows["seeds"] for seed in found})
+        if not seeds:
+            return self.claim.command
+        seed = "$seed" if len(seeds) > 1 else seeds[0]
+        command = f"{self.claim.command} --params={','.join([f'seed={seed}', *parameters])}"
+        return f"for seed in {' '.join(map(str, seeds))}; do {command}; done" if len(seeds) > 1 else command
 
 
 def check_claims(accuracies: Mapping[tuple[str, str], Accuracies], confidence: float) -> pl.DataFrame:
@@ -156,39 +163,114 @@ def check_claims(accuracies: Mapping[tuple[str, str], Accuracies], confidence: f
     return pl.DataFrame(rows, schema=_SCHEMA)
 
 
-def judge(claims: pl.DataFrame) -> list[Judgement]:
-    """Say of each claim whether it holds, from the table of :func:`check_claims`."""
-    few = pl.col("probe").is_in([probe for probe in claims["probe"].unique() if share_of(probe)])
-    rows = {claim: claims.filter(claim=claim.number) for claim in CLAIMS}
-    return [_judge(claim, found.filter(~few), found.filter(few)) for claim, found in rows.items()]
+def judge(claims: pl.DataFrame, comparison: pl.DataFrame, confidence: float, supervised_label: str) -> list[Judgement]:
+    """Say of each claim whether it holds.
+
+    Args:
+        claims: As :func:`check_claims` returns it.
+        comparison: Of the same methods, as :func:`weakcl_pipeline.evaluation.compare` returns it.
+        confidence: Of the intervals in both.
+        supervised_label: The label that the supervised method was trained on.
+    """
+    few = pl.col("probe").is_in([probe for probe in comparison["probe"].unique() if share_of(probe)])
+    supervised = comparison.filter(~few, method=UPPER, label=supervised_label)
+    judgements = []
+    for claim in CLAIMS:
+        found = claims.filter(claim=claim.number)
+        rows, few_label_rows = found.filter(~few), found.filter(few)
+        sentences = [
+            *_differences(claim, rows, confidence),
+            *([_gap(rows, supervised)] if claim.closes_gap and len(rows) else []),
+            *_missing(claim, rows, comparison["method"].unique()),
+            *_few_labels(few_label_rows),
+            *_single_seeds(rows),
+        ]
+        verdict = _verdict(claim, rows, confidence)
+        judgements.append(Judgement(claim, verdict, " ".join(sentences), rows, few_label_rows))
+    return judgements
 
 
-def _judge(claim: Claim, rows: pl.DataFrame, few_label_rows: pl.DataFrame) -> Judgement:
-    missing = [describe_method(name).title for name in claim.rivals if name not in rows["rival"]]
+def _verdict(claim: Claim, rows: pl.DataFrame, confidence: float) -> Verdict:
     if rows.is_empty():
-        where = ", where there are attributes" if claim.needs_attributes else ""
-        text = f"Not measured in this run; `{claim.command}` does{where}, with the other options of this run."
-        return Judgement(claim, "not measured", text, rows, few_label_rows)
-    won, lost = _beyond_chance(rows)
-    title = describe_method(claim.method).title
-    text = f"{title}, of {rows.height} differences to {_names(rows)}: {_counts(rows)}."
-    shares = rows.select(interval_columns("gap_closed")).drop_nulls()
-    if claim.closes_gap:
-        text += f" {_gap(shares)}"
-    if missing:
-        was, them = ("was", "it") if len(missing) == 1 else ("were", "them")
-        text += f" {', '.join(missing)} {was} not trained; `{claim.command}`, with the other options of this run,"
-        text += f" trains {them}."
-    if len(few_label_rows):
-        text += f" With few labels, of {few_label_rows.height} differences: {_counts(few_label_rows)}."
-    closed = len(shares) > 0 and (shares["gap_closed_low"] >= _MOST).all()
-    enough = not missing and (closed or not claim.closes_gap)
-    return Judgement(claim, _verdict(won, lost, rows.height, enough=enough), text, rows, few_label_rows)
+        return "not measured"
+    won, lost = _beyond_chance(_together(rows, confidence))
+    if lost:
+        return "contradicted in part" if won else "does not hold"
+    shares = rows["gap_closed_low"].drop_nulls()
+    closed = len(shares) > 0 and (shares >= _MOST).all()
+    enough = set(claim.rivals) <= set(rows["rival"]) and (closed or not claim.closes_gap)
+    if won == rows.height and enough:
+        return "holds"
+    return "holds in part" if won else "open"
+
+
+def _together(rows: pl.DataFrame, confidence: float) -> pl.DataFrame:
+    """Return the differences that are beyond chance with all of them taken together, by Holm's procedure.
+
+    So the probability that one of them or more is there by chance is 1 - confidence at most (Holm 1979, "A Simple
+    Sequentially Rejective Multiple Test Procedure"), however the differences depend on each other.
+    """
+    values = [p_value(read_interval(row, "difference"), confidence) for row in rows.iter_rows(named=True)]
+    ranked = rows.with_columns(p=pl.Series(values, dtype=pl.Float64)).sort("p").with_row_index("smaller")
+    adjusted = (pl.col("p") * (rows.height - pl.col("smaller"))).cum_max()
+    return ranked.filter(adjusted < 1 - confidence)
 
 
 def _beyond_chance(rows: pl.DataFrame) -> tuple[int, int]:
-    """Return how many differences are above 0, and below."""
+    """Return how many differences are above 0, and below, each by its own interval."""
     return rows.filter(pl.col("difference_low") > 0).height, rows.filter(pl.col("difference_high") < 0).height
+
+
+def _differences(claim: Claim, rows: pl.DataFrame, confidence: float) -> list[str]:
+    """Count the differences, and where that may be less, those that remain with all of them taken together."""
+    if rows.is_empty():
+        return []
+    told = [f"{_title(claim.method)}, of {_number(rows)} to {_names(rows['rival'])}: {_counts(rows)}."]
+    if rows.height > 1 and any(_beyond_chance(rows)):
+        won, lost = _beyond_chance(_together(rows, confidence))
+        told.append(f"With all of them taken together, {won} above and {lost} below remain beyond chance.")
+    return told
+
+
+def _gap(rows: pl.DataFrame, supervised: pl.DataFrame) -> str:
+    shares = rows.select(interval_columns("gap_closed")).drop_nulls()
+    if len(shares):
+        return f"Where there is a gap, {' and '.join(_closed(*share) for share in shares.rows())} of it is closed."
+    if (supervised["difference_high"] < 0).any():
+        return "Supervised training does not help, so there is no gap to close."
+    return "There is no gap to supervised training beyond chance, or it was not measured."
+
+
+def _closed(share: float, low: float, high: float) -> str:
+    return f"{f'{share:.0%}' if share > 0 else 'nothing'} ({low:.0%} to {high:.0%})"
+
+
+def _missing(claim: Claim, rows: pl.DataFrame, trained: Collection[str]) -> list[str]:
+    """Say which rivals are not in the rows, why, and what helps."""
+    missing = [name for name in claim.rivals if name not in rows["rival"]]
+    apart = [name for name in missing if name in trained and claim.method in trained]
+    untrained = [name for name in missing if name not in trained]
+    if rows.is_empty() and not apart:
+        return [f"Not measured in this run; {claim.advice}, does."]
+    told = []
+    if apart:
+        both = f"{_title(claim.method)} and {_names(apart)}"
+        told.append(f"{both} have no seed in common, so they do not compare; train them with the same seed.")
+    if untrained:
+        was, them = ("was", "it") if len(untrained) == 1 else ("were", "them")
+        told.append(f"{_names(untrained)} {was} not trained; {claim.advice}, trains {them}.")
+    return told
+
+
+def _few_labels(rows: pl.DataFrame) -> list[str]:
+    return [f"With few labels, of {_number(rows)}: {_counts(rows)}."] if len(rows) else []
+
+
+def _single_seeds(rows: pl.DataFrame) -> list[str]:
+    """Say what intervals miss where every difference is of a single seed."""
+    if rows.is_empty() or rows["seeds"].list.len().max() != 1:
+        return []
+    return ["That is one training of each: how trainings differ by their seed is not covered; more seeds tell."]
 
 
 def _counts(rows: pl.DataFrame) -> str:
@@ -196,20 +278,13 @@ def _counts(rows: pl.DataFrame) -> str:
     return f"{won} above 0, {lost} below, {rows.height - won - lost} that may be due to chance"
 
 
-def _verdict(won: int, lost: int, total: int, *, enough: bool) -> Verdict:
-    if lost:
-        return "contradicted in part" if won else "does not hold"
-    if won == total and enough:
-        return "holds"
-    return "holds in part" if won else "open"
+def _number(rows: pl.DataFrame) -> str:
+    return f"{rows.height} difference{'s' * (rows.height > 1)}"
 
 
-def _gap(shares: pl.DataFrame) -> str:
-    if shares.is_empty():
-        return "There is no gap to supervised training beyond chance, or it was not measured."
-    told = [f"{share:.0%} ({low:.0%} to {high:.0%})" for share, low, high in shares.rows()]
-    return f"Where there is a gap, {' and '.join(told)} of it is closed."
+def _names(methods: Iterable[str]) -> str:
+    return ", ".join(_title(name) for name in dict.fromkeys(methods))
 
 
-def _names(rows: pl.DataFrame) -> str:
-    return ", ".join(describe_method(name).title for name in rows["rival"].unique(maintain_order=True))
+def _title(method: str) -> str:
+    return describe_method(method).title

@@ -4,7 +4,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from weakcl_pipeline.attributes.plot import as_written
-from weakcl_pipeline.evaluation.bootstrap import read_interval
+from weakcl_pipeline.evaluation.bootstrap import as_percent, read_interval
 from weakcl_pipeline.evaluation.figures import GREY, style_axes
 from weakcl_pipeline.evaluation.methods import describe_method
 from weakcl_pipeline.evaluation.probes import probe_title
@@ -37,5 +37,6 @@ def claim_figure(rows: pl.DataFrame, confidence: float) -> Figure:
         axes.tick_params(axis="y", length=0)
     drawn[0].set_yticks(range(len(cells)), [f"{as_written(label)}, {probe_title(probe)}" for label, probe in cells])
     drawn[0].set_ylim(len(cells) - 0.5, -0.5)
-    figure.supxlabel(f"{method.title} minus rival, test accuracy in points, {confidence:.0%} interval", fontsize=9)
+    measured = f"test accuracy in points, {as_percent(confidence)} interval"
+    figure.supxlabel(f"{method.title} minus rival, {measured}", fontsize=9)
     return figure

@@ -37,13 +37,13 @@ def compare(
     Returns:
         A row per label, probe and method: ``label``, ``probe``, ``method``, ``seeds``, ``shared_seeds`` (those of
         self_supervised too), ``samples`` (test samples), ``groups`` (that these are in; a sample that stands alone is
-        one), ``rank`` (1 is the most accurate), ``accuracy`` (the mean over the seeds), ``deviation`` (their standard
-        deviation, null for a single one), ``balanced_accuracy``, ``difference`` (to self_supervised, over the shared
-        seeds) and ``gap_closed``, the share of the gap from self_supervised to supervised that the method closes;
-        accuracy, difference and share with ``_low`` and ``_high``. ``gap_closed`` is null where a reference is missing
-        or was trained on another label, for probes on few labels, and where the gap's own interval reaches 0.
-        ``seconds`` is the mean time of a training, ``images_per_second`` of all that the seeds took; both are null for
-        a method without training.
+        one), ``rank`` (1 is the most accurate over the seeds that all methods have; null where there is no such seed),
+        ``accuracy`` (the mean over the seeds), ``deviation`` (their standard deviation, null for a single one),
+        ``balanced_accuracy``, ``difference`` (to self_supervised, over the shared seeds) and ``gap_closed``, the share
+        of the gap from self_supervised to supervised that the method closes; accuracy, difference and share with
+        ``_low`` and ``_high``. ``gap_closed`` is null where a reference is missing or was trained on another label, for
+        probes on few labels, and where the gap's own interval reaches 0. ``seconds`` is the mean time of a training,
+        ``images_per_second`` of all that the seeds took; both are null for a method without training.
     """
     rows = [
         {

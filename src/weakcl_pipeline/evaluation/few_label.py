@@ -52,9 +52,8 @@ def few_label_probe(
 
     Returns:
         Means over the repeats of ``accuracy`` and ``balanced_accuracy`` on the test split and of
-        ``validation_accuracy``, the standard deviation ``accuracy_std``, the number of ``train_samples``, and
-        ``repeats``: of each, ``C``, ``accuracy`` and ``validation_accuracy``; and the predicted classes of the test
-        split of each repeat, int64 (N,).
+        ``validation_accuracy``, the number of ``train_samples``, and ``repeats``: of each, ``C``, ``accuracy`` and
+        ``validation_accuracy``; and the predicted classes of the test split of each repeat, int64 (N,).
     """
     repeats, predictions, balanced = [], [], []
     for repeat in range(config.repeats):
@@ -70,10 +69,8 @@ def few_label_probe(
                 "C": fit.classifier.cost,
             }
         )
-    accuracies = [repeat["accuracy"] for repeat in repeats]
     metrics = {
-        "accuracy": float(np.mean(accuracies)),
-        "accuracy_std": float(np.std(accuracies)),
+        "accuracy": float(np.mean([repeat["accuracy"] for repeat in repeats])),
         "balanced_accuracy": float(np.mean(balanced)),
         "validation_accuracy": float(np.mean([repeat["validation_accuracy"] for repeat in repeats])),
         "train_samples": len(train.rows),

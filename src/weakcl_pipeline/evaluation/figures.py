@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from weakcl_pipeline.attributes.plot import as_written
-from weakcl_pipeline.evaluation.bootstrap import read_interval
+from weakcl_pipeline.evaluation.bootstrap import as_percent, read_interval
 from weakcl_pipeline.evaluation.methods import LOWER, describe_method, in_order
 from weakcl_pipeline.evaluation.probes import AUGMENTED, KNN, LINEAR, PROBES, probe_title
 
@@ -53,7 +53,7 @@ def comparison_figure(
     for axes, label in zip(panels, labels, strict=True):
         _draw_label(axes, comparison.filter(pl.col("label") == label), methods, probes)
         axes.set_title(as_written(label), fontsize=11, fontweight="bold", loc="left", color=_INK)
-        axes.set_xlabel(f"Test accuracy (%), {confidence:.0%} interval", fontsize=9)
+        axes.set_xlabel(f"Test accuracy (%), {as_percent(confidence)} interval", fontsize=9)
     panels[0].set_yticks(range(len(methods)), [describe_method(name).title for name in methods])
     panels[0].set_ylim(len(methods) - 0.5, -0.5)
     shown = [
@@ -65,7 +65,7 @@ def comparison_figure(
 
 
 def _fill(probe: str) -> Literal["full", "none"]:
-    return "full" if probe == "linear" else "none"
+    return "full" if probe == LINEAR.name else "none"
 
 
 def _draw_label(axes: Axes, found: pl.DataFrame, methods: Sequence[str], probes: Sequence[str]) -> None:
@@ -85,7 +85,7 @@ def _draw_label(axes: Axes, found: pl.DataFrame, methods: Sequence[str], probes:
                 elinewidth=1.4,
                 capsize=0,
             )
-            if probe == "linear" and method.name == LOWER:
+            if probe == LINEAR.name and method.name == LOWER:
                 axes.axvline(accuracy, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
     style_axes(axes, grid="x")
     axes.tick_params(axis="y", length=0)

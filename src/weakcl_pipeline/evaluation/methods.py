@@ -16,6 +16,8 @@ class Method:
         colour: Its colour in figures; those of Okabe and Ito (2008) and Tol (2021), safe for colour-blind readers.
         trained: Whether it is trained here, as opposed to a reference without training.
         rival: Whether it is there for comparison alone, which the pipeline `full` leaves out.
+        needs_attributes: Whether it learns from side information, which not all data have.
+        clusters: Whether it learns from clusters that it finds while it is trained.
     """
 
     name: str
@@ -23,6 +25,8 @@ class Method:
     colour: str
     trained: bool = True
     rival: bool = False
+    needs_attributes: bool = False
+    clusters: bool = False
 
 
 METHODS = (
@@ -30,14 +34,14 @@ METHODS = (
     Method("raw_pixels", "Raw pixels", "#8c8c8c", trained=False),
     Method("random_encoder", "Random encoder", "#8c8c8c", trained=False),
     Method("self_supervised", "Self-supervised", "#0072B2"),
-    Method("pcl", "PCL", "#999933", rival=True),
+    Method("pcl", "PCL", "#999933", rival=True, clusters=True),
     Method("swav", "SwAV", "#DDCC77", rival=True),
-    Method("iterative", "Iterative k-means", "#E69F00"),
-    Method("cluster_cross_entropy", "Cluster cross-entropy", "#AA4499", rival=True),
-    Method("attribute_prediction", "Attribute prediction", "#882255", rival=True),
-    Method("cmc", "CMC", "#332288", rival=True),
-    Method("attribute", "Attributes", "#D55E00"),
-    Method("affinity", "Affinity", "#661100", rival=True),
+    Method("iterative", "Iterative k-means", "#E69F00", clusters=True),
+    Method("cluster_cross_entropy", "Cluster cross-entropy", "#AA4499", rival=True, needs_attributes=True),
+    Method("attribute_prediction", "Attribute prediction", "#882255", rival=True, needs_attributes=True),
+    Method("cmc", "CMC", "#332288", rival=True, needs_attributes=True),
+    Method("attribute", "Attributes", "#D55E00", needs_attributes=True),
+    Method("affinity", "Affinity", "#661100", rival=True, needs_attributes=True),
     Method("supervised", "Supervised", "#009E73"),
 )
 

@@ -51,6 +51,12 @@ def probe_title(probe: str) -> str:
     return PROBES[probe].title if probe in PROBES else f"{LINEAR.title}, {share_of(probe)} of the labels"
 
 
+def short_title(probe: str) -> str:
+    """Return a probe's name for the head of a column, where few labels say which: ``1% of the labels``."""
+    share = share_of(probe)
+    return f"{share} of the labels" if share else probe_title(probe)
+
+
 def by_probe(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return what each probe measured, by the probe's name in tables, of a label's metrics."""
     few = {probe_name(share): measured for share, measured in metrics.get(FEW_LABEL, {}).items()}

@@ -32,7 +32,7 @@ def raw_pixel_features(images: ImageStore, train: npt.NDArray[np.int64], seed: i
         images: N pictures.
         train: Rows of the train split.
         seed: Of the randomised decomposition.
-        components: At most so many; fewer where there are fewer train pictures or pixels.
+        components: At most so many; fewer where the train pictures do not vary in as many directions.
 
     Returns:
         float32 (N, components).
@@ -46,7 +46,10 @@ def raw_pixel_features(images: ImageStore, train: npt.NDArray[np.int64], seed: i
     size = min(components, len(train), pixels.shape[1])
     pca = PCA(size, svd_solver="randomized", iterated_power=3, random_state=derive_seed(seed, "raw pixels") % 2**32)
     pca.fit(pixels[train])
-    features: Floats = pca.transform(pixels).astype(np.float32, order="C")
+    # A direction in which train pictures differ by rounding alone would be scaled up for all others by a probe.
+    spread = pca.singular_values_
+    varies = spread >= spread[0] * max(pixels[train].shape) * np.finfo(np.float32).eps
+    features: Floats = pca.transform(pixels)[:, varies].astype(np.float32, order="C")
     return features
 
 

@@ -10,12 +10,13 @@ from pydantic import Field
 
 from weakcl_pipeline.config import Config
 from weakcl_pipeline.evaluation.accuracies import supervised_label
+from weakcl_pipeline.evaluation.bootstrap import as_percent
 from weakcl_pipeline.evaluation.claims import Judgement, judge
 from weakcl_pipeline.evaluation.claims_figure import claim_figure
 from weakcl_pipeline.evaluation.figures import comparison_figure, histories_figure
 from weakcl_pipeline.evaluation.gallery import ClusterCard, Gallery
 from weakcl_pipeline.evaluation.methods import LOWER, describe_method, in_order
-from weakcl_pipeline.evaluation.probes import FEW_LABEL, PROBES, probe_title, share_of
+from weakcl_pipeline.evaluation.probes import FEW_LABEL, PROBES, share_of, short_title
 from weakcl_pipeline.evaluation.task import Floats
 from weakcl_pipeline.evaluation.thumbnails import figure_uri
 from weakcl_pipeline.evaluation.verdict import verdict
@@ -91,31 +92,37 @@ def build_report(content: ReportContent, config: ReportConfig) -> str:
     labels = content.comparison["label"].unique(maintain_order=True).to_list()
     gallery = Gallery(content.samples, content.images, labels[0], content.seed)
     largest, typical = _cluster_cards(gallery, content, config)
+    trained_on, seeds = supervised_label(content.samples), content.comparison["seeds"]
+    judgements = judge(content.claims, content.comparison, content.confidence, trained_on)
     queries = gallery.queries(content.embeddings, count=config.queries, neighbours=config.neighbours)
     return (
         _environment()
         .get_template("report.html.jinja")
         .render(
-            verdict=verdict(content.comparison, content.confidence, supervised_label(content.samples)),
+            verdict=verdict(content.comparison, content.confidence, trained_on),
             summary=content.ingestion_summary,
             label_cards=_label_cards(content.ingestion_summary),
             report=content.cluster_report,
             largest_clusters=largest,
             typical_clusters=typical,
+            never_clustered=_never_clustered(content.histories),
             learning_curves=figure_uri(histories_figure(content.histories)) if content.histories else None,
             comparison_plot=figure_uri(comparison_figure(content.comparison, content.confidence)),
-            claims=[_claim_section(judgement, content.confidence) for judgement in judge(content.claims)],
+            claims=[_claim_section(judgement, content.confidence) for judgement in judgements],
             tables=[_comparison_table(label, content.comparison) for label in labels],
             lower=LOWER,
             few_label=_few_label_table(labels, content.comparison, content.metrics),
             first_label=labels[0],
-            supervised_label=supervised_label(content.samples),
+            supervised_label=trained_on,
             queries=queries,
             lineage=_lineage_rows(content.lineage),
             repeated=any(entry["repeats"] for entry in content.lineage.values()),
-            confidence=content.confidence,
+            confidence=as_percent(content.confidence),
+            one_in=1 / (1 - content.confidence),
             seed=content.seed,
-            seeds=content.comparison["seeds"].explode().unique().sort().to_list(),
+            seeds=seeds.explode().unique().sort().to_list(),
+            several_seeds=(seeds.list.len() > 1).any(),
+            seeds_differ=seeds.n_unique() > 1,
             image_size=content.images.size,
         )
     )
@@ -209,6 +216,15 @@ def _comparison_table(label: str, comparison: pl.DataFrame) -> dict[str, Any]:
     }
 
 
+def _never_clustered(histories: Mapping[str, pl.DataFrame]) -> list[str]:
+    """Return the titles of methods that were to cluster while they were trained, and ended before they did."""
+    described = [describe_method(name) for name in in_order(histories)]
+    clustered = {
+        name for name, history in histories.items() if any(column.startswith("inertia") for column in history.columns)
+    }
+    return [method.title for method in described if method.clusters and method.name not in clustered]
+
+
 def _claim_section(judgement: Judgement, confidence: float) -> dict[str, Any]:
     """Describe a claim: its verdict and figure, and a table each for probes on all train labels and on few."""
     parts = [part for part in (judgement.rows, judgement.few_label_rows) if len(part)]
@@ -222,7 +238,7 @@ def _claim_table(differences: pl.DataFrame) -> dict[str, Any]:
     found = {(row["rival"], row["label"], row["probe"]): row for row in differences.iter_rows(named=True)}
     rivals = differences.select("rival", "seeds").unique("rival", maintain_order=True).rows()
     return {
-        "columns": [{"label": label, "probe": _short_title(probe)} for label, probe in columns],
+        "columns": [{"label": label, "probe": short_title(probe)} for label, probe in columns],
         "rows": [
             {
                 "rival": describe_method(rival).title,
@@ -232,11 +248,6 @@ def _claim_table(differences: pl.DataFrame) -> dict[str, Any]:
             for rival, seeds in rivals
         ],
     }
-
-
-def _short_title(probe: str) -> str:
-    share = share_of(probe)
-    return f"{share} of the labels" if share else probe_title(probe)
 
 
 def _few_label_table(

@@ -12,10 +12,12 @@ from scipy.stats import spearmanr
 from weakcl_pipeline.attributes.plot import as_written
 from weakcl_pipeline.evaluation.figures import style_axes
 from weakcl_pipeline.evaluation.methods import describe_method
+from weakcl_pipeline.evaluation.probes import LINEAR
 
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")
 _LOGARITHMIC = ("granularity", "batch size", "temperature")
 
+_CURVE = ["method", "variable", "label", "probe"]  # what a curve is of
 _GRANULARITIES = ("granularity, uniform batches", "granularity, cluster_aware batches")
 
 
@@ -52,17 +54,25 @@ def rank_correlation(found: pl.DataFrame, by: str) -> float:
 def mean_over_seeds(found: pl.DataFrame) -> pl.DataFrame:
     """Return a row for each method, variable, value, label and probe of the studies' tables, means over the seeds.
 
-    ``beyond_chance`` is I(Z;T) less what shuffled clusters would seem to tell, which is the more, the smaller they are.
+    These are the seeds that all values of a curve have, or where there are none, each value's own. ``beyond_chance`` is
+    I(Z;T) less what shuffled clusters would seem to tell, which is the more, the smaller they are.
     """
-    keys = ["method", "variable", "value", "label", "probe"]
+    keys = [*_CURVE, "value"]
     clusters = ["information", "information_shuffled", "conditional_entropy", "partner_share"]
     measured = [*clusters, "accuracy", "validation_accuracy"]
-    means = found.group_by(keys, maintain_order=True).agg(pl.mean(*measured), pl.col("chosen").any())
+    means = _of_shared_seeds(found).group_by(keys, maintain_order=True).agg(pl.mean(*measured), pl.col("chosen").any())
     means = means.with_columns(beyond_chance=pl.col("information") - pl.col("information_shuffled"))
     return means.sort("variable", "method", "value", maintain_order=True)
 
 
-def study_figure(found: pl.DataFrame, label: str, probe: str = "linear") -> Figure:
+def _of_shared_seeds(found: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the seeds that only some values of a curve have, as means over them and over all do not compare."""
+    values = pl.col("value").n_unique()
+    marked = found.with_columns(shared=values.over([*_CURVE, "seed"]) == values.over(_CURVE))
+    return marked.filter(pl.col("shared") | ~pl.col("shared").any().over(_CURVE)).drop("shared")
+
+
+def study_figure(found: pl.DataFrame, label: str, probe: str = LINEAR.name) -> Figure:
     """Draw the accuracy on the test split against what each study varied; titles give the rank correlation.
 
     Args:

@@ -13,7 +13,7 @@ from weakcl_pipeline.sources import LABEL_PREFIX, SPLITS, label_columns
 NO_LABELS = (
     "ingestion.labels: there is no label, so nothing can be trained on one, measured, compared or reported. Name a "
     "label column, or train and embed without any: `kedro run --to-nodes=self_supervised.embed,attribute.embed,"
-    "iterative.embed`, of which attribute.embed needs side information."
+    "iterative.embed`, with the environment and parameters of this run; attribute.embed needs side information."
 )
 
 Floats = npt.NDArray[np.float32]

@@ -1,13 +1,14 @@
 """What the comparison says, in plain words."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
-from weakcl_pipeline.evaluation.bootstrap import read_interval
+from weakcl_pipeline.evaluation.bootstrap import as_percent, read_interval
 from weakcl_pipeline.evaluation.methods import LOWER, METHOD, UPPER, describe_method
-from weakcl_pipeline.evaluation.probes import probe_name, share_of
+from weakcl_pipeline.evaluation.probes import LINEAR, probe_name, share_of
 
 Rows = Mapping[str, Mapping[str, Any]]
 """Method -> its row of the comparison."""
@@ -29,9 +30,9 @@ def verdict(comparison: pl.DataFrame, confidence: float, supervised_label: str) 
     shares = [share for probe in comparison["probe"].unique() if (share := share_of(probe))]
     fewest = min(shares, key=lambda share: float(share.removesuffix("%")), default=None)
     texts = []
-    for label in comparison.filter(probe="linear")["label"].unique(maintain_order=True):
+    for label in comparison.filter(probe=LINEAR.name)["label"].unique(maintain_order=True):
         other = None if label == supervised_label else supervised_label
-        text = _about(label, _by_method(comparison, label, "linear"), confidence, other)
+        text = _about(label, _by_method(comparison, label, LINEAR.name), confidence, other)
         few = _with_few(fewest, _by_method(comparison, label, probe_name(fewest)), confidence) if fewest else ""
         texts.append(f"{text} {few}".rstrip())
     return texts
@@ -44,9 +45,7 @@ def _by_method(comparison: pl.DataFrame, label: str, probe: str) -> Rows:
 def _about(label: str, rows: Rows, confidence: float, other: str | None) -> str:
     """Tell of one label; ``other`` is the one that the supervised method was trained on, if it is another."""
     if not {METHOD, LOWER} <= rows.keys():
-        best = max(rows.values(), key=lambda row: row["accuracy"])
-        title = describe_method(best["method"]).title
-        return f"On {label}, {title} is highest, with {_percent(best['accuracy'])} of the test pictures right."
+        return f"On {label}, {_highest(rows)} of the test pictures right."
     method, lower = rows[METHOD], rows[LOWER]
     upper = f" and {_percent(rows[UPPER]['accuracy'])} supervised" if UPPER in rows else ""
     upper += f" by {other}" if upper and other else ""
@@ -56,15 +55,20 @@ def _about(label: str, rows: Rows, confidence: float, other: str | None) -> str:
     return f"On {label}, {headline}: {accuracies}, {against}. {_certainty(method, lower, confidence)}"
 
 
+def _highest(rows: Rows) -> str:
+    best = max(row["accuracy"] for row in rows.values())
+    titles = [describe_method(name).title for name, row in rows.items() if math.isclose(row["accuracy"], best)]
+    return f"{' and '.join(titles)} {'is' if len(titles) == 1 else 'are'} highest, with {_percent(best)}"
+
+
 def _with_few(share: str, rows: Rows, confidence: float) -> str:
     """Say what the probe on a share of the labels says, or nothing where it does not say it of both methods."""
     if not {METHOD, LOWER} <= rows.keys():
         return ""
     method, lower = rows[METHOD], rows[LOWER]
-    return (
-        f"With {share} of the labels it is right on {_percent(method['accuracy'])}, against"
-        f" {_percent(lower['accuracy'])}. {_certainty(method, lower, confidence)}"
-    )
+    accuracies = f"it is right on {_percent(method['accuracy'])}, against {_percent(lower['accuracy'])}"
+    certainty = _certainty(method, lower, confidence) if _known(method) else ""  # without, all was said of all labels
+    return f"With {share} of the labels {accuracies}. {certainty}".rstrip()
 
 
 def _headline(method: Mapping[str, Any], upper: Mapping[str, Any] | None) -> str:
@@ -107,7 +111,7 @@ def _certainty(method: Mapping[str, Any], lower: Mapping[str, Any], confidence: 
     if not _known(method):
         return "Train both with the same seed, for instance with `--params=seed=0`."
     gain, low, high = (100 * end for end in read_interval(method, "difference"))
-    ends = f"{confidence:.0%} interval {low:+.1f} to {high:+.1f}"
+    ends = f"{as_percent(confidence)} interval {low:+.1f} to {high:+.1f}"
     by = ""
     if not method["seeds"] == lower["seeds"] == method["shared_seeds"]:
         by = f", by what both have, seed {' and '.join(map(str, method['shared_seeds']))},"

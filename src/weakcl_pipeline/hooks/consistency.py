@@ -33,6 +33,7 @@ class Origin:
         seed: The seed it was made with.
         seeded: Whether a seed went into it.
         parameters: What the node that made it was given, by name.
+        made_by: Versions of the code and the libraries that ran.
         repeats: Versions from other seeds that went into it, too, which therefore need not agree with anything.
     """
 
@@ -45,6 +46,7 @@ class Origin:
     seed: int | None = None
     seeded: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    made_by: Mapping[str, str] = field(default_factory=dict)
     repeats: Mapping[str, Sequence[RepeatRecord]] = field(default_factory=dict)
 
     @classmethod
@@ -65,6 +67,7 @@ class Origin:
             seed=made.seed,
             seeded=made.seeded,
             parameters=made.parameters,
+            made_by=made.made_by(),
             repeats=made.repeats,
         )
 

@@ -30,7 +30,7 @@ from weakcl_pipeline.errors import InputError, shown
 from weakcl_pipeline.hooks.consistency import Meetings, Origin, conflicts, describe
 from weakcl_pipeline.hooks.environment import code_revision, library_versions
 from weakcl_pipeline.hooks.repeats import Repeat, find_repeats
-from weakcl_pipeline.hooks.unlike import unlike
+from weakcl_pipeline.hooks.unlike import made_otherwise, unlike
 from weakcl_pipeline.hooks.versions import (
     artifacts_of,
     pin_versions,
@@ -105,9 +105,8 @@ class LineageHook:
         asked = {name: catalog.get(name) for name in node.inputs}
         wants_repeats = any(isinstance(dataset, RepeatsDataset) for dataset in asked.values())
         repeats = find_repeats(origins, catalog) if wants_repeats else {}
-        if wants_repeats and (differences := unlike(origins)):
-            lines = "\n  ".join(differences)
-            logger.warning("%s compares what was not made with the same parameters:\n  %s", node.name, lines)
+        if wants_repeats:
+            _warn_of_unlike(node, origins, repeats)
         made = describe_node(node, inputs, origins).model_copy(
             update={
                 "run_id": run_id,
@@ -237,6 +236,19 @@ def _by_seed(origins: Iterable[Origin], inputs: Mapping[str, Any], repeats: Mapp
         for origin in origins
         if origin.seed is not None
     }
+
+
+def _warn_of_unlike(node: Node, origins: Sequence[Origin], repeats: Mapping[str, Sequence[Repeat]]) -> None:
+    if differences := unlike(origins):
+        lines = "\n  ".join(differences)
+        logger.warning("%s compares what was not made with the same parameters:\n  %s", node.name, lines)
+    if differences := made_otherwise(origins, repeats):
+        logger.warning(
+            "%s averages seeds that were not made by the same code and libraries. Train those seeds again, or leave "
+            "them as they are if only unrelated files have changed:\n  %s",
+            node.name,
+            "\n  ".join(differences),
+        )
 
 
 def _raw_inputs(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:

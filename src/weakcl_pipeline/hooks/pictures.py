@@ -24,6 +24,16 @@ class PicturesHook:
         self._projects[run_params["run_id"]] = Path(run_params["project_path"])
 
     @hook_impl
+    def after_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        """Forget the run."""
+        self._projects.pop(run_params["run_id"], None)
+
+    @hook_impl
+    def on_pipeline_error(self, run_params: dict[str, Any]) -> None:
+        """Forget the run."""
+        self._projects.pop(run_params["run_id"], None)
+
+    @hook_impl
     def before_node_run(self, inputs: dict[str, Any], run_id: str | None) -> dict[str, ImagesConfig]:
         """Return what takes the place of the node's parameters of pictures, if it has them."""
         project = self._projects.get(run_id, Path())

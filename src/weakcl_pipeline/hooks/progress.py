@@ -20,29 +20,32 @@ _RESULTS = ("metrics", "comparison", "report")  # in the order in which they are
 
 
 class ProgressHook:
-    """One line when a node starts, one when it ends, and the paths of what people look for at the end."""
+    """One line when a node starts, one when it ends, and the paths of what people look for at the end.
+
+    When a node started is kept by the run's id, since sessions of one process may run the same node at once.
+    """
 
     def __init__(self) -> None:
-        self._started: dict[str, float] = {}
+        self._started: dict[tuple[str | None, str], float] = {}
 
     @hook_impl
-    def before_node_run(self, node: Node) -> None:
+    def before_node_run(self, node: Node, run_id: str | None) -> None:
         """Announce the node."""
-        self._started[node.name] = perf_counter()
+        self._started[run_id, node.name] = perf_counter()
         logger.info("%s ...", node.name)
 
     @hook_impl
-    def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
+    def after_node_run(self, node: Node, outputs: dict[str, Any], run_id: str | None) -> None:
         """Say how long it took, and what it measured."""
-        logger.info("%s took %s", node.name, _duration(perf_counter() - self._started.pop(node.name)))
+        logger.info("%s took %s", node.name, _duration(perf_counter() - self._started.pop((run_id, node.name))))
         for name, data in outputs.items():
             if name.endswith(".metrics"):
                 _log_accuracies(name.removesuffix(".metrics"), data.get("labels", {}))
 
     @hook_impl
-    def on_node_error(self, node: Node) -> None:
+    def on_node_error(self, node: Node, run_id: str | None) -> None:
         """Name the node that failed; the error itself is reported once, by the command."""
-        self._started.pop(node.name, None)
+        self._started.pop((run_id, node.name), None)
         logger.error("%s failed", node.name)
 
     @hook_impl

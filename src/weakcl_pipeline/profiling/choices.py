@@ -11,6 +11,8 @@ GRANULARITIES = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 600)
 
 _SIZES = (32, 48, 64)
 """Sides of packed pictures in pixels: what a CPU trains on in minutes."""
+_FEWEST = 8
+"""Pictures in a batch, so that an anchor and its partner meet others to be told apart from."""
 _LARGE = 1_000_000
 """From as many pictures on, those of 32 px are what fits on a disk and into a day."""
 
@@ -77,5 +79,5 @@ def _batch_size(train_rows: int) -> int:
     """128, as for the emoji; less where that would be few batches an epoch, more where they would be very many."""
     if train_rows >= 500_000:
         return 256
-    fitting = 1 << max(1, (max(train_rows, 2) // 8).bit_length() - 1)
-    return min(128, fitting)
+    fitting = 1 << (train_rows // 8).bit_length() >> 1  # the largest power of two that makes eight batches
+    return min(128, max(fitting, min(_FEWEST, train_rows // 2 + 1)))

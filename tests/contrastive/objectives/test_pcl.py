@@ -43,6 +43,13 @@ def views(n=2 * BATCH, seed=0):
     return torch.rand(n, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
 
 
+def keys(objective, pictures=None):
+    """Project views of a batch by the momentum encoder."""
+    encoder = objective.key_encoder
+    with torch.no_grad():
+        return encoder.project(encoder(views() if pictures is None else pictures))
+
+
 def samples_of(step, n=BATCH, n_samples=N):
     return torch.randperm(n_samples, generator=torch.Generator().manual_seed(step))[:n]
 
@@ -121,13 +128,13 @@ def test_equals_the_loops_over_keys_and_prototypes_step_by_step(queue, temperatu
     for step in range(8):
         z, samples, pictures = unit(2 * BATCH, seed=step), samples_of(step), views(seed=step)
         with torch.no_grad():
-            keys = momentum_encoder.project(momentum_encoder(pictures)).double()
-        arguments = (samples, keys, kept, objective.clusterings if clustered else [], temperature)
+            expected_keys = momentum_encoder.project(momentum_encoder(pictures)).double()
+        arguments = (samples, expected_keys, kept, objective.clusterings if clustered else [], temperature)
         expected, expected_gradient = loss_and_gradient(slow_loss, z, *arguments)
-        loss, gradient = loss_and_gradient(objective, z, pictures, samples)
+        loss, gradient = loss_and_gradient(objective, z, keys(objective, pictures), samples)
         torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-7)
         torch.testing.assert_close(gradient, expected_gradient, rtol=1e-5, atol=1e-6)
-        kept = (list(zip(samples.tolist() * 2, keys, strict=True)) + kept)[: min(queue, N)]
+        kept = (list(zip(samples.tolist() * 2, expected_keys, strict=True)) + kept)[: min(queue, N)]
 
 
 def test_clusters_are_k_means_with_the_concentrations_of_the_paper():
@@ -199,7 +206,7 @@ def test_coinciding_pictures_leave_empty_clusters_that_take_no_part():
     assert int(clustering.n_clusters) == 3
     z, samples = unit(2 * BATCH), samples_of(0)
     phi, prototypes = clustering.concentrations[:3].double(), clustering.prototypes[:3].double()
-    loss, gradient = loss_and_gradient(objective, z, views(), samples)
+    loss, gradient = loss_and_gradient(objective, z, keys(objective), samples)
     torch.testing.assert_close(loss, slow_proto_nce(z, samples.repeat(2), clustering.assignment, prototypes, phi))
     assert gradient.isfinite().all()
 
@@ -215,8 +222,8 @@ def test_draws_r_different_prototypes_but_never_the_own_and_each_as_often(r):
     losses = {}
     for subset in itertools.combinations([c for c in range(9) if c != own], r):
         losses[round(float(cross_entropy(logits[own], [logits[c] for c in subset])), 6)] = subset
-    torch.manual_seed(0)
-    drawn = [losses[round(float(clustering(z, sample, r)), 6)] for _ in range(400)]
+    generator = torch.Generator().manual_seed(0)
+    drawn = [losses[round(float(clustering(z, sample, r, generator)), 6)] for _ in range(400)]
     counts = np.bincount(np.array(drawn).ravel(), minlength=9) / len(drawn)
     np.testing.assert_allclose(np.delete(counts, own), r / 8, atol=0.08)
 
@@ -227,8 +234,8 @@ def test_pictures_of_one_cluster_do_not_repel_their_prototype():
     (clustering,) = objective.clusterings
     samples = torch.nonzero(clustering.assignment == 0).flatten()[:4]
     z = clustering.prototypes[:1].double().repeat(len(samples), 1)
-    alone = clustering(z[:1], samples[:1], 100)
-    torch.testing.assert_close(clustering(z, samples, 100), alone)
+    alone = clustering(z[:1], samples[:1], 100, torch.Generator())
+    torch.testing.assert_close(clustering(z, samples, 100, torch.Generator()), alone)
 
 
 def test_before_the_first_clustering_it_is_info_nce_alone():
@@ -248,28 +255,27 @@ def test_before_the_first_clustering_it_is_info_nce_alone():
     assert all(torch.equal(objective.state_dict()[name], tensor) for name, tensor in before.items())
     z, samples = unit(2 * BATCH), samples_of(0)
     for clustering in objective.clusterings:
-        loss, gradient = loss_and_gradient(clustering, z, samples.repeat(2), 3)
+        loss, gradient = loss_and_gradient(clustering, z, samples.repeat(2), 3, torch.Generator())
         assert float(loss) == 0
         assert gradient.abs().max() == 0
-    first, gradient = loss_and_gradient(objective, z, views(), samples)
+    first, gradient = loss_and_gradient(objective, z, keys(objective), samples)
     assert float(first) == pytest.approx(0, abs=1e-12)  # no key to tell the positive from
     assert gradient.abs().max() < 1e-12
 
 
 def test_an_earlier_key_of_the_same_picture_is_no_negative():
     objective, samples, z = pcl(queue=2 * BATCH), samples_of(0), unit(2 * BATCH)
-    objective(z, views(seed=1), samples)
+    objective(z, keys(objective, views(seed=1)), samples)
     others = deepcopy(objective)
     others.queue_samples += N  # as if the same keys were of other pictures
-    assert objective(z, views(seed=2), samples) < others(z, views(seed=2), samples)
+    later = keys(objective, views(seed=2))
+    assert objective(z, later, samples) < others(z, later, samples)
 
 
 def test_no_view_of_a_batch_is_a_negative_in_it():
     objective = pcl(queue=2 * BATCH)
-    samples, pictures = samples_of(0), views()
-    loss, gradient = loss_and_gradient(
-        lambda z: objective.loss(Batch(pictures, z, z, samples, samples)), unit(2 * BATCH)
-    )
+    samples, made = samples_of(0), keys(objective)
+    loss, gradient = loss_and_gradient(lambda z: objective.loss(Batch(made, z, z, samples, samples)), unit(2 * BATCH))
     assert float(loss) == pytest.approx(0, abs=1e-12)
     assert gradient.abs().max() < 1e-12
     assert (objective.queue_samples >= 0).all()
@@ -277,16 +283,16 @@ def test_no_view_of_a_batch_is_a_negative_in_it():
 
 def test_a_forward_pass_in_evaluation_mode_changes_nothing():
     objective = pcl()
-    objective(unit(2 * BATCH), views(), samples_of(0))
+    objective(unit(2 * BATCH), keys(objective), samples_of(0))
     before = deepcopy(objective.state_dict())
-    objective.eval()(unit(2 * BATCH, seed=1), views(seed=1), samples_of(1))
+    objective.eval()(unit(2 * BATCH, seed=1), keys(objective, views(seed=1)), samples_of(1))
     assert all(torch.equal(tensor, before[name]) for name, tensor in objective.state_dict().items())
 
 
 def test_the_queue_is_no_longer_than_the_data_and_takes_batches_longer_than_itself():
     assert len(pcl(queue=1000).queue) == N
     objective = pcl(queue=4)
-    objective(unit(2 * BATCH), views(), samples_of(0))
+    objective(unit(2 * BATCH), keys(objective), samples_of(0))
     assert objective.queue_samples.tolist() == samples_of(0)[:4].tolist()
     torch.testing.assert_close(objective.queue.norm(dim=1), torch.ones(4))
 
@@ -298,7 +304,7 @@ def test_the_momentum_encoder_follows_the_encoder_and_its_statistics():
     with torch.no_grad():
         for name in start:
             encoder.state_dict()[name].add_(1)
-    objective(unit(2 * BATCH, dtype=torch.float32).requires_grad_(), views(), samples_of(0)).backward()
+    objective(unit(2 * BATCH, dtype=torch.float32).requires_grad_(), keys(objective), samples_of(0)).backward()
     for name, tensor in objective.momentum_encoder.state_dict().items():
         if name in start:
             torch.testing.assert_close(tensor, start[name])  # a batch moves neither weights nor statistics
@@ -314,29 +320,30 @@ def test_the_momentum_encoder_follows_the_encoder_and_its_statistics():
 
 def test_a_key_does_not_depend_on_the_pictures_beside_it():
     objective = pcl().train()
-    objective(unit(2 * BATCH), views(), samples_of(0))
+    objective(unit(2 * BATCH), keys(objective), samples_of(0))
     together = objective.queue[[0, BATCH]].clone()
     alone = pcl().train()
-    alone(unit(2), views()[[0, BATCH]], samples_of(0)[:1])
+    alone(unit(2), keys(alone, views()[[0, BATCH]]), samples_of(0)[:1])
     torch.testing.assert_close(alone.queue[:2], together)
 
 
 def test_both_views_are_query_and_key_alike():
     objective, samples = pcl(queue=2 * BATCH), samples_of(0)
     objective.update(0, features(), seed=0)
-    objective(unit(2 * BATCH, seed=5), views(seed=5), samples_of(5))
+    objective(unit(2 * BATCH, seed=5), keys(objective, views(seed=5)), samples_of(5))
     swapped = deepcopy(objective)
-    z, pictures = unit(2 * BATCH, seed=1), views(seed=1)
-    expected = objective(z, pictures, samples)
-    torch.testing.assert_close(swapped(z.roll(BATCH, dims=0), pictures.roll(BATCH, dims=0), samples), expected)
+    z, made = unit(2 * BATCH, seed=1), keys(objective, views(seed=1))
+    expected = objective(z, made, samples)
+    torch.testing.assert_close(swapped(z.roll(BATCH, dims=0), made.roll(BATCH, dims=0), samples), expected)
     torch.testing.assert_close(swapped.queue, objective.queue.roll(BATCH, dims=0))
 
 
-def run(objective, encoder, steps, seed):
-    torch.manual_seed(seed)
+def run(objective, encoder, epoch):
+    objective.begin_epoch(epoch, lambda _: features(seed=epoch))
     losses = []
-    for step in steps:
-        loss = objective(unit(2 * BATCH, seed=step, dtype=torch.float32), views(seed=step), samples_of(step))
+    for step in range(4 * epoch, 4 * epoch + 4):
+        z, made = unit(2 * BATCH, seed=step, dtype=torch.float32), keys(objective, views(seed=step))
+        loss = objective(z, made, samples_of(step))
         with torch.no_grad():
             for parameter in encoder.parameters():
                 parameter.mul_(0.9)
@@ -349,27 +356,40 @@ def test_goes_on_from_its_state_exactly():
     config = {"queue": 10, "negative_prototypes": 2, "momentum": 0.5}
     encoder = tiny_encoder()
     objective = pcl(encoder=encoder, **config)
-    objective.update(0, features(), seed=0)
-    run(objective, encoder, range(4), seed=0)
+    run(objective, encoder, epoch=0)
     saved = save({name: t.contiguous() for name, t in objective.state_dict().items()})
     other_encoder, other = deepcopy(encoder), pcl(encoder=tiny_encoder(seed=9), **config)
     other.load_state_dict(load(saved))
-    assert run(objective, encoder, range(4, 8), seed=1) == run(other, other_encoder, range(4, 8), seed=1)
+    assert run(objective, encoder, epoch=1) == run(other, other_encoder, epoch=1)
     for name, tensor in objective.state_dict().items():
         assert torch.equal(tensor, other.state_dict()[name]), name
+
+
+def test_the_prototypes_drawn_depend_on_seed_and_epoch_alone():
+    def losses(seed, epoch, elsewhere):
+        objective = Pcl(PclConfig(ks=(20,), warmup_epochs=0, negative_prototypes=2), tiny_encoder(), N, seed)
+        objective.begin_epoch(epoch, lambda _: features())
+        objective.update(0, features(), seed=0)
+        torch.rand(elsewhere)  # as dropout takes from the global generator
+        return [float(objective(unit(2 * BATCH), keys(objective), samples_of(0))) for _ in range(3)]
+
+    drawn = losses(0, 0, elsewhere=0)
+    assert losses(0, 0, elsewhere=5) == drawn
+    assert losses(1, 0, elsewhere=0) != drawn
+    assert losses(0, 1, elsewhere=0) != drawn
 
 
 def test_half_precision_is_computed_in_float32():
     objective = pcl()
     objective.update(0, features(), seed=0)
-    objective(unit(2 * BATCH), views(seed=1), samples_of(1))
+    objective(unit(2 * BATCH), keys(objective, views(seed=1)), samples_of(1))
     kept = list(zip(samples_of(1).tolist() * 2, objective.queue[: 2 * BATCH].double(), strict=True))
     z, samples = unit(2 * BATCH).bfloat16(), samples_of(0)
     with torch.autocast("cpu", torch.bfloat16):
-        loss = objective(z, views(), samples)
+        loss = objective(z, keys(objective), samples)
     assert loss.dtype == objective.queue.dtype == torch.float32
-    keys = objective.queue[: 2 * BATCH].double()
-    expected = slow_loss(z.double(), samples, keys, kept, objective.clusterings, objective.config.temperature)
+    expected_keys = objective.queue[: 2 * BATCH].double()
+    expected = slow_loss(z.double(), samples, expected_keys, kept, objective.clusterings, objective.config.temperature)
     torch.testing.assert_close(loss, expected.float(), rtol=1e-5, atol=1e-6)
 
 
@@ -377,7 +397,7 @@ def test_one_cluster_has_no_negative():
     objective = pcl(ks=(1,), queue=1)
     objective.update(0, features(), seed=0)
     assert [c.k for c in objective.clusterings] == [1]
-    assert float(objective.clusterings[0](unit(BATCH), samples_of(0), 5)) == 0
+    assert float(objective.clusterings[0](unit(BATCH), samples_of(0), 5, torch.Generator())) == 0
 
 
 def test_the_defaults_are_fractions_of_the_data():
@@ -393,9 +413,11 @@ def test_a_k_that_the_data_cannot_have_is_refused(k):
 
 def test_shapes_that_do_not_belong_together_are_refused():
     objective = pcl()
-    for z, samples in [(unit(2 * BATCH), samples_of(0, n=5)), (unit(2 * BATCH, dim=DIM + 1), samples_of(0))]:
+    z, made, samples = unit(2 * BATCH), keys(objective), samples_of(0)
+    wide = unit(2 * BATCH, dim=DIM + 1)
+    for wrong in [(z, made, samples[:5]), (wide, made, samples), (z, wide, samples), (z, made[:-1], samples)]:
         with pytest.raises(ValueError, match=r"samples \(B,\)"):
-            objective(z, views(), samples)
+            objective(*wrong)
     with pytest.raises(ValueError, match=r"expected embeddings \(40, 8\)"):
         objective.update(0, features(n=39), seed=0)
 

@@ -7,7 +7,14 @@ import pytest
 import yaml
 
 from tests.attributes.rules.test_rules import KS, RULES, SPECS, TRAIN, table
-from weakcl_pipeline.attributes import ClusteringConfig, FittedClustering, FittingData, clustering, specs_of
+from weakcl_pipeline.attributes import (
+    ClusteringConfig,
+    FittedClustering,
+    FittingData,
+    clustering,
+    granularity,
+    specs_of,
+)
 from weakcl_pipeline.contrastive.trainer import TrainingConfig
 from weakcl_pipeline.errors import InputError
 from weakcl_pipeline.pipelines.clustering import create_pipeline
@@ -109,6 +116,7 @@ def test_the_same_data_parameters_and_seed_give_the_same_artifacts(out):
 def test_the_report_names_the_granularity_that_trains_where_it_was_chosen_by_some_of_the_rows(monkeypatch):
     by_all = run(inputs())["cluster_report"]["chosen_granularity"]
     monkeypatch.setattr(clustering, "_COMPARED", 30)
+    monkeypatch.setattr(granularity, "_SMALL", 2)  # clusters of 80 samples are all small
     chosen = {}
     for seed in range(8):
         found = run(inputs() | {"params:seed": seed})

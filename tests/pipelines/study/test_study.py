@@ -190,16 +190,24 @@ def test_an_unknown_label_is_named(studied):
         studied.run("study", node_names=["study.synthetic"], params={"study": {"label": "colour"}})
 
 
-def test_batches_that_are_too_large_are_named_before_any_training(studied, monkeypatch):
+def test_batches_that_the_train_split_does_not_fill_are_left_out_and_named(studied, caplog):
+    study = {**STUDY["study"], "batch_sizes": [8, 4096], "temperatures": []}
+    studied.run("study", node_names=["study.batches"], params={**STUDY, "study": study})
+    assert table(studied, "batches")["value"].to_list() == [8]
+    assert "study.batch_sizes: 4096 left out, more than the" in caplog.text
+
+
+def test_nothing_but_batches_that_are_too_large_is_refused(studied, monkeypatch):
     monkeypatch.setattr(nodes, "run_setting", None)
-    with pytest.raises(InputError, match=r"study.batch_sizes: 4096 is more than the \d+ samples of the train split"):
-        studied.run("study", node_names=["study.batches"], params={"study": {"batch_sizes": [8, 4096]}})
+    params = {"study": {"batch_sizes": [4096], "temperatures": []}}
+    with pytest.raises(InputError, match=r"study.batch_sizes: all are more than the \d+ samples of the train split"):
+        studied.run("study", node_names=["study.batches"], params=params)
 
 
-def test_batches_that_partners_do_not_fit_into_are_named_before_any_training(studied, monkeypatch):
+def test_batches_that_an_anchor_and_its_partners_fill_are_named_before_any_training(studied, monkeypatch):
     monkeypatch.setattr(nodes, "run_setting", None)
     params = {"study": {"batch_sizes": [4, 16]}, "training": {"sampler": {"partners": 4}}}
-    with pytest.raises(InputError, match=r"study.batch_sizes: an anchor and its 4 partners .* into a batch of 4"):
+    with pytest.raises(InputError, match=r"study.batch_sizes: an anchor and its 4 partners .* in a batch of 4"):
         studied.run("study", node_names=["study.batches"], params=params)
 
 

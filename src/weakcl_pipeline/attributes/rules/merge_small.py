@@ -1,6 +1,6 @@
 """The clusters of another rule, small ones merged with those that they are most like."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Any, ClassVar, Literal, Self
@@ -19,6 +19,8 @@ from weakcl_pipeline.attributes.rules.top_entropy import TopEntropy
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Blocks = Iterable[tuple[slice, Floats]]
+"""Which rows, and their points, as `Encoding.blocks` returns them."""
 
 
 @dataclass(frozen=True)
@@ -80,18 +82,34 @@ class MergeSmall(Rule):
             InputError: The other rule cannot be fitted.
         """
         of = self.of.fit(data, granularities)
-        points = Encoding.fit(data).points(data.attributes)
+        encoding = Encoding.fit(data)
+        variance = _variance(encoding.blocks(data.attributes), data.train, len(encoding.centre))
         clusters = of.assign(data.attributes)
-        merged = {k: _merge(ids, points, data.train, self.min_size) for k, ids in clusters.items()}
+        merged = {
+            k: _merge(ids, encoding.blocks(data.attributes), variance, data.train, self.min_size)
+            for k, ids in clusters.items()
+        }
         return FittedMergeSmall(self.of.name, of, merged)
 
 
-def _merge(ids: Ids, points: Floats, train: npt.NDArray[np.bool_], min_size: int) -> Ids:
+def _variance(blocks: Blocks, train: Bools, width: int) -> Floats:
+    """Variance of each coordinate on train, (F,), where points are centred."""
+    squares, known = np.zeros(width), np.zeros(width)
+    for rows, points in blocks:
+        seen = points[train[rows]]
+        squares += np.nansum(seen**2, axis=0)
+        known += (~np.isnan(seen)).sum(axis=0)
+    variance: Floats = squares / known.clip(min=1)
+    return variance
+
+
+def _merge(ids: Ids, blocks: Blocks, variance: Floats, train: Bools, min_size: int) -> Ids:
     """What each cluster is merged into, (C,); ids are dense and ordered by size on train.
 
     Args:
         ids: (N,) clusters, -1 = none.
-        points: (N, F), NaN = missing.
+        blocks: The points of all rows, (N, F), NaN = missing.
+        variance: Of each coordinate on train, (F,).
         train: (N,) rows of the train split.
         min_size: Train samples that a cluster should have.
     """
@@ -99,9 +117,7 @@ def _merge(ids: Ids, points: Floats, train: npt.NDArray[np.bool_], min_size: int
     sizes = np.bincount(ids[train & (ids >= 0)], minlength=number)
     # A cluster without a train sample is described by its others, and never describes another cluster.
     counted = (ids >= 0) & (train | np.append(sizes == 0, False)[ids])
-    sums, known = _sums(ids[counted], points[counted], number)
-    seen = points[train]
-    variance = np.nansum(seen**2, axis=0) / (~np.isnan(seen)).sum(axis=0).clip(min=1)  # points are centred on train
+    sums, known = _sums(np.where(counted, ids, -1), blocks, (number, len(variance)))
     means, has = sums / known.clip(min=1), known > 0
     into, present, fixed = np.arange(number), sizes > 0, np.zeros(number, dtype=np.bool_)
     small = [(size, -cluster) for cluster, size in enumerate(sizes.tolist()) if size < min_size]
@@ -130,11 +146,13 @@ def _merge(ids: Ids, points: Floats, train: npt.NDArray[np.bool_], min_size: int
     return _numbered(into, sizes)
 
 
-def _sums(ids: Ids, points: Floats, number: int) -> tuple[Floats, Floats]:
+def _sums(ids: Ids, blocks: Blocks, shape: tuple[int, int]) -> tuple[Floats, Floats]:
     """Sum of each coordinate over the members of each cluster that it is known of, and how many these are, (C, F)."""
-    sums, known = np.zeros((number, points.shape[1])), np.zeros((number, points.shape[1]))
-    np.add.at(sums, ids, np.nan_to_num(points))
-    np.add.at(known, ids, ~np.isnan(points))
+    sums, known = np.zeros(shape), np.zeros(shape)
+    for rows, points in blocks:
+        members = ids[rows] >= 0
+        np.add.at(sums, ids[rows][members], np.nan_to_num(points[members]))
+        np.add.at(known, ids[rows][members], ~np.isnan(points[members]))
     return sums, known
 
 

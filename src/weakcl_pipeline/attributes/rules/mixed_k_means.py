@@ -39,8 +39,11 @@ class FittedMixedKMeans(FittedRule):
 
     def assign(self, attributes: Columns) -> dict[int, Ids]:
         """Find each row's nearest centroid by the attributes that are known of it."""
-        points = self.encoding.points(attributes)
-        return {k: nearest(points, centroids) for k, centroids in self.centroids.items()}
+        ids = {k: np.empty(attributes.height, dtype=np.int64) for k in self.centroids}
+        for rows, points in self.encoding.blocks(attributes):
+            for k, centroids in self.centroids.items():
+                ids[k][rows] = nearest(points, centroids)
+        return ids
 
     def to_state(self) -> State:
         """Return the encoding's state, and the centroids as tensors."""
@@ -91,17 +94,20 @@ class MixedKMeans(Rule):
                 f" ({', '.join(data.specs)}). Correct the name, or remove the weight."
             )
         encoding = Encoding.fit(data, self.weights)
-        points = encoding.points(data.attributes.filter(pl.Series(data.train)))
-        points = points[~np.isnan(points).all(axis=1)]
-        if len(points) > self.fitted_on:
-            generator = numpy_generator(data.seed, "rows of mixed k-means")
-            drawn = generator.choice(len(points), self.fitted_on, replace=False)
-            points = points[np.sort(drawn)]
+        points = encoding.points(data.attributes.filter(self._drawn(data, encoding)))
         centroids = {}
         for k in sorted(set(granularities)):
             number_of_clusters(k, len(points), "clustering.granularities")
             centroids[k] = self._centroids(points, k, derive_seed(data.seed, "mixed k-means", k) % 2**32)
         return FittedMixedKMeans(encoding, centroids)
+
+    def _drawn(self, data: FittingData, encoding: Encoding) -> pl.Series:
+        """The rows to fit on, (N,) Boolean: train samples of which something is known, a part of them if too many."""
+        rows = np.flatnonzero(data.train & encoding.known(data.attributes))
+        if len(rows) > self.fitted_on:
+            generator = numpy_generator(data.seed, "rows of mixed k-means")
+            rows = rows[generator.choice(len(rows), self.fitted_on, replace=False)]
+        return pl.zeros(len(data.train), pl.Boolean, eager=True).scatter(rows, True)
 
     def _centroids(self, points: Floats, k: int, seed: int) -> Floats:
         """Centroids of points with missing coordinates, those with the most samples first."""

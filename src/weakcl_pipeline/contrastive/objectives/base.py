@@ -41,15 +41,15 @@ class Batch:
     """B samples in V views: one view of all samples after the other, the two of full size first.
 
     Attributes:
-        views: The two views of full size, float32 (2 B, 3, H, W) in [0, 1]; none where the objective does not look at
-            them.
+        keys: Embeddings of the two views of full size by the objective's own encoder, float32 (2 B, D); none where it
+            has none.
         features: The backbone's, float (V B, F).
         z: L2-normalised embeddings of the projection head, float32 (V B, D).
         samples: Positions in the train split, int64 (B,).
         clusters: The cluster of each sample, int64 (B,); negative for none.
     """
 
-    views: Tensor
+    keys: Tensor | None
     features: Tensor
     z: Tensor
     samples: Tensor
@@ -83,7 +83,7 @@ class SideInformation:
         tensors = [] if self.attributes is None else [self.attributes]
         tensors += [] if self.affinity is None else list(self.affinity.buffers())
         for tensor in tensors:
-            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+            digest.update(tensor.cpu().contiguous().numpy().data)
         return digest.hexdigest()
 
 
@@ -134,8 +134,6 @@ class Objective(nn.Module, ABC):
     """What a training minimises; its parameters are trained with the encoder's, its buffers kept in checkpoints."""
 
     small_crops: SmallCrops | None = None
-    looks_at_views: bool = False
-    """Whether it computes something of the pictures themselves."""
     warmup_epochs: int = 0
     """How many epochs pass before it clusters for the first time; 0 where it clusters nothing."""
     trains_head: bool = True
@@ -145,6 +143,11 @@ class Objective(nn.Module, ABC):
     @abstractmethod
     def build(cls, config: Any, setting: Setting) -> Self:
         """Build the objective for a train split."""
+
+    @property
+    def key_encoder(self) -> Encoder | None:
+        """An encoder of its own, in evaluation mode, that embeds the full views, too: in autocast, without gradient."""
+        return None
 
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:

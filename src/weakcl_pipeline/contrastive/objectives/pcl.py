@@ -57,8 +57,8 @@ class Pcl(Objective):
     where the first sum runs over the picture's key and the queue of earlier keys, the second over the picture's
     prototype and r others (eq. 11). :func:`concentrations` gives phi (eq. 12).
 
-    An epoch begins with :meth:`begin_epoch`, every optimiser step ends with :meth:`after_step`. All state is in the
-    ``state_dict``, of sizes known from the start; the drawing of prototypes takes torch's global generator.
+    An epoch begins with :meth:`begin_epoch`, every optimiser step ends with :meth:`after_step`. Between epochs all
+    state is in the ``state_dict``, of sizes known from the start: an epoch draws its prototypes by a seed of its own.
 
     The authors' code (salesforce/PCL) is made for 1.3 million pictures in up to 100,000 clusters. From it differ:
 
@@ -82,7 +82,7 @@ class Pcl(Objective):
         config: Temperature, queue and clusterings.
         encoder: The encoder as it is before training; copied, not kept.
         n_samples: Samples N in the train split.
-        seed: Of the clusterings.
+        seed: Of the clusterings, and of the prototypes that are drawn.
 
     Attributes:
         momentum_encoder: The moving average of the encoder, whose projections :meth:`update` clusters.
@@ -90,8 +90,6 @@ class Pcl(Objective):
     Raises:
         InputError: If a number of clusters is not between 1 and N.
     """
-
-    looks_at_views = True
 
     def __init__(self, config: PclConfig, encoder: Encoder, n_samples: int, seed: int = 0) -> None:
         super().__init__()
@@ -106,15 +104,21 @@ class Pcl(Objective):
         keys = min(config.queue, n_samples)
         self.register_buffer("queue", torch.zeros(keys, self.output_dim))
         self.register_buffer("queue_samples", torch.full((keys,), -1))  # negative: no key yet
+        self._seed_draws(0)
 
     @classmethod
     def build(cls, config: PclConfig, setting: Setting) -> Self:
         """Build momentum encoder, queue and clusterings for a train split."""
         return cls(config, setting.encoder, len(setting.clusters), setting.seed)
 
+    @property
+    def key_encoder(self) -> Encoder:
+        """The momentum encoder."""
+        return self.momentum_encoder
+
     def loss(self, batch: Batch) -> Tensor:
-        """Compute the loss of a batch from its two views."""
-        loss: Tensor = self(batch.z, batch.views, batch.samples)
+        """Compute the loss of a batch from the embeddings and keys of its two views."""
+        loss: Tensor = self(batch.z, batch.keys, batch.samples)
         return loss
 
     def train(self, mode: bool = True) -> Self:
@@ -123,13 +127,13 @@ class Pcl(Objective):
         self.momentum_encoder.eval()
         return self
 
-    def forward(self, z: Tensor, views: Tensor, samples: Tensor) -> Tensor:
+    def forward(self, z: Tensor, keys: Tensor, samples: Tensor) -> Tensor:
         """Compute the loss of a batch in both directions, and then, while training, put its keys into the queue.
 
         Args:
             z: L2-normalised embeddings of two views of each picture, float (2 B, D): the first view of all pictures,
                 then the second; half precision is computed in float32.
-            views: The same views, float (2 B, 3, H, W) in [0, 1]; the momentum encoder runs in the caller's autocast.
+            keys: Projections of the same views by the momentum encoder, float32 (2 B, D), without gradient.
             samples: The rows of the pictures in the train split, int64 (B,).
 
         Returns:
@@ -138,21 +142,20 @@ class Pcl(Objective):
         Raises:
             ValueError: If the shapes do not belong together.
         """
-        n_views = FULL_VIEWS * len(samples)
-        if z.shape != (n_views, self.output_dim) or samples.ndim != 1 or len(views) != n_views:
+        shape = (FULL_VIEWS * len(samples), self.output_dim)
+        if z.shape != shape or keys.shape != shape or samples.ndim != 1:
             msg = (
-                f"expected embeddings (2 B, {self.output_dim}), views (2 B, 3, H, W) and samples (B,), got "
-                f"{tuple(z.shape)}, {tuple(views.shape)} and {tuple(samples.shape)}"
+                f"expected embeddings (2 B, {self.output_dim}), keys likewise and samples (B,), got "
+                f"{tuple(z.shape)}, {tuple(keys.shape)} and {tuple(samples.shape)}"
             )
             raise ValueError(msg)
         of_views = samples.repeat(FULL_VIEWS)
-        with torch.no_grad():
-            keys = self.momentum_encoder.project(self.momentum_encoder(views))
         with torch.autocast(z.device.type, enabled=False):
             z = z if z.dtype == torch.float64 else z.float()
             of_other_view = keys.roll(len(samples), dims=0)
             info_nce = self._info_nce(z, of_other_view.to(z.dtype), of_views)
-            proto_nce = [clustering(z, of_views, self.config.negative_prototypes) for clustering in self.clusterings]
+            r = self.config.negative_prototypes
+            proto_nce = [clustering(z, of_views, r, self._generator) for clustering in self.clusterings]
         if self.training:
             # New tensors rather than writes in place: the backward pass still needs the queue as it was.
             self.queue = torch.cat([keys, self.queue])[: len(self.queue)]
@@ -161,6 +164,7 @@ class Pcl(Objective):
 
     def begin_epoch(self, epoch: int, embed: EmbedTrainSplit) -> dict[str, float]:
         """Cluster the train split anew, unless the epoch, counted from 0, belongs to the warm-up."""
+        self._seed_draws(epoch)
         warming_up = epoch < self.config.warmup_epochs
         return {} if warming_up else self.update(epoch, embed(self.momentum_encoder), self._seed)
 
@@ -195,6 +199,15 @@ class Pcl(Objective):
             if key.is_floating_point():
                 key.lerp_(followed[name], 1 - self.config.momentum)
 
+    def _seed_draws(self, epoch: int) -> None:
+        """Begin the stream that an epoch draws prototypes from, the same on every worker.
+
+        Not from torch's global generator: dropout takes from it for each of a worker's views, so workers with uneven
+        parts of a batch would go on to draw other prototypes.
+        """
+        seed = derive_seed(self._seed, "epoch", epoch)  # the global one's, from which docs/results.md has its figures
+        self._generator = torch.Generator(self.queue.device).manual_seed(seed)
+
     def _info_nce(self, z: Tensor, keys: Tensor, samples: Tensor) -> Tensor:
         is_no_negative = (self.queue_samples < 0) | (self.queue_samples == samples[:, None])
         negatives = (z @ self.queue.to(z.dtype).T).masked_fill(is_no_negative, -torch.inf)
@@ -217,12 +230,12 @@ class _Clustering(nn.Module):
         self.register_buffer("assignment", torch.zeros(n_samples, dtype=torch.int64))
         self.register_buffer("n_clusters", torch.tensor(1))  # those with samples come first
 
-    def forward(self, z: Tensor, samples: Tensor, n_negatives: int) -> Tensor:
+    def forward(self, z: Tensor, samples: Tensor, n_negatives: int, generator: torch.Generator) -> Tensor:
         """Compute ProtoNCE of embeddings (B, D) of samples (B,) in nats."""
         logits = z @ self.prototypes.to(z.dtype).T / self.concentrations.to(z.dtype)
         logits = logits.masked_fill(torch.arange(self.k, device=z.device) >= self.n_clusters, -torch.inf)
         # Steps from the own prototype around the circle of all: for each picture r distinct others, each as likely.
-        steps = torch.randperm(self.k - 1, device=z.device)[:n_negatives] + 1
+        steps = torch.randperm(self.k - 1, generator=generator, device=z.device)[:n_negatives] + 1
         columns = (self.assignment[samples][:, None] + F.pad(steps, (1, 0))) % self.k
         return _cross_entropy_of_first(logits.gather(1, columns))
 

@@ -4,7 +4,7 @@ import warnings
 
 from kedro.pipeline import Node, Pipeline
 
-from weakcl_pipeline.evaluation import METHOD, METHODS
+from weakcl_pipeline.evaluation import METHODS
 from weakcl_pipeline.pipelines.evaluation.nodes import (
     compare_methods,
     embed_pictures,
@@ -24,10 +24,12 @@ def create_pipeline(*, attributes: bool = True, rivals: bool = False) -> Pipelin
     """Return embeddings and metrics of every method and reference, their comparison and the report.
 
     Args:
-        attributes: Whether there are attributes, and so the method that learns from them, and clusters to report.
+        attributes: Whether there are attributes, and so methods that learn from them, and clusters to report.
         rivals: Whether the rivals are among the methods.
     """
-    evaluated = [method for method in METHODS if (rivals or not method.rival) and (attributes or method.name != METHOD)]
+    evaluated = [
+        method for method in METHODS if (rivals or not method.rival) and (attributes or not method.needs_attributes)
+    ]
     trained = [method.name for method in evaluated if method.trained]
     methods = [_in_namespace(method, [_embed_pictures(), _evaluate_encoder()]) for method in trained]
     references = [

@@ -1,5 +1,6 @@
 """Nodes that train one method again and again, each time with one thing changed."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -35,6 +36,8 @@ from weakcl_pipeline.images import open_store
 from weakcl_pipeline.pipelines.clustering.nodes import chosen_specs, clusters_at, fit
 from weakcl_pipeline.pipelines.samples import Rows, cluster_ids, known_attributes, label_ids, train_rows
 from weakcl_pipeline.seeding import numpy_generator
+
+logger = logging.getLogger(__name__)
 
 NAMESPACE = "study"  # of these nodes in the pipeline, and so of what they make in the catalog
 
@@ -188,11 +191,7 @@ def study_batches(
     """Train with other batch sizes and other temperatures."""
     training = _shortened(training, study)
     ids = cluster_ids(samples, clusters)
-    if study.batch_sizes and max(study.batch_sizes) > len(ids):
-        msg = f"study.batch_sizes: {max(study.batch_sizes)} is more than the {len(ids)} samples of the train split"
-        raise InputError(msg)
-    if study.batch_sizes:
-        training.sampler.require_room(min(study.batch_sizes), "study.batch_sizes")
+    sizes = _batch_sizes(study, training, len(ids))
     settings = [
         Setting(
             "batch size",
@@ -201,7 +200,7 @@ def study_batches(
             training.model_copy(update={"batch_size": size}),
             chosen=size == training.batch_size,
         )
-        for size in study.batch_sizes
+        for size in sizes
     ]
     settings += [
         Setting(
@@ -214,6 +213,21 @@ def study_batches(
         for temperature in study.temperatures
     ]
     return _run(settings, samples, evaluation, seed, image_store, checkpoints)
+
+
+def _batch_sizes(study: StudyConfig, training: TrainingConfig, n_samples: int) -> list[int]:
+    """Return the sizes of a batch that the train split fills; the others are left out, and the log says so."""
+    if study.batch_sizes:
+        training.sampler.require_room(min(study.batch_sizes), "study.batch_sizes")
+    fitting = [size for size in study.batch_sizes if size <= n_samples]
+    too_large = [size for size in study.batch_sizes if size > n_samples]
+    more = f"more than the {n_samples} samples of the train split"
+    if not fitting and not study.temperatures:
+        msg = f"study.batch_sizes: all are {more}, and study.temperatures is empty, so there is nothing to train"
+        raise InputError(msg)
+    if too_large:
+        logger.warning("study.batch_sizes: %s left out, %s", ", ".join(map(str, too_large)), more)
+    return fitting
 
 
 def draw_study(samples: pl.DataFrame, study: StudyConfig, repeats: Repeats, **tables: pl.DataFrame) -> Figure:
