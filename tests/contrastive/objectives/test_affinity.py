@@ -336,6 +336,19 @@ def test_prototypes_of_attributes_add_their_prediction_by_bits(loss):
     assert objective.prediction.classifier.weight.grad.abs().sum() > 0
 
 
+def test_the_prediction_is_smoothed_where_that_is_asked_for():
+    attributes = torch.tensor([[float(i % 3 == 0), float(i % 2), float(i % 6 == 0)] for i in range(12)])
+    objective, width = built_on(attributes, prediction_smoothing=0.4)
+    assert objective.prediction.config.smoothing == 0.4
+    batch = batch_of(torch.tensor([7, 0, 4, 11, 2]), width)
+    plain, _ = built_on(attributes)
+    plain.prediction.load_state_dict(objective.prediction.state_dict())
+    assert float(objective.loss(batch) - plain.loss(batch)) != pytest.approx(0, abs=1e-4)
+    for prediction in ("sigmoid", None):
+        with pytest.raises(ValueError, match="prediction_smoothing shares a target out"):
+            AffinityInfoNCEConfig(prediction=prediction, prediction_smoothing=0.1)
+
+
 @pytest.mark.parametrize(
     ("attributes", "prediction"), [(None, "softmax"), (torch.empty(12, 0), "softmax"), (torch.ones(12, 2), None)]
 )

@@ -9,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contrastive.test_encoder import tiny
-from weakcl_pipeline.contrastive.objectives.attribute_prediction import AttributePrediction, AttributePredictionConfig
+from weakcl_pipeline.contrastive.objectives.attribute_prediction import (
+    AttributePrediction,
+    AttributePredictionConfig,
+    related,
+)
 from weakcl_pipeline.contrastive.objectives.base import Setting, SideInformation
 
 LOSSES = ["softmax", "sigmoid"]
@@ -243,3 +247,79 @@ def test_a_missing_cell_makes_no_attribute_rarer():
     built = AttributePrediction.build(AttributePredictionConfig(weights="bits"), setting)
     torch.testing.assert_close(built.classifier.bias.exp(), torch.tensor([0.5, 0.25]))
     torch.testing.assert_close(built.weights, torch.tensor([1.0, 2.0]))
+
+
+def looped_relations(attributes):
+    """Relations written with loops over attributes and the pictures of which both are known."""
+    rows = attributes.tolist()
+    number = len(rows[0])
+    found = [[0.0] * number for _ in range(number)]
+    for a, b in itertools.permutations(range(number), 2):
+        given = [row[b] for row in rows if row[a] == 1 and not math.isnan(row[b])]
+        anywhere = [row[b] for row in rows if not math.isnan(row[b])]
+        if sum(given) and sum(given) / len(given) > sum(anywhere) / len(anywhere):
+            share = sum(given) / len(given)
+            found[a][b] = share * math.log(share / (sum(anywhere) / len(anywhere)))
+    for a, row in enumerate(found):
+        found[a] = [share / sum(row) for share in row] if sum(row) else [float(b == a) for b in range(number)]
+    return torch.tensor(found, dtype=attributes.dtype)
+
+
+@pytest.mark.parametrize(("n", "missing"), [(1, 0.0), (30, 0.0), (30, 0.3), (30, 0.9), (300, 0.5)])
+def test_relations_equal_the_loop_over_pairs_of_attributes(n, missing):
+    _, attributes = batch_of(n, 5, 7, missing, seed=n)
+    attributes[:, 5], attributes[:, 6] = torch.nan, 0
+    found = related(attributes)
+    torch.testing.assert_close(found, looped_relations(attributes))
+    torch.testing.assert_close(found.sum(dim=1), torch.ones(7, dtype=torch.float64))
+    assert found[5, 5] == found[6, 6] == 1
+
+
+def test_relations_by_hand():
+    attributes = torch.tensor([[1.0, 1, 0], [1, 1, 0], [0, 0, 1], [0, 0, 1]]).double()
+    assert related(attributes).tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 1]]
+
+
+def smoothed(share, attributes, loss="softmax", weights="equal"):
+    torch.manual_seed(0)
+    config = AttributePredictionConfig(loss=loss, weights=weights, smoothing=share)
+    known = attributes.shape[1]
+    return AttributePrediction(config, 5, known, attributes.nanmean(dim=0), related(attributes)).double()
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_smoothing_is_the_cross_entropy_to_a_target_that_related_attributes_have_a_share_of(missing):
+    features, attributes = batch_of(40, 5, 6, missing)
+    objective = smoothed(0.4, attributes)
+    logits, losses = objective.classifier(features), []
+    for row, of_picture in zip(attributes, logits, strict=True):
+        present, known = row == 1, ~row.isnan()
+        if present.any():
+            own = present.double() / present.sum()
+            target = (0.6 * own + 0.4 * own @ related(attributes)) * known
+            losses.append(-(target / target.sum() * of_picture.masked_fill(~known, -1e300).log_softmax(dim=0)).sum())
+    torch.testing.assert_close(objective(features, attributes), torch.stack(losses).mean())
+
+
+def test_no_smoothing_is_the_published_loss():
+    features, attributes = batch_of(40, 5, 6)
+    assert torch.equal(
+        smoothed(0.0, attributes)(features, attributes),
+        objective_of("softmax", 5, 6, attributes.nanmean(dim=0))(features, attributes),
+    )
+
+
+def test_built_with_smoothing_the_train_split_tells_what_is_related():
+    _, attributes = batch_of(40, 5, 6)
+    setting = Setting(tiny(), np.zeros(40, dtype=np.int64), SideInformation(attributes.float()), seed=0)
+    built = AttributePrediction.build(AttributePredictionConfig(smoothing=0.5), setting)
+    torch.testing.assert_close(built.relations, related(attributes).float())
+    assert "relations" not in built.state_dict()
+    assert AttributePrediction.build(AttributePredictionConfig(), setting).relations is None
+
+
+def test_smoothing_without_relations_or_of_a_sigmoid_is_refused():
+    with pytest.raises(ValueError, match=r"expected relations \(3, 3\), .* got none"):
+        AttributePrediction(AttributePredictionConfig(smoothing=0.1), 5, 3)
+    with pytest.raises(ValueError, match="smoothing shares a target out, which the loss 'sigmoid' does not have"):
+        AttributePredictionConfig(loss="sigmoid", smoothing=0.1)

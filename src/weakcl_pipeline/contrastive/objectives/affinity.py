@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from weakcl_pipeline.attributes.affinity import Affinity
@@ -29,6 +29,7 @@ class AffinityInfoNCEConfig(Config):
             bits alone, whatever its column weighs in the affinity; none leaves that out, as does a train split without
             any.
         prediction_weight: What that counts in the sum of the two losses.
+        prediction_smoothing: The share of what is to be predicted that goes to related attributes, as there.
     """
 
     name: Literal["affinity"] = "affinity"
@@ -36,6 +37,13 @@ class AffinityInfoNCEConfig(Config):
     power: float = Field(default=1.0, gt=0)
     prediction: Literal["softmax", "sigmoid"] | None = "softmax"
     prediction_weight: float = Field(default=1.0, gt=0)
+    prediction_smoothing: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _smooths_a_distribution(self) -> Self:
+        if self.prediction_smoothing and self.prediction != "softmax":
+            raise ValueError("prediction_smoothing shares a target out, which only `prediction: softmax` has")
+        return self
 
 
 class AffinityInfoNCE(Objective):
@@ -99,7 +107,9 @@ class AffinityInfoNCE(Objective):
         built = cls(config)
         built.affinity = setting.affinity
         if config.prediction is not None and setting.side.has_attributes:
-            by_bits = AttributePredictionConfig(loss=config.prediction, weights="bits")
+            by_bits = AttributePredictionConfig(
+                loss=config.prediction, weights="bits", smoothing=config.prediction_smoothing
+            )
             built.prediction = AttributePrediction.build(by_bits, setting)
         return built
 

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from weakcl_pipeline.attributes.affinity import information_content
@@ -23,11 +24,20 @@ class AttributePredictionConfig(Config):
             where absence was annotated as carefully as presence, or where many pictures have no attribute at all.
         weights: Whether attributes count alike (``equal``, as published), or each by its information content
             (``bits``): -log2 of the share of the pictures that have it, so that rare ones count more.
+        smoothing: The share of a picture's target that goes from its attributes to :func:`related` ones, which nobody
+            may have thought of; for ``softmax``.
     """
 
     name: Literal["attribute_prediction"] = "attribute_prediction"
     loss: Literal["softmax", "sigmoid"] = "softmax"
     weights: Literal["equal", "bits"] = "equal"
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _smooths_a_distribution(self) -> Self:
+        if self.smoothing and self.loss != "softmax":
+            raise ValueError(f"smoothing shares a target out, which the loss {self.loss!r} does not have; take softmax")
+        return self
 
 
 class AttributePrediction(Objective):
@@ -47,6 +57,11 @@ class AttributePrediction(Objective):
 
     Where attributes count by their bits, the mean over P(i), or over all i and a, is one with these weights.
 
+    With ``smoothing``, the target of ``softmax`` is no longer on P(i) alone: that share of each attribute's part goes
+    to the known ones among those that it is :func:`related` to. This is label smoothing (Szegedy et al., "Rethinking
+    the Inception Architecture", CVPR 2016, section 7) towards what tends to come with an attribute, and not towards
+    all others alike.
+
     A missing cell adds nothing to either: it is no target, and not in the partition function of its picture. Nor do
     pictures without any present attribute (``softmax``) or any known one (``sigmoid``): the mean is over the others.
 
@@ -61,12 +76,15 @@ class AttributePrediction(Objective):
         n_attributes: The number of attributes A.
         frequencies: Share of the pictures that have each attribute, of those where it is known: float (A,) in [0, 1],
             for instance ``attributes.nanmean(dim=0)`` of the train split. NaN, for never known, is taken for one half.
+        relations: What :func:`related` returns for the train split, float (A, A); needed for smoothing alone.
 
     Raises:
-        ValueError: If there is no attribute, another number of frequencies, or none where attributes count by bits.
+        ValueError: If there is no attribute, another number of frequencies, none where attributes count by bits, or
+            there are no relations to smooth by.
     """
 
     weights: Tensor
+    relations: Tensor | None
 
     trains_head = False
 
@@ -76,6 +94,7 @@ class AttributePrediction(Objective):
         feature_dim: int,
         n_attributes: int,
         frequencies: Tensor | None = None,
+        relations: Tensor | None = None,
     ) -> None:
         if n_attributes < 1:
             msg = f"expected at least one attribute to predict, got {n_attributes}"
@@ -86,6 +105,10 @@ class AttributePrediction(Objective):
         if frequencies is None and config.weights == "bits":
             msg = "expected frequencies, which the bits of attributes come from"
             raise ValueError(msg)
+        if config.smoothing and (relations is None or relations.shape != (n_attributes, n_attributes)):
+            found = "none" if relations is None else str(tuple(relations.shape))
+            msg = f"expected relations ({n_attributes}, {n_attributes}), by which targets are smoothed, got {found}"
+            raise ValueError(msg)
         super().__init__()
         self.config = config
         self.classifier = nn.Linear(feature_dim, n_attributes)
@@ -94,6 +117,7 @@ class AttributePrediction(Objective):
             self._start_at(frequencies)
             weights = information_content(frequencies) if config.weights == "bits" else weights
         self.register_buffer("weights", weights, persistent=False)
+        self.register_buffer("relations", relations, persistent=False)
 
     attributes: Tensor
 
@@ -101,7 +125,8 @@ class AttributePrediction(Objective):
     def build(cls, config: AttributePredictionConfig, setting: Setting) -> Self:
         """Build the classifier of the train split's binary attributes, each starting at its frequency."""
         attributes = setting.attributes
-        built = cls(config, setting.encoder.feature_dim, attributes.shape[1], attributes.nanmean(dim=0))
+        relations = related(attributes) if config.smoothing else None
+        built = cls(config, setting.encoder.feature_dim, attributes.shape[1], attributes.nanmean(dim=0), relations)
         built.register_buffer("attributes", attributes, persistent=False)
         return built
 
@@ -137,8 +162,15 @@ class AttributePrediction(Objective):
             logits = self.classifier(features.to(self.classifier.weight.dtype))
             known = ~attributes.isnan()
             present = attributes.nan_to_num(nan=0).to(logits.dtype)
-            loss = _softmax_loss if self.config.loss == "softmax" else _sigmoid_loss
-            return loss(logits, present, known, self.weights.to(logits.dtype))
+            weights = self.weights.to(logits.dtype)
+            if self.config.loss == "sigmoid":
+                return _sigmoid_loss(logits, present, known, weights)
+            return _softmax_loss(logits, self._smoothed(present * weights) * known, known)
+
+    def _smoothed(self, targets: Tensor) -> Tensor:
+        if self.relations is None:
+            return targets
+        return torch.lerp(targets, targets @ self.relations.to(targets.dtype), self.config.smoothing)
 
     @torch.no_grad()
     def _start_at(self, frequencies: Tensor) -> None:
@@ -146,8 +178,32 @@ class AttributePrediction(Objective):
         self.classifier.bias.copy_(prior.log() if self.config.loss == "softmax" else prior.logit())
 
 
-def _softmax_loss(logits: Tensor, present: Tensor, known: Tensor, weights: Tensor) -> Tensor:
-    targets = present * weights
+@torch.no_grad()
+def related(attributes: Tensor) -> Tensor:
+    r"""Compute which attributes tend to come with each, and how a target on it is shared out among them.
+
+    .. math:: R_{ab} \propto P(b \mid a) \, \max\Bigl(0, \log \frac{P(b \mid a)}{P(b)}\Bigr), \qquad b \ne a,
+
+    with rows that add up to 1: as much to b as it is often there with a, and as it is more often there than elsewhere.
+    An attribute that none tends to come with keeps its target. P(b|a) is of the pictures that have a and of which b is
+    known, so a missing cell tells nothing.
+
+    Args:
+        attributes: The attributes of N pictures, float (N, A): 1 present, 0 absent, NaN missing.
+
+    Returns:
+        R, float (A, A), on the device of ``attributes``.
+    """
+    present, known = attributes.nan_to_num(nan=0), (~attributes.isnan()).to(attributes.dtype)
+    given = present.T @ present / _or_one(present.T @ known)
+    ratio = given / _or_one(attributes.nanmean(dim=0).nan_to_num(nan=0))
+    shares = (given * ratio.clamp(min=1).log()).fill_diagonal_(0)
+    totals = shares.sum(dim=1)
+    shares.diagonal().copy_(totals == 0)
+    return shares / _or_one(totals)[:, None]
+
+
+def _softmax_loss(logits: Tensor, targets: Tensor, known: Tensor) -> Tensor:
     totals = targets.sum(dim=1)
     # The lowest finite number instead of minus infinity: a picture with nothing known stays free of NaN.
     partition = logits.masked_fill(~known, torch.finfo(logits.dtype).min).logsumexp(dim=1)
