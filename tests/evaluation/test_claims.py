@@ -211,15 +211,19 @@ def test_a_rival_that_was_not_trained_leaves_a_claim_unproven():
     found = judged(attribute=0.5, cluster_cross_entropy=0.3)[1]
     assert found.verdict == "holds in part"
     assert (
-        "Attribute prediction, CMC were not trained; `kedro run --pipelines=compare`, where there are attributes,"
-        " with the environment and parameters of this run, trains them." in found.text
+        "Attribute prediction, CMC were not trained. With the environment and parameters of this run, `kedro run"
+        " --pipelines=compare` trains them where there are attributes." in found.text
     )
 
 
 def test_without_attributes_nobody_is_sent_to_the_rivals():
     text = judged(self_supervised=0.4, iterative=0.5, pcl=0.4)[2].text  # none of these needs attributes
-    commands = "`kedro run --pipelines=compare`, where there are attributes, or `kedro run"
-    assert f"SwAV was not trained; {commands} --pipelines=compare_pictures`, where there are none, with" in text
+    assert (
+        "SwAV was not trained. With the environment and parameters of this run, `kedro run --pipelines=compare`" in text
+    )
+    assert (
+        "trains it where there are attributes; where there are none, `kedro run --pipelines=compare_pictures`." in text
+    )
 
 
 def test_a_rival_of_other_seeds_was_trained_all_the_same():
@@ -227,7 +231,7 @@ def test_a_rival_of_other_seeds_was_trained_all_the_same():
     assert found.verdict == "holds in part"
     assert (
         "Attributes and CMC have no seed in common, so they do not compare; train them with the same seed."
-        " Attribute prediction was not trained; `kedro" in found.text
+        " Attribute prediction was not trained. With" in found.text
     )
     apart = judged(attribute={0: 0.5}, self_supervised={1: 0.5})[0]
     assert apart.verdict == "not measured"
@@ -239,9 +243,9 @@ def test_a_rival_of_other_seeds_was_trained_all_the_same():
 def test_without_a_measurement_the_command_is_named():
     found = judged(self_supervised=0.5)
     assert {one.verdict for one in found} == {"not measured"}
-    where, how = "where there are attributes", "with the environment and parameters of this run, does."
-    assert found[0].text == f"Not measured in this run; `kedro run`, {where}, {how}"
-    assert found[1].text == f"Not measured in this run; `kedro run --pipelines=compare`, {where}, {how}"
+    how, where = "With the environment and parameters of this run,", "measures it where there are attributes."
+    assert found[0].text == f"Not measured in this run. {how} `kedro run` {where}"
+    assert found[1].text == f"Not measured in this run. {how} `kedro run --pipelines=compare` {where}"
 
 
 def test_the_words_count_what_is_beyond_chance():

@@ -21,7 +21,6 @@ from weakcl_pipeline.evaluation.probes import share_of
 Verdict = Literal["holds", "holds in part", "contradicted in part", "does not hold", "open", "not measured"]
 
 _MOST = 0.5  # of a gap
-_AS_HERE = "with the environment and parameters of this run"
 _SCHEMA = pl.Schema(
     {"claim": pl.Int64()}
     | dict.fromkeys(["label", "probe", "method", "rival"], pl.String())
@@ -52,11 +51,11 @@ class Claim:
     closes_gap: bool = False
     without_attributes: str | None = None
 
-    @property
-    def advice(self) -> str:
-        """What measures it, in words."""
-        others = f", or `{self.without_attributes}`, where there are none" if self.without_attributes else ""
-        return f"`{self.command}`, where there are attributes{others}, {_AS_HERE}"
+    def advice(self, helps: str) -> str:
+        """Return a sentence about what measures it, with a verb: how that helps."""
+        others = f"; where there are none, `{self.without_attributes}`" if self.without_attributes else ""
+        where = f"where there are attributes{others}"
+        return f"With the environment and parameters of this run, `{self.command}` {helps} {where}."
 
 
 OTHER_WAYS = ("cluster_cross_entropy", "attribute_prediction", "cmc")
@@ -251,14 +250,14 @@ def _missing(claim: Claim, rows: pl.DataFrame, trained: Collection[str]) -> list
     apart = [name for name in missing if name in trained and claim.method in trained]
     untrained = [name for name in missing if name not in trained]
     if rows.is_empty() and not apart:
-        return [f"Not measured in this run; {claim.advice}, does."]
+        return [f"Not measured in this run. {claim.advice('measures it')}"]
     told = []
     if apart:
         both = f"{_title(claim.method)} and {_names(apart)}"
         told.append(f"{both} have no seed in common, so they do not compare; train them with the same seed.")
     if untrained:
         was, them = ("was", "it") if len(untrained) == 1 else ("were", "them")
-        told.append(f"{_names(untrained)} {was} not trained; {claim.advice}, trains {them}.")
+        told.append(f"{_names(untrained)} {was} not trained. {claim.advice(f'trains {them}')}")
     return told
 
 
