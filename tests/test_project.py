@@ -66,6 +66,7 @@ def test_every_stage_runs_alone_from_what_others_made(snapshot):
             "raw_samples",
             "image_shards",
             "report_lineage",
+            "report_differences",
             "repeats",
         }
         assert needed - given <= made_by(snapshot, "full")

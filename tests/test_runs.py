@@ -81,6 +81,10 @@ def test_a_comparison_of_unlike_trainings_says_what_differs(project, caplog):
     assert warning.startswith("compare_methods compares what was not made with the same parameters:")
     assert "9 for iterative.history" in warning
     assert warning.count("\n") == 1
+    report = project.artifact("report").load()
+    assert "Not all were made with the same parameters" in report
+    assert "<code>training.batch_size</code>" in report
+    assert "9 for iterative.history" in report
 
 
 def first_checkpoint(project, process, method: str) -> Path:

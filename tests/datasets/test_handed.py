@@ -1,10 +1,10 @@
 import pytest
 from kedro.io import DatasetError
 
-from weakcl_pipeline.datasets import InputsLineageDataset, RepeatsDataset
+from weakcl_pipeline.datasets import DifferencesDataset, InputsLineageDataset, RepeatsDataset
 
 
-@pytest.mark.parametrize("kind", [InputsLineageDataset, RepeatsDataset])
+@pytest.mark.parametrize("kind", [DifferencesDataset, InputsLineageDataset, RepeatsDataset])
 def test_without_the_hook_nothing_is_known_and_nothing_can_be_saved(kind):
     dataset = kind()
     assert dataset.exists()

@@ -19,11 +19,11 @@ def test_parameters_that_differ_between_the_like_are_named_with_their_values():
             history("supervised", epochs=18, encoder={"backbone": "resnet14t"}),
         ]
     )
-    assert found == [
-        "training.epochs: 18 for attribute.history, supervised.history; 1 for iterative.history",
-        'training.encoder.backbone: "resnet14t" for attribute.history, supervised.history;'
+    assert found == {
+        "training.epochs": "18 for attribute.history, supervised.history; 1 for iterative.history",
+        "training.encoder.backbone": '"resnet14t" for attribute.history, supervised.history;'
         ' "resnet18" for iterative.history',
-    ]
+    }
 
 
 def test_seeds_other_kinds_and_parameters_of_one_alone_may_differ():
@@ -32,7 +32,7 @@ def test_seeds_other_kinds_and_parameters_of_one_alone_may_differ():
     )
     metrics = Origin("attribute.metrics", "1", parameters={"params:training": {"epochs": 3}})
     samples = Origin("samples", "1", parameters={"params:training": {"epochs": 4}})
-    assert unlike([history("attribute", seed=1, epochs=2), alone, metrics, samples]) == []
+    assert unlike([history("attribute", seed=1, epochs=2), alone, metrics, samples]) == {}
 
 
 def study(name, epochs, **others):
@@ -43,13 +43,13 @@ def study(name, epochs, **others):
 def test_studies_which_lie_in_one_namespace_are_held_against_each_other():
     clustering = {"params:clustering": {"rule": "top_entropy"}}
     found = unlike([study("synthetic", 8), study("degraded", 4, **clustering), study("batches", 8)])
-    assert found == ["study.epochs: 8 for study.batches, study.synthetic; 4 for study.degraded"]
+    assert found == {"study.epochs": "8 for study.batches, study.synthetic; 4 for study.degraded"}
 
 
 def test_what_a_method_has_of_several_kinds_is_not_held_against_each_other():
     """An evaluation is given the parameters of training, too, of which it does not use the epochs."""
     evaluated = [Origin(f"{name}.metrics", "1", parameters={"params:training": {"epochs": 27}}) for name in ("a", "b")]
-    assert unlike([history("a", epochs=18), history("b", epochs=18), *evaluated]) == []
+    assert unlike([history("a", epochs=18), history("b", epochs=18), *evaluated]) == {}
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from weakcl_pipeline.datasets.arrow import ArrowTableDataset
 from weakcl_pipeline.datasets.atomic import AtomicDataset, CorruptArtifactError
 from weakcl_pipeline.datasets.checkpoints import CheckpointsDataset
-from weakcl_pipeline.datasets.handed import HandedDataset, InputsLineageDataset, RepeatsDataset
+from weakcl_pipeline.datasets.handed import DifferencesDataset, HandedDataset, InputsLineageDataset, RepeatsDataset
 from weakcl_pipeline.datasets.html import HtmlDataset
 from weakcl_pipeline.datasets.lineage import Lineage, Provenance
 from weakcl_pipeline.datasets.source import SourceDataset
@@ -15,6 +15,7 @@ __all__ = [
     "AtomicDataset",
     "CheckpointsDataset",
     "CorruptArtifactError",
+    "DifferencesDataset",
     "HandedDataset",
     "HtmlDataset",
     "InputsLineageDataset",

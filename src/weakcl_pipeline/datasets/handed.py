@@ -6,6 +6,7 @@ from kedro.io import AbstractDataset, DatasetError
 
 InputsLineage = dict[str, dict[str, Any]]
 Repeats = dict[str, dict[int, Any]]
+Differences = dict[str, str]
 
 
 class HandedDataset(AbstractDataset[NoReturn, dict[str, Any]]):
@@ -43,6 +44,13 @@ class InputsLineageDataset(HandedDataset):
     The node gets ``{name: {"version": ..., "hash": ..., "repeats": [...]}}``, the hash None where it is not known.
     Repeats, each ``{"seed": ..., "version": ..., "hash": ...}``, are the versions from other seeds that went into the
     inputs, too.
+    """
+
+
+class DifferencesDataset(HandedDataset):
+    """The parameters in which those of a node's other inputs differ that are to be compared.
+
+    The node gets ``{parameter: values}``, the values in words, each with the artifacts that were made with it.
     """
 
 

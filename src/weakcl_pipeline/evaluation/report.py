@@ -1,7 +1,7 @@
 """The report: one HTML page that needs nothing else, for people who do not look at code."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -62,6 +62,7 @@ class ReportContent:
         claims: As :func:`weakcl_pipeline.evaluation.check_claims` returns it.
         lineage: Artifact -> ``version`` and ``hash`` (None where not known) of what the report was made from, and
             ``repeats``, with a ``seed`` each, of the same artifact from other seeds; empty outside a recorded run.
+        differences: Parameters in which the compared methods differ, and should not -> their values in words.
         confidence: Of the comparison's intervals.
         seed: Of the run.
     """
@@ -78,6 +79,7 @@ class ReportContent:
     comparison: pl.DataFrame
     claims: pl.DataFrame
     lineage: Mapping[str, Mapping[str, Any]]
+    differences: Mapping[str, str] = field(default_factory=dict)
     confidence: float
     seed: int
 
@@ -116,6 +118,7 @@ def build_report(content: ReportContent, config: ReportConfig) -> str:
             supervised_label=trained_on,
             queries=queries,
             lineage=_lineage_rows(content.lineage),
+            differences=content.differences,
             repeated=any(entry["repeats"] for entry in content.lineage.values()),
             confidence=as_percent(content.confidence),
             one_in=1 / (1 - content.confidence),

@@ -18,13 +18,14 @@ from weakcl_pipeline import __version__
 from weakcl_pipeline.datasets import (
     AtomicDataset,
     CheckpointsDataset,
+    DifferencesDataset,
     HandedDataset,
     InputsLineageDataset,
     Provenance,
     RepeatsDataset,
     SourceDataset,
 )
-from weakcl_pipeline.datasets.handed import InputsLineage, Repeats
+from weakcl_pipeline.datasets.handed import Differences, InputsLineage, Repeats
 from weakcl_pipeline.datasets.lineage import InputRecord, RepeatRecord, hash_of, hash_of_path
 from weakcl_pipeline.errors import InputError, shown
 from weakcl_pipeline.hooks.consistency import Meetings, Origin, conflicts, describe
@@ -88,11 +89,12 @@ class LineageHook:
     @hook_impl
     def before_node_run(
         self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], run_id: str
-    ) -> dict[str, InputsLineage | Repeats]:
+    ) -> dict[str, InputsLineage | Repeats | Differences]:
         """Check what the node was given, and note it for the lineage of what it will make.
 
         Returns:
-            What takes the place of inputs, for a node that asks for it: the others' lineage, and the others by seed.
+            What takes the place of inputs, for a node that asks for it: the others' lineage, the others by seed, and
+            the parameters in which those that are alike differ.
 
         Raises:
             InputError: Inputs disagree.
@@ -124,7 +126,10 @@ class LineageHook:
         }
         by_seed = _by_seed(origins, inputs, repeats) if wants_repeats else {}
         handed = {name: by_seed for name, dataset in asked.items() if isinstance(dataset, RepeatsDataset)}
-        return {**lineages, **handed}
+        differences = {
+            name: unlike(origins) for name, dataset in asked.items() if isinstance(dataset, DifferencesDataset)
+        }
+        return {**lineages, **handed, **differences}
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str) -> None:
@@ -239,8 +244,8 @@ def _by_seed(origins: Iterable[Origin], inputs: Mapping[str, Any], repeats: Mapp
 
 
 def _warn_of_unlike(node: Node, origins: Sequence[Origin], repeats: Mapping[str, Sequence[Repeat]]) -> None:
-    if differences := unlike(origins):
-        lines = "\n  ".join(differences)
+    if parameters := unlike(origins):
+        lines = "\n  ".join(f"{name}: {values}" for name, values in parameters.items())
         logger.warning("%s compares what was not made with the same parameters:\n  %s", node.name, lines)
     if differences := made_otherwise(origins, repeats):
         logger.warning(

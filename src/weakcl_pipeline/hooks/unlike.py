@@ -14,27 +14,26 @@ _PREFIX = "params:"
 _NOT_COMPARED = ("seed",)
 
 
-def unlike(origins: Iterable[Origin]) -> list[str]:
+def unlike(origins: Iterable[Origin]) -> dict[str, str]:
     """Say which parameters differ between artifacts that are alike, such as the histories of several methods.
 
     Args:
         origins: What a node reads.
 
     Returns:
-        A line for each parameter that two of the like were given different values of, its values with their artifacts.
+        Each parameter that two of the like were given different values of -> its values with their artifacts.
     """
-    lines = []
+    differences: dict[str, str] = {}
     for alike in _alike(origins):
         values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for origin in alike:
             for key, value in _flat(origin.parameters):
                 values[key][json.dumps(value)].append(origin.name)
-        lines += [
-            f"{key}: " + "; ".join(f"{value} for {', '.join(sorted(names))}" for value, names in found.items())
-            for key, found in values.items()
-            if len(found) > 1
-        ]
-    return lines
+        for key, found in values.items():
+            if len(found) > 1:
+                told = "; ".join(f"{value} for {', '.join(sorted(names))}" for value, names in found.items())
+                differences.setdefault(key, told)
+    return differences
 
 
 def made_otherwise(origins: Iterable[Origin], repeats: Mapping[str, Sequence[Repeat]]) -> list[str]:

@@ -82,6 +82,7 @@ def data(samples, image_store):
         },
         "repeats": {},
         "report_lineage": {"samples": {"version": "a-version", "hash": None, "repeats": []}},
+        "report_differences": {},
         "params:training": TRAINING,
         "params:evaluation": EVALUATION,
         "params:seed": 0,

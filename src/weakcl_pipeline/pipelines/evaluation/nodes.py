@@ -132,6 +132,7 @@ def write_report(
     comparison: pl.DataFrame,
     claims: pl.DataFrame,
     report_lineage: dict[str, Any],
+    report_differences: dict[str, str],
     **artifacts: Any,
 ) -> str:
     """Write the report of a run.
@@ -144,6 +145,7 @@ def write_report(
         comparison: Of all methods.
         claims: The differences that the paper's claims are about.
         report_lineage: Artifact -> its version and hash, and those of its repeats, of all that the report shows.
+        report_differences: Parameter -> the values of it that the compared methods were trained with.
         **artifacts: ``ingestion_summary``; ``cluster_report``, ``clusters`` and ``binary_attributes`` where there are
             attributes; and of the methods ``<method>.history``, ``<method>.embeddings`` and ``<method>.metrics``.
 
@@ -159,6 +161,7 @@ def write_report(
         comparison=comparison,
         claims=claims,
         lineage=report_lineage,
+        differences=report_differences,
         confidence=evaluation.bootstrap.confidence,
         seed=seed,
         **{name: artifact for name, artifact in artifacts.items() if "." not in name},

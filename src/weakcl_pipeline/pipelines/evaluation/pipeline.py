@@ -120,7 +120,7 @@ def _compare(methods: list[str], trained: list[str]) -> Node:
 
 
 def _report(methods: list[str], trained: list[str], *, attributes: bool) -> Node:
-    of_data = ["ingestion_summary", "image_store", "comparison", "claims", "report_lineage"]
+    of_data = ["ingestion_summary", "image_store", "comparison", "claims", "report_lineage", "report_differences"]
     of_clusters = ["cluster_report", "clusters", "binary_attributes"] if attributes else []
     of_methods = [f"{method}.history" for method in trained]
     of_methods += [f"{method}.embeddings" for method in ["raw_pixels", "random_encoder", *trained]]
