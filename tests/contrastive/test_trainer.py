@@ -26,6 +26,7 @@ from weakcl_pipeline.contrastive import (
 )
 from weakcl_pipeline.contrastive.checkpoint import CheckpointStore
 from weakcl_pipeline.contrastive.device import DeviceConfig
+from weakcl_pipeline.contrastive.group import Group
 from weakcl_pipeline.contrastive.learner import Learner
 from weakcl_pipeline.contrastive.metrics import alignment, uniformity
 from weakcl_pipeline.contrastive.objectives import (
@@ -300,6 +301,16 @@ def test_other_objectives_or_side_information_start_anew(images, tmp_path, caplo
         assert "going on" not in caplog.text
         train(images, ROWS, KINDS, config(), objective=CmcConfig(), side=SIDE, **options)
         assert "trained before, all 3 epochs" in caplog.text
+
+
+def test_workers_are_told_what_clusterings_change_and_no_tables_of_the_train_split(images, monkeypatch):
+    told = []
+    monkeypatch.setattr(Group, "agree", lambda _, tensors: told.append(sorted(tuple(t.shape) for t in tensors)))
+    for name in ("cmc", "affinity", "attribute_prediction", "pcl"):
+        train(images, ROWS, KINDS, config(epochs=1), objective=RIVALS[name], side=SIDE, seed=0, name=name)
+    *of_tables, of_pcl = told
+    assert SIDE.attributes.shape not in {shape for shapes in of_tables for shape in shapes}
+    assert (len(ROWS),) in of_pcl  # which picture is in which cluster
 
 
 def test_rivals_without_what_they_need_say_so(images):

@@ -285,7 +285,7 @@ class Trainer:
         found, figures = self._positives.update(epoch, self._clusters, embed_features)
         self._clusters = self._group.tell(found)
         figures |= self._learner.objective.begin_epoch(epoch, partial(embed_train_split, features="projection"))
-        self._group.agree(self._learner.objective.state_dict().values())  # without what never changes
+        self._group.agree(self._learner.objective.kept_buffers())
         generator = numpy_generator(self._seed, "batches", epoch)
         batches = draw_batches(self._clusters, self._config.batch_size, self._config.sampler, generator)
         measured = self._run_batches(epoch, batches, progress)

@@ -343,7 +343,7 @@ def test_the_prediction_is_smoothed_where_that_is_asked_for():
     batch = batch_of(torch.tensor([7, 0, 4, 11, 2]), width)
     plain, _ = built_on(attributes)
     plain.prediction.load_state_dict(objective.prediction.state_dict())
-    assert float(objective.loss(batch) - plain.loss(batch)) != pytest.approx(0, abs=1e-4)
+    assert float((objective.loss(batch) - plain.loss(batch)).detach()) != pytest.approx(0, abs=1e-4)
     for prediction in ("sigmoid", None):
         with pytest.raises(ValueError, match="prediction_smoothing shares a target out"):
             AffinityInfoNCEConfig(prediction=prediction, prediction_smoothing=0.1)

@@ -149,6 +149,11 @@ class Objective(nn.Module, ABC):
         """An encoder of its own, in evaluation mode, that embeds the full views, too: in autocast, without gradient."""
         return None
 
+    def kept_buffers(self) -> list[Tensor]:
+        """Return the buffers that checkpoints hold: not the tables of the train split, which never change."""
+        kept = self.state_dict().keys()
+        return [buffer for name, buffer in self.named_buffers() if name in kept]
+
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
         """Compute the loss of a batch in nats, a scalar; called in the autocast of the training."""
